@@ -1,0 +1,145 @@
+"""`Annotation`: what a person said about a volume, and where it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import BadInputError, GridMismatchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .grid import Grid
+
+__all__ = ["IGNORE", "Annotation", "Extent", "LabelClass"]
+
+IGNORE = 255
+"""Value of a training target where nobody said anything: losses and scores leave it out."""
+
+# Okabe & Ito (2008), "Color Universal Design": eight colours told apart with any colour vision.
+OKABE_ITO = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+    "#999999",
+)
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: the value it has in label arrays, its name and its colour."""
+
+    value: int
+    name: str
+    color: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.color:
+            object.__setattr__(self, "color", OKABE_ITO[(self.value - 1) % len(OKABE_ITO)])
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where an annotation counts; everything outside was not said.
+
+    Parameters
+    ----------
+    whole
+        The whole volume is finished.
+    slices
+        Finished slices as ``(spatial axis number, index)``.
+    boxes
+        Finished boxes as ``(start, stop)`` in voxels, stop exclusive.
+    strokes
+        Voxels under the person's own strokes count too (needs ``Annotation.painted``).
+    """
+
+    whole: bool = False
+    slices: tuple[tuple[int, int], ...] = ()
+    boxes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    strokes: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing counts at all."""
+        return not (self.whole or self.slices or self.boxes or self.strokes)
+
+    def mask(
+        self, shape: tuple[int, ...], painted: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """Boolean array of `shape`: true where the annotation counts."""
+        if self.whole:
+            return np.ones(shape, dtype=bool)
+        mask = np.zeros(shape, dtype=bool)
+        for axis, index in self.slices:
+            mask[(slice(None),) * axis + (index,)] = True
+        for start, stop in self.boxes:
+            mask[tuple(slice(max(a, 0), b) for a, b in zip(start, stop, strict=True))] = True
+        if self.strokes and painted is not None:
+            mask |= painted
+        return mask
+
+    def describe(self) -> str:
+        """Say it in a few words, for the chip in the dock."""
+        if self.whole:
+            return "whole image"
+        parts = []
+        if self.slices:
+            numbers = [str(index) for _, index in sorted(self.slices)]
+            shown = ", ".join(numbers[:4]) + (f" … ({len(numbers)})" if len(numbers) > 4 else "")
+            parts.append(f"slice{'s' if len(numbers) > 1 else ''} {shown}")
+        if self.boxes:
+            parts.append(f"{len(self.boxes)} box{'es' if len(self.boxes) > 1 else ''}")
+        if self.strokes:
+            parts.append("strokes" if parts else "strokes only")
+        return " + ".join(parts) if parts else "nothing yet"
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """What a person said about one volume.
+
+    Parameters
+    ----------
+    grid
+        Spatial grid (no time, no channels) of the labels.
+    labels
+        Integer array on `grid`: 0 is background, other values are class values (semantic) or object
+        numbers (instances).
+    classes
+        The classes the labels may take; background is not listed.
+    extent
+        Where it counts.
+    painted
+        Boolean array on `grid`, true under the person's own strokes, erasing included.
+    """
+
+    grid: Grid
+    labels: NDArray[Any]
+    classes: tuple[LabelClass, ...]
+    extent: Extent = Extent(whole=True)
+    painted: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        for name, array in (("labels", self.labels), ("painted", self.painted)):
+            if array is not None and tuple(array.shape) != self.grid.shape:
+                raise GridMismatchError(
+                    f"expected {name} of {self.grid.shape} on axes {self.grid.axes}, "
+                    f"found {tuple(array.shape)}"
+                )
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise BadInputError(
+                f"expected integer labels, found {self.labels.dtype}",
+                remedy="Convert the layer with right click ▸ Convert to Labels.",
+            )
+
+    def counts(self) -> NDArray[np.bool_]:
+        """Boolean array on `grid`: true where the annotation counts."""
+        return self.extent.mask(self.grid.shape, self.painted)

@@ -1,0 +1,85 @@
+"""`Prediction`: what a network said about a volume, always on the volume's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import GridMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from .annotation import LabelClass
+    from .grid import Grid
+
+__all__ = ["Prediction", "Provenance"]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a prediction came to be: enough to make it again.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    fingerprint
+        SHA-256 of its weights.
+    device
+        Where it ran at the end, for example ``"cpu"`` or ``"cuda:0"``.
+    seconds
+        Wall time of the run.
+    parameters
+        The prediction's configuration as plain data.
+    notes
+        What was changed on the way, for example steps of the out-of-memory ladder.
+    """
+
+    model: str
+    fingerprint: str
+    device: str
+    seconds: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Labels, scores or an image on the grid of the source volume.
+
+    Parameters
+    ----------
+    grid
+        Spatial grid of the source (plus ``T`` where every frame was predicted).
+    labels
+        Integer array on `grid`.
+    image
+        Array on `grid` for networks that answer with an image (restoration, uncertainty).
+    classes
+        What the label values mean.
+    table
+        Scores for the whole image by name, for example class probabilities.
+    summary
+        One short phrase for the user: ``"143 nuclei"``.
+    provenance
+        How it was made.
+    """
+
+    grid: Grid
+    labels: NDArray[Any] | None = None
+    image: NDArray[Any] | None = None
+    classes: tuple[LabelClass, ...] = ()
+    table: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+    provenance: Provenance | None = None
+
+    def __post_init__(self) -> None:
+        for name, array in (("labels", self.labels), ("image", self.image)):
+            if array is not None and tuple(array.shape) != self.grid.shape:
+                raise GridMismatchError(
+                    f"expected {name} of {self.grid.shape} on axes {self.grid.axes}, "
+                    f"found {tuple(array.shape)}"
+                )

@@ -1,0 +1,87 @@
+"""`Registry`: one file, one entry; found by file name, imported only when asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Everything of one kind: each public module of a package, plus entry points of other packages.
+
+    A module ``segresnet.py`` in `package` is the entry ``"segresnet"``; it holds its object in a constant named
+    `attribute`. Listing imports nothing.
+
+    Parameters
+    ----------
+    kind
+        Singular noun for messages: ``"network"``.
+    package
+        Package whose public modules are the entries.
+    attribute
+        Name of the constant each module defines: ``"NETWORK"``.
+    """
+
+    def __init__(self, kind: str, package: str, attribute: str) -> None:
+        self.kind = kind
+        self.package = package
+        self.attribute = attribute
+
+    @property
+    def group(self) -> str:
+        """Entry-point group through which other packages add entries."""
+        return f"napari_apprentice.{self.kind}s"
+
+    def names(self) -> list[str]:
+        """All names, sorted, without importing any entry."""
+        return sorted({*self._files(), *self._foreign()})
+
+    def _files(self) -> set[str]:
+        path = importlib.import_module(self.package).__path__
+        return {m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_") and not m.ispkg}
+
+    def _foreign(self) -> dict[str, str]:
+        return {point.name: point.value for point in entry_points(group=self.group)}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __getitem__(self, name: str) -> T:
+        """Import and return an entry.
+
+        Raises
+        ------
+        BadInputError
+            Unknown name; the message suggests the nearest one.
+        """
+        if name in self._files():
+            module = importlib.import_module(f"{self.package}.{name}")
+            entry: T = getattr(module, self.attribute)
+            return entry
+        for point in entry_points(group=self.group):
+            if point.name == name:
+                loaded: T = point.load()
+                return loaded
+        near = difflib.get_close_matches(name, self.names(), n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(self.names())}."
+        raise BadInputError(f"no {self.kind} named {name!r}", remedy=hint)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """All entries with their names; imports them."""
+        for name in self.names():
+            yield name, self[name]

@@ -1,0 +1,133 @@
+"""`Volume`: an image on its grid. Lazy arrays stay lazy until someone asks for voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from .errors import BadInputError, GridMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from .grid import Grid
+
+__all__ = ["Array", "Volume"]
+
+
+@runtime_checkable
+class Array(Protocol):
+    """What a volume needs of its array: NumPy, Dask and Zarr arrays all have it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy dtype of the voxels."""
+        ...
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return a part of the array."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array on a `Grid`, with channel names and where it came from.
+
+    Parameters
+    ----------
+    data
+        Array in the order of ``grid.axes``; may be lazy.
+    grid
+        Its placement; shapes must agree.
+    channels
+        One name per channel; ``("image",)`` style single name where there is no channel axis.
+    name
+        Short name without folder, as a layer would be called.
+    source
+        Path of the file it was read from.
+    format
+        Registry name of the format it was read with, for example ``"nifti"``.
+    rgb
+        Whether the channels are red, green, blue (and alpha) of a colour picture.
+    classes
+        For label volumes: value → class name.
+    metadata
+        What the format wants back on saving (headers); plain, picklable values.
+    """
+
+    data: Array
+    grid: Grid
+    channels: tuple[str, ...] = ()
+    name: str = "image"
+    source: str | None = None
+    format: str | None = None
+    rgb: bool = False
+    classes: Mapping[int, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if tuple(self.data.shape) != self.grid.shape:
+            raise GridMismatchError(
+                f"expected an array of {self.grid.shape} for axes {self.grid.axes}, "
+                f"found {tuple(self.data.shape)}",
+                path=self.source,
+            )
+        count = self.grid.length("C")
+        if not self.channels:
+            names = (self.name,) if count == 1 else tuple(f"channel {i + 1}" for i in range(count))
+            object.__setattr__(self, "channels", names)
+        if len(self.channels) != count:
+            raise BadInputError(
+                f"expected {count} channel names, found {len(self.channels)}", path=self.source
+            )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy dtype of the voxels."""
+        return np.dtype(self.data.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all voxels in bytes, whether or not they are in memory."""
+        return int(np.prod(self.grid.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def numpy(self) -> NDArray[Any]:
+        """Read all voxels into memory, in the order of ``grid.axes``."""
+        return np.asarray(self.data)
+
+    def frame(self, time: int = 0) -> Volume:
+        """Return one time point as a volume without a time axis (lazy stays lazy)."""
+        if "T" not in self.grid.axes:
+            return self
+        return replace(self, data=self.data[time], grid=self.grid.without("T"))
+
+    def channel_first(self) -> NDArray[Any]:
+        """Read one frame's voxels as ``(C, *spatial)``; the volume must not have a time axis."""
+        if "T" in self.grid.axes:
+            raise BadInputError("expected a single time point; call frame() first", path=self.source)
+        array = self.numpy()
+        return array if "C" in self.grid.axes else array[np.newaxis]
+
+    def select(self, channels: tuple[int, ...]) -> Volume:
+        """Keep the given channels, in that order; a single one loses the channel axis."""
+        if "C" not in self.grid.axes:
+            return self
+        at = self.grid.axes.index("C")
+        before = (slice(None),) * at
+        names = tuple(self.channels[c] for c in channels)
+        if len(channels) == 1:
+            data = self.data[(*before, channels[0])]
+            return replace(self, data=data, grid=self.grid.without("C"), channels=names, rgb=False)
+        data = self.data[(*before, list(channels))]
+        return replace(
+            self, data=data, grid=self.grid.with_channels(len(channels)), channels=names, rgb=False
+        )

@@ -1,0 +1,107 @@
+"""What a user may set: validation, form, tooltip, command-line flag and JSON in one place each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["DeviceWish", "PredictConfig", "TrainConfig"]
+
+DeviceWish = str
+_DEVICE = Field(
+    "auto",
+    title="Device",
+    description="Where the network runs: auto takes a GPU that really works, else the CPU",
+    pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+    examples=["auto", "cpu", "cuda"],
+)
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PredictConfig(_Config):
+    """How a model is applied to a volume."""
+
+    device: DeviceWish = _DEVICE
+    overlap: float = Field(
+        0.5, ge=0.0, le=0.8, title="Tile overlap", description="Share of a tile that its neighbour repeats"
+    )
+    mirror: bool = Field(
+        False,
+        title="Mirror",
+        description="Also predict mirrored copies and average them: slower, a little better (models that allow it)",
+    )
+    tile: tuple[int, ...] | None = Field(
+        None, title="Tile", description="Tile size in working voxels; none: the model's own"
+    )
+    mixed_precision: bool = Field(
+        True, title="Mixed precision", description="Half precision on CUDA: faster, half the memory"
+    )
+
+
+class TrainConfig(_Config):
+    """How a model learns from annotations."""
+
+    device: DeviceWish = _DEVICE
+    minutes: float = Field(
+        5.0, gt=0, le=100_000, title="Time", description="Longest training time in minutes"
+    )
+    epochs: int | None = Field(
+        None, ge=1, title="Epochs", description="Stop after so many passes instead of after the time"
+    )
+    steps: int | None = Field(
+        None, ge=1, title="Steps", description="Stop after so many steps instead of after the time"
+    )
+    batch_size: int = Field(2, ge=1, le=64, title="Batch", description="Patches per step")
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        title="Learning rate",
+        description="Peak learning rate; none: 2e-3 from nothing, 5e-4 from a model",
+    )
+    warmup: float = Field(
+        0.05, ge=0, lt=1, title="Warm-up", description="Share of the time over which the rate rises"
+    )
+    weight_decay: float = Field(
+        1e-2, ge=0, le=1, title="Weight decay", description="AdamW weight decay"
+    )
+    ema: float = Field(
+        0.99, ge=0, lt=1, title="Averaging", description="Decay of the moving average of the weights"
+    )
+    augment: Literal["none", "light", "strong"] = Field(
+        "light", title="Augmentation", description="How much patches are varied"
+    )
+    foreground: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        title="Foreground patches",
+        description="Share of patches centred on a labelled object",
+    )
+    held_out: float = Field(
+        0.2, ge=0, lt=1, title="Held out", description="Share kept for checking; 0 trains on everything"
+    )
+    checks: int = Field(
+        10, ge=1, le=1000, title="Checks", description="How often the held-out part is scored during training"
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        title="Patience",
+        description="Stop after so many checks without a better score; none: use the whole time",
+    )
+    mixed_precision: bool = Field(
+        True, title="Mixed precision", description="Half precision on CUDA"
+    )
+    freeze: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Frozen share",
+        description="Leading share of the network's layers that does not change (transfer learning)",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes a run repeatable")

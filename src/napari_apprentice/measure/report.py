@@ -1,0 +1,162 @@
+"""Scores of one case and of a set of cases, and how they are written down."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError
+
+from ._flat import nan_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import TextIO
+
+__all__ = ["CaseScores", "Report", "confidence_interval"]
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """The scores of one case under flat names.
+
+    Parameters
+    ----------
+    name
+        The case, usually the path of its file.
+    scores
+        Name and value; NaN where a score does not apply.
+    """
+
+    name: str
+    scores: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{path, …scores}`` for JSON, which has no NaN and no infinity: both become None."""
+        return {"path": self.name, **_for_json(self.scores)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The scores of a set of cases.
+
+    Parameters
+    ----------
+    cases
+        One entry per case, in the order given.
+    mean
+        Mean of each score over the cases to which it applies.
+    """
+
+    cases: tuple[CaseScores, ...]
+    mean: dict[str, float]
+
+    @classmethod
+    def from_cases(cls, cases: Iterable[CaseScores]) -> Report:
+        """Gather cases and average each score over those where it is not NaN."""
+        gathered = tuple(cases)
+        names = dict.fromkeys(name for case in gathered for name in case.scores)
+        return cls(gathered, {name: nan_mean(_column(gathered, name)) for name in names})
+
+    def intervals(
+        self, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """Confidence interval of each mean, by `confidence_interval`."""
+        return {
+            name: confidence_interval(
+                _column(self.cases, name), confidence=confidence, resamples=resamples, seed=seed
+            )
+            for name in self.mean
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON; NaN and infinity become None."""
+        return {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
+
+    def to_csv(self, path: Path) -> None:
+        """Write one row per case and a last row ``mean``; what does not apply stays empty.
+
+        The file appears whole or not at all.
+
+        Raises
+        ------
+        BadInputError
+            The folder does not exist or cannot be written.
+        """
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                self._write_rows(stream)
+            temporary.replace(path)
+        except OSError as error:
+            raise BadInputError(
+                f"cannot write the scores ({error.strerror})",
+                path=path,
+                remedy="Choose a folder that exists and that you may write to.",
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _write_rows(self, stream: TextIO) -> None:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["path", *self.mean])
+        for name, scores in (*((c.name, c.scores) for c in self.cases), ("mean", self.mean)):
+            values = (scores.get(key, float("nan")) for key in self.mean)
+            writer.writerow([name, *("" if np.isnan(v) else repr(float(v)) for v in values)])
+
+
+def confidence_interval(
+    values: Iterable[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap confidence interval of the mean, by percentiles.
+
+    Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: cases are drawn with replacement, the mean is
+    taken each time, and the interval cuts off equal tails.
+
+    Parameters
+    ----------
+    values
+        One per case; NaN is left out.
+    confidence
+        Between 0 and 1.
+    resamples
+        How often to draw.
+    seed
+        Of the random numbers: the same seed gives the same interval.
+
+    Returns
+    -------
+    tuple[float, float]
+        Lower and upper bound; NaN for fewer than two values or where one is infinite.
+
+    Raises
+    ------
+    BadInputError
+        A confidence that is not between 0 and 1, or no resample.
+    """
+    if not 0 < confidence < 1 or resamples < 1:
+        raise BadInputError(
+            f"expected a confidence between 0 and 1 and at least one resample, "
+            f"found {confidence} and {resamples}"
+        )
+    known = np.array([v for v in values if not np.isnan(v)], dtype=np.float64)
+    if known.size < 2 or not np.isfinite(known).all():
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    means = [known[random.integers(known.size, size=known.size)].mean() for _ in range(resamples)]
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def _column(cases: Iterable[CaseScores], name: str) -> list[float]:
+    return [case.scores.get(name, float("nan")) for case in cases]
+
+
+def _for_json(scores: dict[str, float]) -> dict[str, float | None]:
+    return {name: float(v) if np.isfinite(v) else None for name, v in scores.items()}

@@ -1,0 +1,11 @@
+"""Networks: one file per architecture, each a thin, typed door to MONAI."""
+
+from __future__ import annotations
+
+from napari_apprentice.core.registry import Registry
+
+from ._network import Network
+
+__all__ = ["NETWORKS", "Network"]
+
+NETWORKS: Registry[Network] = Registry("network", "napari_apprentice.models.networks", "NETWORK")

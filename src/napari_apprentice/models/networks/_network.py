@@ -1,0 +1,37 @@
+"""The contract every network file keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+    from torch import nn
+
+__all__ = ["Network"]
+
+
+class Network(Protocol):
+    """A network by name: its arguments as a config, the module, and the sizes it accepts.
+
+    Contract
+    --------
+    - ``Args`` is a frozen pydantic model whose defaults make a sensible network in 2-D and 3-D.
+    - ``build`` returns a module mapping ``(B, in, *spatial)`` to ``(B, out, *spatial)`` in training and evaluation alike.
+    - every spatial length of an input must be a multiple of ``divisor(args)`` along its axis.
+    """
+
+    title: str
+    Args: type[BaseModel]
+
+    def build(
+        self, *, ndim: int, in_channels: int, out_channels: int, args: Mapping[str, Any]
+    ) -> nn.Module:
+        """Build the module with fresh weights."""
+        ...
+
+    def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
+        """Smallest length, and factor of every length, along each spatial axis."""
+        ...
