@@ -1,0 +1,239 @@
+"""From a volume to what a network sees, and the way back: orientation, spacing, intensities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError, GridMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec, Normalization
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["Prepared", "fits", "labels_to_working", "normalize", "prepare", "reorient", "restore"]
+
+_SAME_SPACING = 0.1
+_STATISTICS_VOXELS = 4_000_000
+_METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A volume as a network sees it.
+
+    Parameters
+    ----------
+    data
+        float32 ``(C, *working)``; normalised.
+    grid
+        Working grid, spatial axes only. 2-D models on 3-D volumes keep the source's Z.
+    turned
+        The source grid after reorientation: same voxels as the source, in working order.
+    source
+        Spatial grid of the source.
+    order, flips
+        How source axes were permuted and flipped to become `turned`.
+    notes
+        What the user should know: unknown spacing, NaN voxels replaced.
+    """
+
+    data: NDArray[np.float32]
+    grid: Grid
+    turned: Grid
+    source: Grid
+    order: tuple[int, ...]
+    flips: tuple[bool, ...]
+    notes: tuple[str, ...] = ()
+
+
+def fits(volume: Volume, spec: ModelSpec) -> str | None:
+    """Return why this model cannot take this volume, as a short phrase, or None where it can."""
+    grid = volume.grid
+    if spec.ndim == 3 and grid.ndim == 2:
+        return "expects 3-D"
+    expected, found = len(spec.channels), grid.length("C")
+    if expected != found:
+        colour = " (a colour image)" if volume.rgb else ""
+        return f"expects {expected} channel{'s' if expected > 1 else ''}, found {found}{colour}"
+    if np.issubdtype(volume.dtype, np.complexfloating) or volume.dtype.kind not in "biuf":
+        return f"expects numbers, found {volume.dtype}"
+    return None
+
+
+def prepare(volume: Volume, spec: ModelSpec) -> Prepared:
+    """Turn, resample and normalise one frame of a volume for a model.
+
+    Parameters
+    ----------
+    volume
+        A volume without a time axis (see `Volume.frame`); read into memory here.
+    spec
+        The model's description.
+
+    Raises
+    ------
+    BadInputError
+        The volume does not fit the model; the message says why.
+    """
+    reason = fits(volume, spec)
+    if reason is not None:
+        raise BadInputError(
+            f"the model {spec.name} {reason}",
+            path=volume.source or volume.name,
+            remedy="Choose another model, or another layer.",
+        )
+    source = volume.grid.without("C").spatial
+    order, flips = _turn(source, spec)
+    array = reorient(volume.channel_first(), order, flips)
+    turned = source.reoriented(order, flips)
+    working, notes = _working_grid(turned, spec)
+    data = np.ascontiguousarray(array, dtype=np.float32)
+    data, bad = _finite(data)
+    if bad:
+        notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
+    data = _resample(data, working.spatial_shape)
+    return Prepared(
+        normalize(data, spec.normalization), working, turned, source, order, flips, notes
+    )
+
+
+def _turn(source: Grid, spec: ModelSpec) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    if spec.orientation == "LPS" and source.world == "LPS" and source.ndim == 3:
+        return source.closest_orientation()
+    return tuple(range(source.ndim)), (False,) * source.ndim
+
+
+def reorient(
+    array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]
+) -> NDArray[Any]:
+    """Permute, then flip, the last axes of an array (a view); see `Grid.reoriented`."""
+    n = len(order)
+    lead = array.ndim - n
+    turned = array.transpose(*range(lead), *(lead + o for o in order))
+    return turned[(..., *(slice(None, None, -1) if f else slice(None) for f in flips))]
+
+
+def restore(array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]) -> NDArray[Any]:
+    """Undo `reorient` on the last axes of an array (a view)."""
+    n = len(order)
+    lead = array.ndim - n
+    back = array[(..., *(slice(None, None, -1) if f else slice(None) for f in flips))]
+    return back.transpose(*range(lead), *(lead + list(order).index(axis) for axis in range(n)))
+
+
+def _working_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
+    """Choose the grid the network works on: the source's own where the spacing is about the model's."""
+    if spec.spacing is None:
+        return turned, ()
+    if turned.unit not in _METRES or spec.unit not in _METRES:
+        note = f"voxel size unknown: used as if it were {_text(spec.spacing)} {spec.unit}"
+        return turned, () if turned.unit == spec.unit else (note,)
+    factor = _METRES[spec.unit] / _METRES[turned.unit]
+    wanted = [s * factor for s in spec.spacing]
+    if spec.ndim == 2 and turned.ndim == 3:
+        wanted = [turned.spacing[0], *wanted]
+    ratio = np.array(wanted) / np.array(turned.spacing)
+    if (np.abs(ratio - 1) <= _SAME_SPACING).all():
+        return turned, ()
+    return turned.resampled(wanted), ()
+
+
+def _text(values: Sequence[float]) -> str:
+    return " × ".join(f"{v:g}" for v in values)
+
+
+def _finite(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    """Replace NaN and infinity by the channel's median; return how many there were."""
+    bad = ~np.isfinite(data)
+    count = int(np.count_nonzero(bad))
+    if count:
+        data = data.copy()
+        for channel, mask in zip(data, bad, strict=True):
+            good = channel[~mask]
+            channel[mask] = np.median(good) if good.size else 0.0
+    return data, count
+
+
+def _resample(data: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Linear interpolation with outer faces kept, after a blur along axes that get coarser.
+
+    The blur's width is the anti-aliasing rule of ``skimage.transform.resize``.
+    """
+    if data.shape[1:] == tuple(shape):
+        return data
+    import torch
+    import torch.nn.functional as functional
+    from scipy.ndimage import gaussian_filter1d
+
+    for axis, (old, new) in enumerate(zip(data.shape[1:], shape, strict=True), start=1):
+        if old > new:
+            data = gaussian_filter1d(data, (old / new - 1) / 2, axis=axis, mode="nearest")
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(shape)]
+    tensor = torch.from_numpy(np.ascontiguousarray(data))[None]
+    result: NDArray[np.float32] = functional.interpolate(
+        tensor, size=tuple(shape), mode=mode, align_corners=False
+    )[0].numpy()
+    return result
+
+
+def normalize(data: NDArray[np.float32], how: Normalization) -> NDArray[np.float32]:
+    """Bring each channel of ``(C, *spatial)`` to the range the network knows; constant channels become 0.
+
+    Statistics of very large volumes are taken on a regular sub-sample of about four million voxels.
+    """
+    result = np.empty_like(data)
+    for channel, out in zip(data, result, strict=True):
+        flat = channel.ravel()
+        sample = flat[:: max(1, flat.size // _STATISTICS_VOXELS)]
+        if how.kind == "zscore":
+            shift, scale = float(sample.mean(dtype=np.float64)), float(sample.std(dtype=np.float64))
+        else:
+            low, high = (how.low, how.high)
+            if how.kind == "percentile":
+                low, high = (float(v) for v in np.percentile(sample, (how.low, how.high)))
+            shift, scale = low, high - low
+        if scale <= 1e-12 * max(1.0, abs(shift)):
+            scale = np.inf
+        np.subtract(channel, np.float32(shift), out=out)
+        out *= np.float32(1.0 / scale)
+        if how.kind != "zscore":
+            np.clip(out, 0.0, 1.0, out=out)
+    return result
+
+
+def labels_to_working(labels: NDArray[Any], prepared: Prepared) -> NDArray[Any]:
+    """Bring an integer array from the source grid to the working grid by nearest neighbour.
+
+    Raises
+    ------
+    GridMismatchError
+        The labels have another shape than the source.
+    """
+    if tuple(labels.shape) != prepared.source.shape:
+        raise GridMismatchError(
+            f"expected labels of {prepared.source.shape}, found {tuple(labels.shape)}",
+            remedy="Labels must lie on the image's own grid.",
+        )
+    turned = reorient(labels, prepared.order, prepared.flips)
+    return resize_nearest(turned, prepared.grid.shape)
+
+
+def resize_nearest(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """Nearest-neighbour resize with outer faces kept: index ``floor((i + 1/2) · old / new)``."""
+    if array.shape == tuple(shape):
+        return np.ascontiguousarray(array)
+    picks = [
+        np.minimum(((np.arange(new) + 0.5) * old / new).astype(int), old - 1)
+        for old, new in zip(array.shape, shape, strict=True)
+    ]
+    return array[np.ix_(*picks)]
+
+
