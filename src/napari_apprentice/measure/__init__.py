@@ -1,1 +1,1 @@
-"""Scores: how good a prediction is, in numbers whose definitions are written beside them (NumPy and SciPy only)."""
+"""Scores: how good a prediction is, with each definition beside its code (NumPy and SciPy)."""

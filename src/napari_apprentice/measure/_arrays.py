@@ -1,4 +1,4 @@
-"""What every score needs first: arrays that fit together, label values as small codes, blocks of bounded size."""
+"""What every score needs first: arrays that fit together, label codes, bounded blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ClassCodes", "blocks", "check_shapes", "check_spacing"]
 
 MAX_BLOCK = 2**22
-"""Voxels per block: about 80 MB of temporary arrays, large enough that NumPy's overhead vanishes."""
+"""Voxels per block: about 80 MB of temporary arrays."""
 
 
 def check_shapes(
@@ -65,7 +65,7 @@ def check_spacing(spacing: Sequence[float] | None, ndim: int) -> tuple[float, ..
 
 
 def blocks(shape: Sequence[int], max_voxels: int = MAX_BLOCK) -> Iterator[tuple[slice, ...]]:
-    """Cut an array of `shape` into blocks of at most `max_voxels`, contiguous in C order where possible."""
+    """Cut an array of `shape` into blocks of at most `max_voxels`, whole rows where possible."""
     lengths: list[int] = []
     budget = max_voxels
     for length in reversed(shape):
@@ -113,7 +113,8 @@ class ClassCodes:
         values = _whole_numbers(np.asarray(labels))
         if values.dtype.itemsize <= 2:
             bits = np.dtype(f"u{values.dtype.itemsize}")
-            return self._table(values.dtype, bits)[np.ascontiguousarray(values).view(bits)]
+            table = self._table(values.dtype, bits)
+            return np.take(table, np.ascontiguousarray(values).view(bits))
         order = np.argsort(self.classes)
         known = np.asarray(self.classes)[order]
         at = np.minimum(np.searchsorted(known, values), len(known) - 1)
@@ -129,7 +130,7 @@ class ClassCodes:
         return codes
 
     def _table(self, dtype: np.dtype[Any], bits: np.dtype[Any]) -> NDArray[Any]:
-        """Look-up table over all bit patterns of an 8- or 16-bit type: twice as fast as a search."""
+        """Look-up table over all bit patterns of an 8- or 16-bit type, faster than a search."""
         table = np.zeros(2 ** (8 * dtype.itemsize), dtype=self.dtype)
         low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
         for code, value in enumerate(self.classes, start=1):
@@ -142,8 +143,10 @@ def _whole_numbers(values: NDArray[Any]) -> NDArray[Any]:
     """Give labels an integer type; NIfTI and NumPy files often carry them as floats."""
     if values.dtype.kind in "iub":
         return values
-    if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
-        return values.astype(np.int64)
+    if values.dtype.kind == "f" and np.isfinite(values).all():
+        whole = np.rint(values)
+        if np.array_equal(values, whole):
+            return whole.astype(np.int64)
     raise BadInputError(
         f"expected labels that are whole numbers, found {values.dtype}",
         remedy="Give label arrays; probabilities must be turned into labels first.",

@@ -1,4 +1,4 @@
-"""Flat score names that serve as JSON keys and column heads, and means that leave out what does not apply."""
+"""Flat score names (JSON keys, column heads), and means that leave out what does not apply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["class_keys", "flatten", "key_of", "nan_mean"]
 
 
 def key_of(text: str) -> str:
-    """Turn a name or unit into a key: lower case, letters and digits of any script, ``_`` for the rest."""
+    """Turn a name or unit into a key: lower-case letters and digits of any script, else ``_``."""
     return re.sub(r"\W+", "_", text.strip().lower().replace("µ", "u").replace("μ", "u")).strip("_")
 
 

@@ -1,4 +1,4 @@
-"""Scores of a classifier, of images or of objects, from the predicted and the true class of each case."""
+"""Scores of a classifier, of images or objects, from the predicted and true class of each case."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ __all__ = ["ClassificationScores", "classification_scores"]
 class ClassificationScores:
     """Scores of a classifier; arrays of shape ``(K,)`` in the order of `classes`.
 
-    Per class each of the others counts as "not this one" (one versus rest). A class without a case in prediction and truth
-    is NaN and left out of means; one that occurs in only one of them scores 0.
+    Per class each of the others counts as "not this one" (one versus rest). A class without a case
+    in prediction and truth is NaN and left out of means; one that occurs in only one of them
+    scores 0.
 
     Parameters
     ----------
@@ -36,8 +37,8 @@ class ClassificationScores:
     accuracy
         Share of cases whose class is right.
     balanced_accuracy
-        Mean recall over the classes that have a true case (Brodersen et al., ICPR 2010): what accuracy would be if every
-        class were equally frequent.
+        Mean recall over the classes that have a true case (Brodersen et al., ICPR 2010): what
+        accuracy would be if every class were equally frequent.
     precision, recall, f1, specificity
         As in `ClassCounts`; f1 is the harmonic mean of precision and recall.
     """
@@ -52,7 +53,7 @@ class ClassificationScores:
     specificity: NDArray[np.float64]
 
     def flat(self, class_names: Mapping[int, str]) -> dict[str, float]:
-        """Give the scores flat names: ``accuracy``, ``f1`` (mean over classes), ``f1_<class>``, …
+        """Give the scores flat names: ``accuracy``, ``f1`` (mean over classes), ``f1_<class>``.
 
         Parameters
         ----------

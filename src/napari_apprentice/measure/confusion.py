@@ -40,8 +40,8 @@ def confusion_matrix(
     Returns
     -------
     NDArray[np.int64]
-        Shape ``(K + 1, K + 1)``: rows are the truth, columns the prediction. Index 0 stands for every
-        value that is not in `classes`, index i for ``classes[i - 1]``.
+        Shape ``(K + 1, K + 1)``: rows are the truth, columns the prediction. Index 0 stands for
+        every value that is not in `classes`, index i for ``classes[i - 1]``.
 
     Raises
     ------
@@ -67,9 +67,10 @@ def confusion_matrix(
 class ClassCounts:
     """True and false positives and negatives, one value per class, and the rates made of them.
 
-    Where a rate divides zero by zero it is NaN if the class occurs neither in the prediction nor in the truth
-    (nothing was asked, nothing was said: left out of means), and 0 if it occurs in only one of them (an error
-    that a mean must feel). Specificity is NaN where every voxel is of the class.
+    Where a rate divides zero by zero it is NaN if the class occurs neither in the prediction nor in
+    the truth (nothing was asked, nothing was said: left out of means), and 0 if it occurs in only
+    one of them (an error that a mean must feel). Specificity is NaN where every voxel is of the
+    class.
 
     Parameters
     ----------
@@ -78,8 +79,8 @@ class ClassCounts:
 
     Notes
     -----
-    Definitions: Taha & Hanbury, "Metrics for evaluating 3D medical image segmentation", BMC Medical Imaging 15:29
-    (2015), and Maier-Hein et al., "Metrics reloaded", Nature Methods 21 (2024).
+    Definitions: Taha & Hanbury, "Metrics for evaluating 3D medical image segmentation", BMC Medical
+    Imaging 15:29 (2015), and Maier-Hein et al., "Metrics reloaded", Nature Methods 21 (2024).
     """
 
     true_positive: NDArray[np.int64]

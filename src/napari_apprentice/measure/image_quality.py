@@ -23,16 +23,16 @@ SSIM_WINDOW = 11
 def psnr(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> float:
     """Peak signal-to-noise ratio: 10 log10(data_range² / mean squared error), in dB.
 
-    Huynh-Thu & Ghanbari, "Scope of validity of PSNR in image/video quality assessment", Electronics Letters 44(13)
-    (2008).
+    Huynh-Thu & Ghanbari, "Scope of validity of PSNR in image/video quality assessment", Electronics
+    Letters 44(13) (2008).
 
     Parameters
     ----------
     image, reference
         Arrays of one shape, any number of axes.
     data_range
-        Distance between the lowest and the highest value that is possible, 255 for 8-bit images. It is asked for because
-        nothing in the arrays tells it, and the result hangs on it.
+        Distance between the lowest and the highest value that is possible, 255 for 8-bit images. It
+        is asked for because nothing in the arrays tells it, and the result hangs on it.
 
     Returns
     -------
@@ -54,8 +54,9 @@ def psnr(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> flo
 def ssim(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> float:
     """Mean structural similarity with the Gaussian window of its authors (11 voxels, deviation 1.5).
 
-    Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 13(4) (2004). The
-    window has as many axes as the image; a stack with fewer than 11 planes is scored plane by plane and averaged.
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP
+    13(4) (2004). The window has as many axes as the image; a stack with fewer than 11 planes is
+    scored plane by plane and averaged.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def ssim(image: NDArray[Any], reference: NDArray[Any], data_range: float) -> flo
 def image_quality_scores(
     image: NDArray[Any], reference: NDArray[Any], data_range: float
 ) -> dict[str, float]:
-    """Score an image under flat names: ``psnr_db``, ``ssim`` and ``mae`` (mean absolute error, in grey values).
+    """Score an image under flat names: ``psnr_db``, ``ssim``, ``mae`` (mean absolute error).
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def image_quality_scores(
 
 def _ssim(first: NDArray[np.float64], second: NDArray[np.float64], data_range: float) -> float:
     return float(
-        structural_similarity(
+        structural_similarity(  # type: ignore[no-untyped-call]
             first,
             second,
             data_range=data_range,

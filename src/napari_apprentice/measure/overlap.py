@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._arrays import check_spacing
 from .confusion import ClassCounts, confusion_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["OverlapScores", "overlap_scores"]
@@ -22,8 +23,8 @@ __all__ = ["OverlapScores", "overlap_scores"]
 class OverlapScores:
     """Overlap per class, each array of shape ``(K,)`` in the order of `classes`.
 
-    A class that occurs in neither array scores NaN and is left out of means; a class that occurs in only one of them
-    scores 0. The formulas are those of `ClassCounts`.
+    A class that occurs in neither array scores NaN and is left out of means; a class that occurs in
+    only one of them scores 0. The formulas are those of `ClassCounts`.
 
     Parameters
     ----------
@@ -32,8 +33,8 @@ class OverlapScores:
     dice, iou, precision, recall, specificity
         Between 0 and 1, higher is better.
     volume, truth_volume
-        Of the prediction and of the truth, where it counts: number of voxels times the product of the spacing
-        (cubed unit in 3-D, squared in 2-D; plain voxels where no spacing is given).
+        Of the prediction and of the truth, where it counts: number of voxels times the product of
+        the spacing (unit cubed in 3-D, squared in 2-D; plain voxels where no spacing is given).
     """
 
     classes: tuple[int, ...]
@@ -88,6 +89,6 @@ def overlap_scores(
         precision=found.precision,
         recall=found.recall,
         specificity=found.specificity,
-        volume=found.predicted * voxel,
-        truth_volume=found.actual * voxel,
+        volume=found.predicted.astype(np.float64) * voxel,
+        truth_volume=found.actual.astype(np.float64) * voxel,
     )

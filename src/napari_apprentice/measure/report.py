@@ -37,7 +37,7 @@ class CaseScores:
     scores: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{path, …scores}`` for JSON, which has no NaN and no infinity: both become None."""
+        """Return ``{path, …scores}``; NaN and infinity, which JSON lacks, become None."""
         return {"path": self.name, **_for_json(self.scores)}
 
 
@@ -75,7 +75,7 @@ class Report:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON; NaN and infinity become None."""
+        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON; see `CaseScores.to_dict`."""
         return {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
 
     def to_csv(self, path: Path) -> None:
@@ -115,8 +115,8 @@ def confidence_interval(
 ) -> tuple[float, float]:
     """Bootstrap confidence interval of the mean, by percentiles.
 
-    Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: cases are drawn with replacement, the mean is
-    taken each time, and the interval cuts off equal tails.
+    Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: cases are drawn with
+    replacement, the mean is taken each time, and the interval cuts off equal tails.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The scores of a semantic segmentation under flat names: what ``evaluate`` prints and a live curve plots."""
+"""The scores of a semantic segmentation under flat names, for a report or a live curve."""
 
 from __future__ import annotations
 
@@ -42,17 +42,19 @@ def semantic_scores(
 ) -> dict[str, float]:
     """Score a semantic segmentation against the truth.
 
-    Each score comes once per class, ``dice_<class>``, and once as the mean over the foreground classes, ``dice``:
+    Each score comes once per class, ``dice_<class>``, and once as the mean over the foreground
+    classes, ``dice``:
 
     - ``dice``, ``iou``, ``precision``, ``recall``, ``specificity``: see `OverlapScores`;
-    - ``hd95_<unit>``, ``assd_<unit>``, ``surface_dice_<tolerance><unit>``: see `hausdorff_distance`,
-      `average_surface_distance`, `surface_dice`;
-    - ``volume_<unit>3`` of the prediction and ``truth_volume_<unit>3`` (``area_<unit>2`` in 2-D), per class only.
+    - ``hd95_<unit>``, ``assd_<unit>``, ``surface_dice_<tolerance><unit>``: see
+      `hausdorff_distance`, `average_surface_distance`, `surface_dice`;
+    - ``volume_<unit>3`` of the prediction and ``truth_volume_<unit>3`` (``area_<unit>2`` in 2-D),
+      per class only.
 
-    A class that occurs in neither array is NaN everywhere and left out of the means. One that occurs in only one of
-    them scores 0 in overlap and surface Dice; its distances, infinite by definition, are set to the diagonal of the
-    image, the worst that is possible, so that a missed object costs dearly and a mean stays finite (the penalty that
-    Maier-Hein et al., "Metrics reloaded", Nature Methods 21, 2024, advise).
+    A class that occurs in neither array is NaN (its volumes are 0) and left out of the means. One
+    that occurs in only one of them scores 0 in overlap and surface Dice; its distances, infinite by
+    definition, are set to the diagonal of the image, which none can exceed, so that a missed object
+    costs dearly and a mean stays finite.
 
     Parameters
     ----------
@@ -65,11 +67,11 @@ def semantic_scores(
     unit
         ``"mm"``, ``"um"``, …; ``"pixel"`` becomes ``px`` in the names.
     tolerance
-        Of the surface Dice, in `unit`. By default the smallest spacing: a disagreement of one voxel along the
-        finest axis is forgiven, no more.
+        Of the surface Dice, in `unit`. By default the smallest spacing: a disagreement of one voxel
+        along the finest axis is forgiven, no more.
     counts
-        Boolean array: where the annotation counts. Surface scores need regions: with strokes only, hardly any surface is
-        known and overlap is what to read.
+        Boolean array: where the annotation counts. Surface scores need regions: with strokes only,
+        hardly any surface is known and overlap is what to read.
     surfaces
         Whether to measure surfaces, which takes most of the time.
 

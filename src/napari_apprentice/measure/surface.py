@@ -1,8 +1,8 @@
 """Distances between the surfaces of two masks: Hausdorff, average surface distance, surface Dice.
 
-A surface is the set of voxels of a mask that touch, across a face, a voxel outside it; what lies beyond the border of the
-image is outside. Distances are between voxel centres, in physical units. This is the convention of
-``monai.metrics`` (without sub-voxels), and the tests hold us to it.
+A surface is the set of voxels of a mask that touch, across a face, a voxel outside it; what lies
+beyond the border of the image is outside. Distances are between voxel centres, in physical units.
+This is the convention of ``monai.metrics`` (without sub-voxels), and the tests hold us to it.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ class SurfaceDistances:
 def hausdorff_distance(distances: SurfaceDistances, percentile: float = 95.0) -> float:
     """Hausdorff distance at a percentile: the larger of both directed percentiles.
 
-    At 100 it is the classic distance of Huttenlocher et al., IEEE TPAMI 15(9) (1993); 95 makes it robust against a few
-    stray voxels (used so in BraTS; Menze et al., IEEE TMI 34(10), 2015).
+    At 100 it is the classic distance of Huttenlocher et al., IEEE TPAMI 15(9) (1993); 95 makes it
+    robust against a few stray voxels (used so in BraTS; Menze et al., IEEE TMI 34(10), 2015).
 
     Returns
     -------
     float
-        In the unit of the spacing; lower is better. NaN if both surfaces are empty, infinite if one is.
+        In the unit of the spacing; lower is better. NaN if both surfaces are empty, infinite if one
+        is.
 
     Raises
     ------
@@ -84,23 +85,24 @@ def hausdorff_distance(distances: SurfaceDistances, percentile: float = 95.0) ->
 def average_surface_distance(distances: SurfaceDistances) -> float:
     """Average symmetric surface distance: mean of the distances in both directions, pooled.
 
-    Heimann et al., "Comparison and evaluation of methods for liver segmentation from CT datasets", IEEE TMI 28(8)
-    (2009).
+    Heimann et al., "Comparison and evaluation of methods for liver segmentation from CT datasets",
+    IEEE TMI 28(8) (2009).
 
     Returns
     -------
     float
-        In the unit of the spacing; lower is better. NaN if both surfaces are empty, infinite if one is.
+        In the unit of the spacing; lower is better. NaN if both surfaces are empty, infinite if one
+        is.
     """
     pooled = distances.pooled
     return float(pooled.mean()) if pooled.size else float("nan")
 
 
 def surface_dice(distances: SurfaceDistances, tolerance: float) -> float:
-    """Surface Dice, or normalised surface distance: share of both surfaces within `tolerance` of the other.
+    """Surface Dice (normalised surface distance): share of both surfaces near the other one.
 
-    Nikolov et al., "Deep learning to achieve clinically applicable segmentation of head and neck anatomy for
-    radiotherapy", arXiv:1809.04430 (2018); surface measured in voxels.
+    Nikolov et al., "Deep learning to achieve clinically applicable segmentation of head and neck
+    anatomy for radiotherapy", arXiv:1809.04430 (2018); here surfaces are counted in voxels.
 
     Parameters
     ----------
@@ -141,9 +143,9 @@ def surface_distances(
     spacing
         Distance between voxel centres per axis; 1 if ``None``.
     counts
-        Boolean array of the same shape: where the annotation counts. A surface is then taken only where both its sides
-        count, so that the border of the annotated region is nobody's surface. A surface that lies outside is not seen,
-        hence near that border distances may come out too large.
+        Boolean array of the same shape: where the annotation counts. A surface is then taken only
+        where both its sides count, so that the border of the annotated region is nobody's surface.
+        A surface that lies outside is not seen: near that border distances may come out too large.
 
     Returns
     -------
@@ -177,7 +179,8 @@ def surface_distances_per_class(
 ) -> Iterator[tuple[int, SurfaceDistances]]:
     """Measure the distances between surfaces for each class of two label arrays.
 
-    One pass finds the boxes of all classes; each class is then measured within the box that holds it in both arrays.
+    One pass finds the boxes of all classes; each class is then measured within the box that holds it
+    in both arrays.
 
     Parameters
     ----------
@@ -228,9 +231,7 @@ def _joint_box(first: _Box | None, second: _Box | None) -> _Box | None:
     )
 
 
-def _padded(
-    array: NDArray[np.bool_], box: _Box, *, beyond: bool = False
-) -> NDArray[np.bool_]:
+def _padded(array: NDArray[np.bool_], box: _Box, *, beyond: bool = False) -> NDArray[np.bool_]:
     """Cut the box with a margin of one voxel, filled with `beyond` where it leaves the image."""
     inside = tuple(
         slice(max(s.start - 1, 0), min(s.stop + 1, length))
@@ -246,8 +247,10 @@ def _padded(
 def _surface(mask: NDArray[np.bool_], known: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     """Voxels of the mask with a face neighbour outside it; both sides known."""
     if known is None:
-        return mask & ~ndimage.binary_erosion(mask)
-    return mask & known & ndimage.binary_dilation(~mask & known)
+        inner: NDArray[np.bool_] = ndimage.binary_erosion(mask)
+        return mask & ~inner
+    beside: NDArray[np.bool_] = ndimage.binary_dilation(~mask & known)
+    return mask & known & beside
 
 
 def _between(
