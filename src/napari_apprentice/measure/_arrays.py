@@ -144,7 +144,7 @@ def _whole_numbers(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind in "iub":
         return values
     if values.dtype.kind == "f" and np.isfinite(values).all():
-        whole = np.rint(values)
+        whole: NDArray[Any] = np.rint(values)
         if np.array_equal(values, whole):
             return whole.astype(np.int64)
     raise BadInputError(

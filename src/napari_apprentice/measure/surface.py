@@ -272,6 +272,6 @@ def _directed(
     # Good predictions share most of the surface: only the rest is worth a search.
     apart = ~target[source]
     if apart.any():
-        tree = KDTree(np.argwhere(target) * scale)
+        tree = KDTree(np.argwhere(target) * scale, leafsize=32)
         distances[apart] = tree.query(points[apart] * scale)[0]
     return distances
