@@ -1,0 +1,188 @@
+"""`Edit`: one invertible change to an annotation; the journal and the undo history are lists of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from .annotation import Extent, LabelClass
+
+__all__ = ["Author", "Block", "Edit", "changed_blocks"]
+
+Author = Literal["person", "model"]
+TILE = 64
+_OVERHEAD = 512  # bytes that the Python objects of one edit or block take, measured roughly
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The labels of one box before and after a change.
+
+    Parameters
+    ----------
+    start
+        First voxel of the box, one index per axis.
+    before, after
+        Integer arrays of the box's shape.
+    painted_before, painted_after
+        Which voxels a person's stroke had touched, then and now; None where nothing changed about it.
+    """
+
+    start: tuple[int, ...]
+    before: NDArray[Any]
+    after: NDArray[Any]
+    painted_before: NDArray[np.bool_] | None = None
+    painted_after: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        shapes = {a.shape for a in self._arrays()}
+        if len(shapes) != 1 or len(self.start) != self.before.ndim:
+            raise BadInputError(
+                f"expected arrays of one shape and a start per axis, found {sorted(shapes)} at {self.start}"
+            )
+        if (self.painted_before is None) != (self.painted_after is None):
+            raise BadInputError("expected both painted arrays or none, found one")
+
+    def _arrays(self) -> Iterator[NDArray[Any]]:
+        pairs = (self.before, self.after, self.painted_before, self.painted_after)
+        return (a for a in pairs if a is not None)
+
+    @property
+    def box(self) -> tuple[slice, ...]:
+        """The box as an index."""
+        return tuple(slice(a, a + n) for a, n in zip(self.start, self.before.shape, strict=True))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the arrays take."""
+        return sum(a.nbytes for a in self._arrays()) + _OVERHEAD
+
+    def inverse(self) -> Block:
+        """Return the block that puts back what this one changed."""
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            painted_before=self.painted_after,
+            painted_after=self.painted_before,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One invertible change: of voxels, of where the annotation counts, or of its classes.
+
+    Parameters
+    ----------
+    name
+        What was done, as the user reads it beside *Undo*: ``"Brush"``.
+    blocks
+        Changed boxes; they do not overlap.
+    extent
+        Where the annotation counted before and counts after.
+    classes
+        The classes before and after.
+    author
+        Whether a person or a model made it; only a person's edits are corrections.
+    """
+
+    name: str
+    blocks: tuple[Block, ...] = ()
+    extent: tuple[Extent, Extent] | None = None
+    classes: tuple[tuple[LabelClass, ...], tuple[LabelClass, ...]] | None = None
+    author: Author = "person"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it changes nothing."""
+        return not (self.blocks or self.extent or self.classes)
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether a person said something about voxels with it."""
+        return bool(self.blocks) and self.author == "person"
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes, about."""
+        return sum(block.nbytes for block in self.blocks) + _OVERHEAD
+
+    def inverse(self) -> Edit:
+        """Return the edit that undoes this one."""
+        return replace(
+            self,
+            blocks=tuple(block.inverse() for block in self.blocks),
+            extent=None if self.extent is None else (self.extent[1], self.extent[0]),
+            classes=None if self.classes is None else (self.classes[1], self.classes[0]),
+        )
+
+
+def changed_blocks(
+    start: tuple[int, ...],
+    before: NDArray[Any],
+    after: NDArray[Any],
+    painted_before: NDArray[np.bool_] | None = None,
+    painted_after: NDArray[np.bool_] | None = None,
+) -> tuple[Block, ...]:
+    """Cut a changed box into compact blocks: tiles without a change are left out, the others trimmed.
+
+    A stroke from corner to corner of a large volume thus costs what it touched, not the box around it.
+
+    Parameters
+    ----------
+    start
+        First voxel of the box.
+    before, after
+        Integer arrays of the box's shape; copied where they changed.
+    painted_before, painted_after
+        Boolean arrays of the same shape, or None where no stroke is involved.
+    """
+    blocks = []
+    for tile in _tiles(before.shape):
+        changed = before[tile] != after[tile]
+        if painted_before is not None and painted_after is not None:
+            changed |= painted_before[tile] != painted_after[tile]
+        box = _trim(tile, changed)
+        if box is not None:
+            at = tuple(a + part.start for a, part in zip(start, box, strict=True))
+            painted = _painted_pair(box, painted_before, painted_after)
+            blocks.append(Block(at, before[box].copy(), after[box].copy(), *painted))
+    return tuple(blocks)
+
+
+def _painted_pair(
+    box: tuple[slice, ...],
+    before: NDArray[np.bool_] | None,
+    after: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | tuple[None, None]:
+    if before is None or after is None or np.array_equal(before[box], after[box]):
+        return None, None
+    return before[box].copy(), after[box].copy()
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    steps = [range(0, length, TILE) for length in shape]
+    for corner in product(*steps):
+        yield tuple(slice(a, min(a + TILE, n)) for a, n in zip(corner, shape, strict=True))
+
+
+def _trim(tile: tuple[slice, ...], changed: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Shrink a tile to the box around its changes; None where there are none."""
+    if not changed.any():
+        return None
+    box = []
+    for axis, part in enumerate(tile):
+        others = tuple(a for a in range(changed.ndim) if a != axis)
+        found = np.flatnonzero(changed.any(axis=others))
+        box.append(slice(part.start + int(found[0]), part.start + int(found[-1]) + 1))
+    return tuple(box)
