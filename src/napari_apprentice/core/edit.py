@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .errors import BadInputError
+from .errors import BadInputError, GridMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,31 @@ class Edit:
     def nbytes(self) -> int:
         """Memory it takes, about."""
         return sum(block.nbytes for block in self.blocks) + _OVERHEAD
+
+    def check(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Make sure that it fits labels of a shape and dtype.
+
+        Raises
+        ------
+        GridMismatchError
+            A block that does not lie within the labels.
+        BadInputError
+            A value that the dtype cannot hold.
+        """
+        info = np.iinfo(dtype)
+        for block in self.blocks:
+            pairs = zip(block.box, shape, strict=False)
+            inside = all(part.start >= 0 and part.stop <= length for part, length in pairs)
+            if len(block.start) != len(shape) or not inside:
+                raise GridMismatchError(
+                    f"expected an edit within {shape}, found one of {block.after.shape} at {block.start}"
+                )
+            low, high = int(block.after.min()), int(block.after.max())
+            if low < info.min or high > info.max:
+                raise BadInputError(
+                    f"expected label values from {info.min} to {info.max} ({dtype}), "
+                    f"found {low} to {high}"
+                )
 
     def inverse(self) -> Edit:
         """Return the edit that undoes this one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,9 @@ from psygnal import Signal
 from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
 from napari_apprentice.core.edit import Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
+
+from . import _rules as rules
+from ._history import History
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["AnnotationState", "Edit"]
 
 MEMORY = 2**30
-LAST_CLASS = 254  # 255 marks "nobody said anything" in training targets
 
 
 class AnnotationState:
@@ -84,9 +85,7 @@ class AnnotationState:
         self._classes = classes
         self._extent = checked.extent
         self._painted = painted
-        self._done: deque[Edit] = deque()
-        self._undone: list[Edit] = []
-        self._memory = memory
+        self._history = History(memory)
         self._n_corrections = n_corrections
         self._lock = threading.RLock()
 
@@ -131,7 +130,7 @@ class AnnotationState:
             return Annotation(self.grid, self._labels.copy(), self._classes, self._extent, painted)
 
     def describe(self) -> str:
-        """Say where it counts, for the chip: ``"slices 12, 13"``."""
+        """Where it counts, for the chip: ``"slices 12, 13"``."""
         return self._extent.describe()
 
     def is_finished(self, axis: int, index: int) -> bool:
@@ -143,46 +142,46 @@ class AnnotationState:
     @property
     def can_undo(self) -> bool:
         """Whether there is an edit to undo."""
-        return bool(self._done)
+        return self._history.last_done is not None
 
     @property
     def can_redo(self) -> bool:
         """Whether there is an undone edit to do again."""
-        return bool(self._undone)
+        return self._history.last_undone is not None
 
     @property
     def undo_name(self) -> str:
-        """What `undo` would undo; empty where nothing is."""
-        return self._done[-1].name if self._done else ""
+        """What `undo` would take back; empty where there is nothing."""
+        return "" if self._history.last_done is None else self._history.last_done.name
 
     @property
     def redo_name(self) -> str:
-        """What `redo` would do again; empty where nothing is."""
-        return self._undone[-1].name if self._undone else ""
+        """What `redo` would do again; empty where there is nothing."""
+        return "" if self._history.last_undone is None else self._history.last_undone.name
 
     @property
     def history_bytes(self) -> int:
         """Memory that undo and redo take, about."""
-        return sum(edit.nbytes for edit in (*self._done, *self._undone))
+        return self._history.nbytes
 
     def undo(self) -> Edit | None:
         """Take back the last edit, whatever its kind; return what was applied, None where nothing was."""
-        if not self._done:
+        edit = self._history.last_done
+        if edit is None:
             return None
-        edit = self._done.pop()
         inverse = edit.inverse()
         self._enact(inverse, -1)
-        self._undone.append(edit)
+        self._history.step_back()
         self._tell(inverse)
         return inverse
 
     def redo(self) -> Edit | None:
         """Do the last undone edit again; return it, None where nothing was undone."""
-        if not self._undone:
+        edit = self._history.last_undone
+        if edit is None:
             return None
-        edit = self._undone.pop()
         self._enact(edit, 1)
-        self._done.append(edit)
+        self._history.step_forward()
         self._tell(edit)
         return edit
 
@@ -198,31 +197,14 @@ class AnnotationState:
         """
         if edit.is_empty:
             return
-        self._check(edit)
+        edit.check(self.grid.shape, self._labels.dtype)
         self._enact(edit, 1)
-        self._remember(edit)
+        self._history.push(edit)
+        self._tell(edit)
 
     def record(self, edit: Edit) -> None:
         """Remember an edit whose label values are already in `labels` (a layer painted them)."""
         self.apply(edit)
-
-    def _check(self, edit: Edit) -> None:
-        info = np.iinfo(self._labels.dtype)
-        for block in edit.blocks:
-            pairs = zip(block.box, self.grid.shape, strict=False)
-            inside = all(part.start >= 0 and part.stop <= length for part, length in pairs)
-            if len(block.start) != len(self.grid.shape) or not inside:
-                raise GridMismatchError(
-                    f"expected an edit within {self.grid.shape}, found one at {block.start} "
-                    f"of {block.before.shape}",
-                    path=self.name,
-                )
-            if int(block.after.max()) > info.max or int(block.after.min()) < info.min:
-                raise BadInputError(
-                    f"expected label values up to {info.max} ({self._labels.dtype}), "
-                    f"found {int(block.after.max())}",
-                    path=self.name,
-                )
 
     def _enact(self, edit: Edit, count: int) -> None:
         """Write an edit into the arrays; writing values that are there already is harmless."""
@@ -237,14 +219,6 @@ class AnnotationState:
                 self._classes = edit.classes[1]
             if edit.is_correction:
                 self._n_corrections += count
-
-    def _remember(self, edit: Edit) -> None:
-        self._undone.clear()
-        self._done.append(edit)
-        size = self.history_bytes
-        while size > self._memory and len(self._done) > 1:
-            size -= self._done.popleft().nbytes
-        self._tell(edit)
 
     def _tell(self, edit: Edit) -> None:
         self.edited.emit(edit)
@@ -351,30 +325,11 @@ class AnnotationState:
         BadInputError
             Where there is no such slice; a 2-D image has none.
         """
-        shape = self.grid.shape
-        if len(shape) < 3:
-            raise BadInputError(
-                "expected a volume, found a 2-D image, which has no slices",
-                path=self.name,
-                remedy="Finish a box or the whole image.",
-            )
-        if not (0 <= axis < len(shape) and 0 <= index < shape[axis]):
-            raise BadInputError(
-                f"expected a slice of {shape}, found {index} on axis {axis}", path=self.name
-            )
-        slices = set(self._extent.slices)
-        if self._extent.whole and not finished:
-            slices |= {(axis, other) for other in range(shape[axis])}
-        slices = slices | {(axis, index)} if finished else slices - {(axis, index)}
-        whole = self._extent.whole and finished
-        verb = "Finish" if finished else "Reopen"
-        self._set_extent(
-            f"{verb} slice {index}",
-            replace(self._extent, whole=whole, slices=tuple(sorted(slices))),
-        )
+        extent = rules.with_slice(self._extent, self.grid.shape, axis, index, finished)
+        self._set_extent(f"{'Finish' if finished else 'Reopen'} slice {index}", extent)
 
     def finish_box(self, start: Sequence[int], stop: Sequence[int], finished: bool = True) -> None:
-        """Say that a box is finished; unfinished, the boxes that lie within it count no longer.
+        """Say that a box is finished; or with `finished` false that the boxes within it are not.
 
         Parameters
         ----------
@@ -386,21 +341,8 @@ class AnnotationState:
         BadInputError
             Where nothing of the box lies in the image.
         """
-        shape = self.grid.shape
-        low = tuple(max(0, int(a)) for a in start)
-        high = tuple(min(n, int(b)) for n, b in zip(shape, stop, strict=True))
-        if any(b <= a for a, b in zip(low, high, strict=True)):
-            raise BadInputError(
-                f"expected a box within {shape}, found {tuple(start)} to {tuple(stop)}",
-                path=self.name,
-            )
-        boxes = self._extent.boxes
-        if finished:
-            boxes = boxes if (low, high) in boxes else (*boxes, (low, high))
-        else:
-            boxes = tuple(box for box in boxes if not _within(box, (low, high)))
-        name = "Finish box" if finished else "Reopen box"
-        self._set_extent(name, replace(self._extent, boxes=boxes))
+        extent = rules.with_box(self._extent, self.grid.shape, start, stop, finished)
+        self._set_extent("Finish box" if finished else "Reopen box", extent)
 
     def finish_all(self, finished: bool = True) -> None:
         """Say that the whole image is finished (or not: then slices and boxes count as before)."""
@@ -426,48 +368,25 @@ class AnnotationState:
         BadInputError
             An empty name, one that exists, or no value left.
         """
-        value = max((c.value for c in self._classes), default=0) + 1
-        if value > min(LAST_CLASS, int(np.iinfo(self._labels.dtype).max)):
-            raise BadInputError(f"expected at most {LAST_CLASS} classes", path=self.name)
-        added = LabelClass(value, self._new_name(name), color)
+        largest = int(np.iinfo(self._labels.dtype).max)
+        added = rules.new_class(self._classes, largest, name, color)
         self._set_classes(f"Add class {added.name}", (*self._classes, added))
         return added
 
     def rename_class(self, value: int, name: str) -> None:
-        """Give a class another name."""
-        old = self._class(value)
-        if name.strip() != old.name:
-            self._swap_class(f"Rename {old.name}", replace(old, name=self._new_name(name)))
+        """Give a class another name.
+
+        Raises
+        ------
+        BadInputError
+            No such class, an empty name, or one that another class has.
+        """
+        self._set_classes("Rename class", rules.renamed(self._classes, value, name))
 
     def recolor_class(self, value: int, color: str) -> None:
         """Give a class another colour (``"#RRGGBB"``)."""
-        old = self._class(value)
-        if color != old.color:
-            self._swap_class(f"Recolour {old.name}", replace(old, color=color))
-
-    def _class(self, value: int) -> LabelClass:
-        for entry in self._classes:
-            if entry.value == value:
-                return entry
-        raise BadInputError(f"no class has the value {value}", path=self.name)
-
-    def _new_name(self, name: str) -> str:
-        name = name.strip()
-        if not name or any(c.name == name for c in self._classes):
-            found = f"{name!r} twice" if name else "an empty one"
-            raise BadInputError(f"expected a new class name, found {found}", path=self.name)
-        return name
-
-    def _swap_class(self, name: str, new: LabelClass) -> None:
-        classes = tuple(new if c.value == new.value else c for c in self._classes)
-        self._set_classes(name, classes)
+        self._set_classes("Recolour class", rules.recolored(self._classes, value, color))
 
     def _set_classes(self, name: str, classes: tuple[LabelClass, ...]) -> None:
-        self.apply(Edit(name, classes=(self._classes, classes)))
-
-
-def _within(
-    box: tuple[tuple[int, ...], tuple[int, ...]], other: tuple[tuple[int, ...], tuple[int, ...]]
-) -> bool:
-    lower = all(a >= b for a, b in zip(box[0], other[0], strict=True))
-    return lower and all(a <= b for a, b in zip(box[1], other[1], strict=True))
+        if classes != self._classes:
+            self.apply(Edit(name, classes=(self._classes, classes)))
