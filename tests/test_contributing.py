@@ -1,0 +1,36 @@
+"""The recipe of CONTRIBUTING.md is true: one new file is a new entry."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def recipe(repository: Path) -> str:
+    """The code of the network in CONTRIBUTING.md."""
+    text = (repository / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    return str(code)
+
+
+def test_the_network_of_the_recipe_is_found_built_and_runs(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from napari_apprentice.models.networks import NETWORKS
+
+    (tmp_path / "plainnet.py").write_text(recipe, encoding="utf-8")
+    package = importlib.import_module(NETWORKS.package)
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    assert "plainnet" in NETWORKS
+    network = NETWORKS["plainnet"]
+    for ndim in (2, 3):
+        size = network.divisor(ndim=ndim, args={})
+        module = network.build(ndim=ndim, in_channels=1, out_channels=2, args={"width": 4})
+        answer = module.eval()(torch.zeros(1, 1, *size))
+        assert tuple(answer.shape) == (1, 2, *size)
