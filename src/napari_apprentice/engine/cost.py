@@ -1,0 +1,231 @@
+"""What a prediction will cost, told before it starts and without loading torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.models.networks import NETWORKS
+
+from .prepare import _turn, _working_grid
+from .tiles import tile_shape, tile_starts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+
+    from .config import PredictConfig
+
+__all__ = ["Cost", "estimate", "remember_speed", "tile_count", "tile_for", "working_grid"]
+
+# Before the first prediction on a machine has been timed. Cores at the ~20 GFLOP/s that convolutions reach
+# on a 2.5 GHz core with AVX2; a GPU at a modest 3 TFLOP/s.
+_FLOPS_PER_CORE = 20e9
+_FLOPS_OF_GPU = 3e12
+_DEFAULT_CHANNELS = (32, 64, 128, 256)
+_KEPT_SPEEDS = 200
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a prediction will take.
+
+    Parameters
+    ----------
+    seconds
+        Wall time, roughly.
+    memory_bytes
+        Largest extra memory: the working image, one tile's activations, the blended sums, the answer.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    tiles
+        Tiles in all.
+    measured
+        Whether this machine has run this network before, so that `seconds` is more than a guess.
+    """
+
+    seconds: float
+    memory_bytes: int
+    device: str
+    tiles: int
+    measured: bool = False
+
+    def describe(self) -> str:
+        """For the line under the button: ``"≈ 3 s on CPU · 0.2 GB"``."""
+        where = "CPU" if self.device == "cpu" else "GPU"
+        return (
+            f"≈ {_duration(self.seconds)} on {where} · {max(0.1, self.memory_bytes / 1e9):.1f} GB"
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
+    """Estimate a prediction from shapes alone: no voxel is read and torch is not loaded.
+
+    The time comes from the last run of this network on this machine, else from a count of multiplications.
+    """
+    working = working_grid(volume.grid, spec)
+    tile = tile_for(spec, config)
+    frames = volume.grid.length("T")
+    count = tile_count(working.shape, tile, config.overlap) * frames
+    passes = 2 ** len(spec.mirror_axes) if config.mirror else 1
+    device = _likely_device(config.device)
+    speed = _speeds().get(_key(spec, device))
+    per_voxel = speed if speed is not None else _flops_per_voxel(spec) / _flops(device)
+    seconds = count * passes * math.prod(tile) * per_voxel
+    memory = _memory(volume, spec, working.shape, tile)
+    return Cost(seconds, memory, device, count, measured=speed is not None)
+
+
+def working_grid(grid: Grid, spec: ModelSpec) -> Grid:
+    """The grid on which the network will see a volume on `grid`."""
+    source = grid.spatial
+    return _working_grid(source.reoriented(*_turn(source, spec)), spec)[0]
+
+
+def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:
+    """The tile a prediction starts with: the wish, else the model's own, as the network accepts it."""
+    wish = config.tile if config.tile and len(config.tile) == spec.ndim else spec.tile
+    divisor = NETWORKS[spec.network].divisor(ndim=spec.ndim, args=spec.network_args)
+    return tile_shape(wish, divisor)
+
+
+def tile_count(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:
+    """Tiles of one frame with the given working shape; 2-D networks see a volume plane by plane."""
+    seen = shape[-len(tile) :]
+    count = math.prod(shape[: len(shape) - len(tile)])
+    for length, size in zip(seen, tile, strict=True):
+        count *= len(tile_starts(max(length, size), size, overlap))
+    return count
+
+
+# -- heuristics -------------------------------------------------------------------------
+
+
+def _widths(args: Mapping[str, Any]) -> tuple[int, ...]:
+    """Channels per level, by the names that MONAI's networks give them."""
+    for name in ("channels", "features", "filters"):
+        value = args.get(name)
+        if isinstance(value, (list, tuple)) and value:
+            return tuple(int(v) for v in value)
+    for name in ("init_filters", "feature_size", "base"):
+        value = args.get(name)
+        if isinstance(value, int):
+            return tuple(value * 2**level for level in range(4))
+    return _DEFAULT_CHANNELS
+
+
+def _flops_per_voxel(spec: ModelSpec) -> float:
+    """Operations per tile voxel: some 3-wide convolutions per level, each level half as long along every axis."""
+    args = spec.network_args
+    strides = args.get("strides") or [2] * 10
+    kernel, scale, total = 3**spec.ndim, 1.0, 0.0
+    widths = _widths(args)
+    strided_first = "strides" in args
+    for level, width in enumerate(widths):
+        if level or strided_first:
+            stride = strides[min(level, len(strides) - 1)] if level < len(strides) else 1
+            scale /= math.prod(stride) if isinstance(stride, list | tuple) else stride**spec.ndim
+        total += 2.0 * kernel * 5.0 * width * width * scale
+    return total
+
+
+def _flops(device: str) -> float:
+    if device != "cpu":
+        return _FLOPS_OF_GPU
+    return _FLOPS_PER_CORE * max(1, (os.cpu_count() or 1))
+
+
+def _memory(volume: Volume, spec: ModelSpec, working: Sequence[int], tile: Sequence[int]) -> int:
+    channels, answers = len(spec.channels), len(spec.classes) + 1
+    image = 4 * channels * math.prod(working) * 2
+    seen = working[-len(tile) :]
+    sums = (
+        4
+        * (answers + 1)
+        * tile[0]
+        * math.prod(max(s, t) for s, t in zip(seen[1:], tile[1:], strict=True))
+    )
+    activations = 4 * 6 * _widths(spec.network_args)[0] * math.prod(tile)
+    answer = math.prod(volume.grid.spatial_shape) * volume.grid.length("T")
+    return int(image + sums + activations + answer)
+
+
+def _likely_device(wish: str) -> str:
+    """Guess the device without loading torch: a GPU where it is asked for or its driver is loaded."""
+    if wish != "auto":
+        return wish.partition(":")[0]
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if Path("/proc/driver/nvidia/version").exists() else "cpu"
+
+
+# -- measured speed ---------------------------------------------------------------------
+
+
+def _file() -> Path:
+    home = os.environ.get("NAPARI_APPRENTICE_HOME")
+    base = Path(home) if home else _user_data()
+    return base / "speed.json"
+
+
+def _user_data() -> Path:
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Application Support"
+    else:
+        root = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return root / "napari-apprentice"
+
+
+def _key(spec: ModelSpec, device: str) -> str:
+    args = json.dumps(spec.network_args, sort_keys=True, default=str)
+    digest = hashlib.sha256(args.encode()).hexdigest()[:12]
+    return f"{spec.network} {spec.ndim}-D {digest} {device} {os.cpu_count() or 1}"
+
+
+def _speeds() -> dict[str, float]:
+    """Seconds per tile voxel by network and device; empty where nothing (readable) was stored."""
+    try:
+        stored = json.loads(_file().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    return {k: float(v) for k, v in stored.items() if isinstance(v, int | float) and v > 0}
+
+
+def remember_speed(spec: ModelSpec, device: str, seconds_per_voxel: float) -> None:
+    """Keep how long a tile voxel took, for the next `estimate`; a folder that cannot be written is no error."""
+    speeds = _speeds()
+    speeds.pop(_key(spec, device), None)
+    speeds[_key(spec, device)] = seconds_per_voxel
+    kept = dict(list(speeds.items())[-_KEPT_SPEEDS:])
+    path = _file()
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(kept, indent=1), "utf-8")
+        fresh.replace(path)
+    except OSError:
+        return

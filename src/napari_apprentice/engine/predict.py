@@ -1,0 +1,285 @@
+"""Prediction: from a volume to labels on its own grid, tile by tile, in bounded memory.
+
+Torch is loaded when a prediction starts, not when this module is imported.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryError
+from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.core.prediction import Prediction, Provenance
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks import TASKS
+
+from .cost import Cost, estimate, remember_speed, tile_count, tile_for
+from .prepare import Prepared, fits, prepare, restore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    import torch
+    from napari_apprentice.models.store import Model
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.jobs import Event, Job
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.tasks import Task
+
+    from ._sliding import Clock, Plan
+    from .config import PredictConfig
+
+__all__ = ["Cost", "estimate", "predict"]
+
+_BATCH_VOXELS = 2**21
+_LARGEST_BATCH = 16
+
+
+def predict(
+    volume: Volume, model: Model, config: PredictConfig, *, time: int | None = None
+) -> Job[Prediction]:
+    """Apply a model to a volume.
+
+    Parameters
+    ----------
+    volume
+        Image; may be lazy, read one time point at a time.
+    model
+        The model; its weights are not changed.
+    config
+        Device, overlap, mirroring.
+    time
+        Time point to predict; None predicts all of them, and the answer has a time axis where the volume has one.
+
+    Yields
+    ------
+    Progress
+        One per tile (and some between, so that a cancel is heard); the first before any work.
+    Log
+        Warnings, among them each step of the out-of-memory ladder.
+
+    Returns
+    -------
+    Prediction
+        On the spatial grid of the volume, with time where every frame of several was predicted.
+
+    Raises
+    ------
+    BadInputError
+        The volume does not fit the model, or there is no such time point.
+    OutOfMemoryError
+        Smaller batches and tiles, stitching in main memory and the CPU were all tried.
+    """
+    return _Prediction(volume, model, config, time).run()
+
+
+class _Prediction:
+    """One prediction from start to end; holds what its steps share."""
+
+    def __init__(
+        self, volume: Volume, model: Model, config: PredictConfig, time: int | None
+    ) -> None:
+        self.volume, self.model, self.config = volume, model, config
+        self.spec: ModelSpec = model.spec
+        self.notes: list[str] = []
+        self.task: Task = TASKS[self.spec.task]
+        self.frames = _frames(volume, time)
+        self.several = time is None and "T" in volume.grid.axes
+
+    def run(self) -> Job[Prediction]:
+        began = clock.perf_counter()
+        reason = fits(self.volume, self.spec)
+        if reason is not None:
+            raise BadInputError(
+                f"the model {self.spec.name} {reason}",
+                path=self.volume.source or self.volume.name,
+                remedy="Choose another model, or another layer.",
+            )
+        cost = estimate(self.volume, self.spec, self.config)
+        share = len(self.frames) / self.volume.grid.length("T")
+        total = max(1, round(cost.tiles * share))
+        yield Progress("predicting", 0, total, "tile", cost.seconds * share)
+
+        from ._sliding import Clock
+        from .device import release_memory
+
+        yield Progress("predicting", 0, total, "tile", cost.seconds * share)
+        plan = self._plan()
+        ticks = Clock(total, cost.seconds * share)
+        predictions = []
+        try:
+            for frame in self.frames:
+                prediction, plan = yield from self._frame(frame, plan, ticks)
+                predictions.append(prediction)
+        finally:
+            release_memory()
+        return self._finish(predictions, plan, clock.perf_counter() - began)
+
+    def _plan(self) -> Plan:
+        from ._sliding import Plan
+        from .device import choose_device
+
+        device = choose_device(self.config.device)
+        if device.note:
+            self.notes.append(device.note)
+        tile = tile_for(self.spec, self.config)
+        batch = 1
+        if device.kind != "cpu":
+            batch = min(_LARGEST_BATCH, max(1, _BATCH_VOXELS // int(np.prod(tile))))
+        return Plan(
+            device=device.name,
+            stitch=device.name,
+            batch=batch,
+            tile=tile,
+            overlap=self.config.overlap,
+            mixed=self.config.mixed_precision and device.kind == "cuda",
+            mirror=self.spec.mirror_axes if self.config.mirror else (),
+        )
+
+    def _frame(
+        self, frame: int, plan: Plan, ticks: Clock
+    ) -> Generator[Event, None, tuple[Prediction, Plan]]:
+        """Predict one time point; the plan comes back as the out-of-memory ladder left it."""
+        prepared = self._prepare(frame)
+        yield ticks.tick()
+        dense, plan = yield from self._climb(prepared, plan, ticks)
+        yield Progress("reading the answer", ticks.done, ticks.total, "tile")
+        try:
+            dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
+            return self.task.decode(dense, prepared.source, self.spec), plan
+        except MemoryError as error:
+            raise _no_memory(self.volume, "reading the network's answer") from error
+
+    def _prepare(self, frame: int) -> Prepared:
+        try:
+            prepared = prepare(self.volume.frame(frame), self.spec)
+        except MemoryError as error:
+            raise _no_memory(self.volume, "reading the image") from error
+        self.notes += [note for note in prepared.notes if note not in self.notes]
+        return prepared
+
+    def _climb(
+        self, prepared: Prepared, plan: Plan, ticks: Clock
+    ) -> Generator[Event, None, tuple[NDArray[Any], Plan]]:
+        """Run a frame, and again with a smaller plan each time memory runs out."""
+        from ._sliding import next_plan
+        from .device import is_out_of_memory, release_memory
+
+        divisor = NETWORKS[self.spec.network].divisor(
+            ndim=self.spec.ndim, args=self.spec.network_args
+        )
+        done = ticks.done
+        while True:
+            try:
+                dense = yield from self._attempt(prepared, plan, ticks)
+                return dense, plan
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise _failed(self.spec, error) from error
+            # Outside the except clause: its traceback would keep the tensors alive.
+            release_memory()
+            step = next_plan(plan, divisor)
+            if step is None:
+                raise _no_memory(self.volume, "running the network")
+            was = tile_count(prepared.grid.shape, plan.tile, plan.overlap)
+            plan, how = step
+            now = tile_count(prepared.grid.shape, plan.tile, plan.overlap)
+            # Frames still to come take the new tile too; what is done stays done.
+            ticks.restart(done, done + round((ticks.total - done) * now / was))
+            note = f"memory ran out: continuing with {how}"
+            self.notes.append(note)
+            yield Log(note, "warning")
+
+    def _attempt(
+        self, prepared: Prepared, plan: Plan, ticks: Clock
+    ) -> Generator[Event, None, NDArray[Any]]:
+        from ._sliding import Runner
+
+        network = self.model.build()
+        yield ticks.tick()
+        runner = Runner(network, plan, self._reduce())
+        yield ticks.tick()
+        began, before = clock.perf_counter(), ticks.done
+        dense = yield from runner.run(prepared, ticks)
+        voxels = (ticks.done - before) * int(np.prod(plan.tile)) * 2 ** len(plan.mirror)
+        if voxels:
+            kind = plan.device.partition(":")[0]
+            remember_speed(self.spec, kind, (clock.perf_counter() - began) / voxels)
+        return dense
+
+    def _reduce(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        reduce = getattr(self.task, "reduce", None)
+        if reduce is None:
+            return None
+        return lambda scores: reduce(scores, self.spec)
+
+    def _finish(self, predictions: list[Prediction], plan: Plan, seconds: float) -> Prediction:
+        provenance = Provenance(
+            model=self.spec.name,
+            fingerprint=self.model.fingerprint,
+            device=plan.device,
+            seconds=seconds,
+            parameters=self.config.model_dump(mode="json") | {"tile": list(plan.tile)},
+            notes=tuple(self.notes),
+        )
+        joined = _join(predictions, self.volume.grid) if self.several else predictions[0]
+        return replace(joined, provenance=provenance)
+
+
+def _frames(volume: Volume, time: int | None) -> range:
+    count = volume.grid.length("T")
+    if time is None:
+        return range(count)
+    if not 0 <= time < count:
+        raise BadInputError(
+            f"expected a time point from 0 to {count - 1}, found {time}",
+            path=volume.source or volume.name,
+        )
+    return range(time, time + 1)
+
+
+def _join(predictions: list[Prediction], source: Grid) -> Prediction:
+    """Put the predictions of all frames behind one another, on a grid with time."""
+    grid = source.without("C")
+    first = predictions[0]
+    labels = [p.labels for p in predictions if p.labels is not None]
+    images = [p.image for p in predictions if p.image is not None]
+    table = {
+        f"{name} (frame {frame})": value
+        for frame, prediction in enumerate(predictions)
+        for name, value in prediction.table.items()
+    }
+    summary = first.summary
+    if len(predictions) > 1 and first.summary:
+        summary = f"{len(predictions)} frames, the first: {first.summary}"
+    return Prediction(
+        grid=grid,
+        labels=np.stack(labels) if labels else None,
+        image=np.stack(images) if images else None,
+        classes=first.classes,
+        table=table,
+        summary=summary,
+    )
+
+
+def _failed(spec: ModelSpec, error: Exception) -> JobError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return JobError(
+        f"the network of {spec.name} failed: {reason}",
+        remedy="Run 'napari-apprentice models verify' on the model.",
+    )
+
+
+def _no_memory(volume: Volume, stage: str) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"memory ran out while {stage}, after everything smaller was tried",
+        path=volume.source or volume.name,
+        remedy="Close other programs or images, crop the image, or choose a smaller tile.",
+    )

@@ -1,0 +1,90 @@
+"""Tiles: where a network looks, one box at a time, and how much each box counts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["blend_weights", "padding", "tile_shape", "tile_starts", "tiles"]
+
+# Gaussian of MONAI's sliding-window inferer and of nnU-Net: deviation an eighth of the tile.
+_DEVIATION = 0.125
+_LEAST_WEIGHT = 1e-3
+
+
+def tile_shape(wish: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
+    """Round a tile to lengths that the network accepts.
+
+    Parameters
+    ----------
+    wish
+        Wanted lengths in working voxels, one per spatial axis the network sees.
+    divisor
+        Factor of every length along each axis (see `Network.divisor`).
+
+    Returns
+    -------
+    tuple of int
+        The nearest multiples, never less than one divisor.
+    """
+    return tuple(max(1, round(w / d)) * d for w, d in zip(wish, divisor, strict=True))
+
+
+def padding(shape: Sequence[int], tile: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Voxels to add before and after each axis so that at least one tile fits."""
+    missing = [max(0, t - s) for s, t in zip(shape, tile, strict=True)]
+    return tuple((m // 2, m - m // 2) for m in missing)
+
+
+def tile_starts(length: int, tile: int, overlap: float) -> tuple[int, ...]:
+    """First voxels of the tiles along one axis: regular steps, the last tile moved back to fit.
+
+    Parameters
+    ----------
+    length
+        Voxels along the axis; at least `tile`.
+    tile
+        Voxels of a tile.
+    overlap
+        Share of a tile that its neighbour repeats, 0 to below 1.
+    """
+    step = max(1, int(tile * (1.0 - overlap)))
+    count = 1 + max(0, math.ceil((length - tile) / step))
+    return tuple(min(i * step, length - tile) for i in range(count))
+
+
+def tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> tuple[tuple[int, ...], ...]:
+    """First voxels of every tile, sorted so that the first axis grows slowest.
+
+    Parameters
+    ----------
+    shape
+        Lengths of the padded volume, each at least the tile's.
+    tile
+        Lengths of a tile.
+    overlap
+        Share of a tile that its neighbour repeats.
+    """
+    axes = [tile_starts(s, t, overlap) for s, t in zip(shape, tile, strict=True)]
+    return tuple(itertools.product(*axes))
+
+
+def blend_weights(tile: Sequence[int]) -> NDArray[np.float32]:
+    """Gaussian weight of each voxel of a tile, at least 0.001: float32 of the tile's shape.
+
+    The middle of a tile sees more context than its border and counts more (as in MONAI and nnU-Net).
+    """
+    weights = np.ones((), dtype=np.float64)
+    for length in tile:
+        x = np.arange(length) - (length - 1) / 2.0
+        weights = np.multiply.outer(weights, np.exp(-0.5 * (x / (_DEVIATION * length)) ** 2))
+    result: NDArray[np.float32] = np.maximum(weights, _LEAST_WEIGHT).astype(np.float32)
+    return result
