@@ -135,9 +135,7 @@ class Grid:
     @property
     def spatial(self) -> Grid:
         """The same placement without time and channels: the grid of labels."""
-        return replace(
-            self, axes=self.spatial_axes, shape=self.spatial_shape, time_step=None
-        )
+        return replace(self, axes=self.spatial_axes, shape=self.spatial_shape, time_step=None)
 
     def length(self, axis: str) -> int:
         """Length along one axis; 1 where the grid does not have it."""
@@ -147,7 +145,9 @@ class Grid:
         """Map spatial indices, shape ``(..., n)``, to world coordinates."""
         matrix = self.matrix
         n = self.ndim
-        mapped: NDArray[np.float64] = np.asarray(index, dtype=float) @ matrix[:n, :n].T + matrix[:n, n]
+        mapped: NDArray[np.float64] = (
+            np.asarray(index, dtype=float) @ matrix[:n, :n].T + matrix[:n, n]
+        )
         return mapped
 
     def __eq__(self, other: object) -> bool:
@@ -205,7 +205,11 @@ class Grid:
     def crop(self, start: Sequence[int], stop: Sequence[int]) -> Grid:
         """Cut the spatial box ``[start, stop)``; negative starts and stops beyond the end pad instead."""
         n = self.ndim
-        if len(start) != n or len(stop) != n or any(b <= a for a, b in zip(start, stop, strict=True)):
+        if (
+            len(start) != n
+            or len(stop) != n
+            or any(b <= a for a, b in zip(start, stop, strict=True))
+        ):
             raise GridMismatchError(f"expected a box of {n} axes, found {start}..{stop}")
         matrix = self.matrix
         matrix[:n, n] = self.to_world(start)

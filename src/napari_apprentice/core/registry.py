@@ -50,7 +50,9 @@ class Registry(Generic[T]):
 
     def _files(self) -> set[str]:
         path = importlib.import_module(self.package).__path__
-        return {m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_") and not m.ispkg}
+        return {
+            m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_") and not m.ispkg
+        }
 
     def _foreign(self) -> dict[str, str]:
         return {point.name: point.value for point in entry_points(group=self.group)}

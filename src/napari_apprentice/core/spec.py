@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .annotation import LabelClass
 
-__all__ = ["ClassSpec", "ModelSpec", "Normalization", "SPEC_VERSION"]
+__all__ = ["SPEC_VERSION", "ClassSpec", "ModelSpec", "Normalization"]
 
 SPEC_VERSION = 1
 
@@ -53,7 +53,9 @@ class ModelSpec(_Frozen):
     """
 
     version: Literal[1] = SPEC_VERSION
-    name: str = Field(pattern=r"^[\w][\w .+()-]{0,99}$", description="Unique name, also the folder's")
+    name: str = Field(
+        pattern=r"^[\w][\w .+()-]{0,99}$", description="Unique name, also the folder's"
+    )
     task: str = Field(description="Registry name of the task: semantic, …")
     network: str = Field(description="Registry name of the network: unet, …")
     network_args: dict[str, Any] = Field(default_factory=dict)
@@ -69,7 +71,9 @@ class ModelSpec(_Frozen):
     )
     normalization: Normalization = Normalization()
     classes: tuple[ClassSpec, ...] = ()
-    tile: tuple[int, ...] = Field(description="Tile (inference) and patch (training) in working voxels")
+    tile: tuple[int, ...] = Field(
+        description="Tile (inference) and patch (training) in working voxels"
+    )
     mirror_axes: tuple[int, ...] = Field(
         (), description="Spatial axes along which mirroring makes another plausible image"
     )

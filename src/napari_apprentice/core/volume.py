@@ -113,7 +113,9 @@ class Volume:
     def channel_first(self) -> NDArray[Any]:
         """Read one frame's voxels as ``(C, *spatial)``; the volume must not have a time axis."""
         if "T" in self.grid.axes:
-            raise BadInputError("expected a single time point; call frame() first", path=self.source)
+            raise BadInputError(
+                "expected a single time point; call frame() first", path=self.source
+            )
         array = self.numpy()
         return array if "C" in self.grid.axes else array[np.newaxis]
 

@@ -111,9 +111,7 @@ def _turn(source: Grid, spec: ModelSpec) -> tuple[tuple[int, ...], tuple[bool, .
     return tuple(range(source.ndim)), (False,) * source.ndim
 
 
-def reorient(
-    array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]
-) -> NDArray[Any]:
+def reorient(array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]) -> NDArray[Any]:
     """Permute, then flip, the last axes of an array (a view); see `Grid.reoriented`."""
     n = len(order)
     lead = array.ndim - n
@@ -235,5 +233,3 @@ def resize_nearest(array: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
         for old, new in zip(array.shape, shape, strict=True)
     ]
     return array[np.ix_(*picks)]
-
-

@@ -51,9 +51,7 @@ class Task(Protocol):
         """Make a prediction of the network's answer (reduced, where the task reduces), on `grid`."""
         ...
 
-    def score(
-        self, prediction: Prediction, annotation: Annotation
-    ) -> Mapping[str, float]:
+    def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
         """Scores of one case where the annotation counts."""
         ...
 

@@ -10,7 +10,7 @@ from napari_apprentice.core.annotation import IGNORE
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
-from napari_apprentice.measure.report import semantic_scores
+from napari_apprentice.measure.semantic import semantic_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TASK", "Semantic"]
 
-_ANISOTROPIC = 3.0
+_ANISOTROPIC = 2.0
 _SMOOTH = 1e-5
 
 
@@ -179,7 +179,9 @@ class Semantic:
         patient = all(g.world == "LPS" for g in grids)
         known = all(g.unit == grids[0].unit != "pixel" for g in grids)
         spacing = np.median([g.spacing for g in grids], axis=0)
-        lengths = np.median([np.array(g.spatial_shape) * g.spacing / spacing for g in grids], axis=0)
+        lengths = np.median(
+            [np.array(g.spatial_shape) * g.spacing / spacing for g in grids], axis=0
+        )
         strides = _strides(ndim, spacing, lengths)
         return ModelSpec(
             name=name,
@@ -206,7 +208,7 @@ def _strides(
     left = np.array(lengths, dtype=float)
     strides = []
     for _ in range(3):
-        pool = (current < _ANISOTROPIC / 1.5 * current.min()) & (left >= 8)
+        pool = (current < _ANISOTROPIC * current.min()) & (left >= 8)
         stride = np.where(pool, 2, 1)
         strides.append([int(s) for s in stride])
         current, left = current * stride, left / stride
@@ -234,3 +236,6 @@ def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
         size = float(sizes[entry.value]) if entry.value < len(sizes) else 0.0
         parts.append(f"{entry.name} {size * grid.voxel_size:,.4g} {unit}{power}".replace(",", " "))
     return " · ".join(parts)
+
+
+TASK = Semantic()

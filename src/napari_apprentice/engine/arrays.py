@@ -1,0 +1,60 @@
+"""From annotated volumes to the arrays that patches are cut from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.jobs import Log, Progress
+
+from .prepare import labels_to_working, prepare
+from .sample import TrainArray, planes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_apprentice.core.jobs import Event
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .split import TrainItem
+
+__all__ = ["prepare_items"]
+
+
+def prepare_items(
+    items: Sequence[TrainItem], task: Task, spec: ModelSpec
+) -> Generator[Event, None, tuple[list[TrainArray], str]]:
+    """Prepare every item; 3-D items of a 2-D model become the planes that count.
+
+    Returns
+    -------
+    list of TrainArray
+        Ready for a `PatchSampler`.
+    str
+        SHA-256 over everything that is learned from.
+
+    Raises
+    ------
+    BadInputError
+        An item does not fit the model; the message names it.
+    """
+    arrays: list[TrainArray] = []
+    digest = hashlib.sha256()
+    for number, item in enumerate(items):
+        yield Progress("preparing", number, len(items), "image")
+        try:
+            prepared = prepare(item.volume, spec)
+            target = labels_to_working(task.targets(item.annotation, spec), prepared)
+        except ApprenticeError as error:
+            error.path = error.path or item.name
+            raise
+        digest.update(prepared.data.tobytes())
+        digest.update(target.tobytes())
+        array = TrainArray(item.name, prepared.data, target)
+        flat = spec.ndim == 2 and target.ndim == 3
+        arrays += planes(array) if flat else [array]
+        for note in prepared.notes:
+            yield Log(f"{item.name}: {note}", "warning")
+    return arrays, digest.hexdigest()

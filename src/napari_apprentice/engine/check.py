@@ -1,0 +1,159 @@
+"""Scoring a network on what was held out, on the working grid, while it learns."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.annotation import Annotation, Extent
+from napari_apprentice.core.jobs import Preview, Progress
+
+from .cost import tile_count
+from .prepare import Prepared, labels_to_working, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from torch import nn
+
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .split import TrainItem
+
+__all__ = ["CheckResult", "Checker"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    name: str
+    prepared: Prepared
+    annotation: Annotation
+
+
+@dataclass(frozen=True, eq=False)
+class CheckResult:
+    """Mean scores over the cases, and the first case's labels to look at."""
+
+    scores: dict[str, float]
+    preview: Preview | None
+    seconds: float
+
+
+class Checker:
+    """The held-out cases, prepared once and cropped to what counts.
+
+    Scores are taken on the working grid: what is learned is what is checked; `evaluate` scores files on their own grids.
+
+    Parameters
+    ----------
+    items
+        Held-out items; where there are none, pass the training items and say so.
+    task, spec
+        How to read and mark an answer.
+    """
+
+    def __init__(self, items: Sequence[TrainItem], task: Task, spec: ModelSpec) -> None:
+        self._task, self._spec = task, spec
+        self._cases = [_case(item, spec) for item in items]
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def run(
+        self, network: nn.Module, device: str, *, most: int | None = None
+    ) -> Generator[Progress, None, CheckResult]:
+        """Predict and score the cases (at most `most`); one event per tile.
+
+        Parameters
+        ----------
+        network
+            Left in evaluation mode.
+        device
+            Torch device name.
+        """
+        began = time.perf_counter()
+        chosen = self._cases[:most]
+        rows: list[dict[str, float]] = []
+        preview: Preview | None = None
+        for number, case in enumerate(chosen):
+            labels = yield from self._labels(network, device, case, number, len(chosen))
+            prediction = self._task.decode(labels, case.prepared.grid, self._spec)
+            rows.append(dict(self._task.score(prediction, case.annotation)))
+            if preview is None and prediction.labels is not None:
+                preview = Preview(f"held out: {case.name}", prediction.labels, case.prepared.grid)
+        return CheckResult(_mean(rows), preview, time.perf_counter() - began)
+
+    def _labels(
+        self, network: nn.Module, device: str, case: _Case, number: int, count: int
+    ) -> Generator[Progress, None, Any]:
+        from ._sliding import Clock, Plan, Runner
+
+        task, spec = self._task, self._spec
+        reduce = getattr(task, "reduce", None)
+        plan = Plan(device=device, stitch=device, batch=1, tile=spec.tile, overlap=0.25)
+        runner = Runner(
+            network, plan, None if reduce is None else lambda scores: reduce(scores, spec)
+        )
+        total = tile_count(case.prepared.grid.shape, spec.tile, plan.overlap)
+        job = runner.run(case.prepared, Clock(total))
+        while True:
+            try:
+                next(job)
+            except StopIteration as stop:
+                return stop.value
+            yield Progress("checking", number, count, "image")
+
+
+def _case(item: TrainItem, spec: ModelSpec) -> _Case:
+    """Prepare an item and crop it to the box where it counts plus half a tile."""
+    prepared = prepare(item.volume, spec)
+    labels = labels_to_working(item.annotation.labels, prepared)
+    counts = labels_to_working(item.annotation.counts(), prepared)
+    start, stop = _box(counts, spec)
+    crop = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    grid = prepared.grid.crop(start, stop)
+    # Everything happens on the crop's own working grid: nothing is turned or resampled again.
+    part = replace(
+        prepared,
+        data=np.ascontiguousarray(prepared.data[(slice(None), *crop)]),
+        grid=grid,
+        turned=grid,
+        source=grid,
+        order=tuple(range(grid.ndim)),
+        flips=(False,) * grid.ndim,
+    )
+    inside = counts[crop]
+    extent = Extent(whole=True) if inside.all() else Extent(strokes=True)
+    annotation = Annotation(
+        grid, np.ascontiguousarray(labels[crop]), spec.label_classes, extent, inside
+    )
+    return _Case(item.name, part, annotation)
+
+
+def _box(counts: Any, spec: ModelSpec) -> tuple[list[int], list[int]]:
+    lead = counts.ndim - spec.ndim
+    margins = [0] * lead + [t // 2 for t in spec.tile]
+    start, stop = [], []
+    for axis, margin in enumerate(margins):
+        others = tuple(a for a in range(counts.ndim) if a != axis)
+        used = np.flatnonzero(counts.any(axis=others))
+        first, last = (int(used[0]), int(used[-1])) if len(used) else (0, counts.shape[axis] - 1)
+        start.append(max(0, first - margin))
+        stop.append(min(counts.shape[axis], last + 1 + margin))
+    return start, stop
+
+
+def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean of each score over the cases that have it (NaN: the class is nowhere)."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    mean = {}
+    for name in names:
+        values = np.array([row.get(name, np.nan) for row in rows], dtype=float)
+        known = values[np.isfinite(values)]
+        if known.size:
+            mean[name] = float(known.mean())
+    return mean

@@ -1,0 +1,208 @@
+"""`Learner`: the state of a training and one step of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_apprentice.core.errors import BadInputError, TrainingDivergedError
+
+from .augment import RECIPES, apply, make_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .config import TrainConfig
+    from .sample import PatchSampler
+
+__all__ = ["Learner", "learning_rate"]
+
+_CLIP = 12.0
+_MOST_BAD_STEPS = 10
+
+
+def learning_rate(peak: float, warmup: float, fraction: float) -> float:
+    """Linear rise over the warm-up, then half a cosine down to a hundredth of the peak.
+
+    Loshchilov & Hutter, "SGDR", ICLR 2017, without restarts.
+    """
+    if fraction < warmup:
+        return peak * max(fraction / warmup, 1e-3)
+    rest = min(1.0, (fraction - warmup) / max(1e-9, 1.0 - warmup))
+    return peak * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * rest)))
+
+
+@dataclass(eq=False)
+class Learner:
+    """Network, its moving average, optimiser and every source of chance.
+
+    Parameters
+    ----------
+    network
+        Being trained, on `device`.
+    task, spec, config
+        What is asked, of what model, and how.
+    sampler
+        Source of patches; owns the NumPy generator.
+    device
+        Torch device.
+    peak
+        Peak learning rate.
+    """
+
+    network: nn.Module
+    task: Task
+    spec: ModelSpec
+    config: TrainConfig
+    sampler: PatchSampler
+    device: torch.device
+    peak: float
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        self.step_number = 0
+        self.generator = torch.Generator().manual_seed(self.config.seed)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=self.peak, weight_decay=self.config.weight_decay
+        )
+        self.half = self.config.mixed_precision and self.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.half)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        self._bad_steps = 0
+
+    # -- one step ---------------------------------------------------------------------
+
+    def step(self, fraction: float) -> float:
+        """Draw, vary, learn; return the loss.
+
+        Parameters
+        ----------
+        fraction
+            How much of the training is over, 0 to 1: sets the learning rate.
+
+        Raises
+        ------
+        TrainingDivergedError
+            The loss is NaN or infinite ten times running; the moving average is still good.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.peak, self.config.warmup, fraction)
+        data, target = self._batch()
+        self.network.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
+            output = self.network(data)
+        loss = self.task.loss(output, target, self.spec)
+        value = float(loss.detach())
+        if self._is_good(value):
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.optimizer)
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, _CLIP)
+            if self.half or bool(torch.isfinite(norm)):
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
+                self._follow()
+        self.step_number += 1
+        return value
+
+    def _is_good(self, value: float) -> bool:
+        """Leave single bad batches out; give up after several in a row."""
+        self._bad_steps = 0 if math.isfinite(value) else self._bad_steps + 1
+        if self._bad_steps >= _MOST_BAD_STEPS:
+            raise TrainingDivergedError(
+                f"the loss became {value} at step {self.step_number}",
+                remedy="The best weights so far are kept; try a lower learning rate.",
+            )
+        return self._bad_steps == 0
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        arrays = self.sampler.draw(self.batch_size)
+        data = torch.from_numpy(arrays[0]).to(self.device, non_blocking=True)
+        target = torch.from_numpy(arrays[1]).to(self.device, non_blocking=True)
+        recipe = RECIPES[self.config.augment]
+        spacing = self.spec.spacing or (1.0,) * self.spec.ndim
+        parameters = make_parameters(
+            recipe, data.shape, spacing, self.spec.mirror_axes, self.generator
+        )
+        return apply(data, target, parameters)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the network; young averages follow faster."""
+        decay = min(self.config.ema, (1 + self.step_number) / (10 + self.step_number))
+        for key, value in self.network.state_dict().items():
+            mean = self.average[key]
+            if mean.is_floating_point():
+                mean.lerp_(value.to(mean.dtype), 1.0 - decay)
+            else:
+                mean.copy_(value)
+
+    # -- checkpoints ------------------------------------------------------------------
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor that a bit-exact continuation needs, by flat name."""
+        state = {f"network/{k}": v for k, v in self.network.state_dict().items()}
+        state |= {f"average/{k}": v for k, v in self.average.items()}
+        state["generator"] = self.generator.get_state()
+        state["torch_generator"] = torch.get_rng_state()
+        for number, entry in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer/{number}/{k}": torch.as_tensor(v) for k, v in entry.items()}
+        return state
+
+    def data(self) -> dict[str, Any]:
+        """The rest of the state as plain data (JSON)."""
+        return {
+            "step": self.step_number,
+            "batch_size": self.batch_size,
+            "peak": self.peak,
+            "numpy_generator": self.sampler.generator.bit_generator.state,
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], data: Mapping[str, Any]) -> None:
+        """Continue from `tensors` and `data`.
+
+        Raises
+        ------
+        BadInputError
+            The checkpoint belongs to another network.
+        """
+        try:
+            self.network.load_state_dict(_part(tensors, "network/"))
+        except RuntimeError as error:
+            raise BadInputError(
+                "the checkpoint belongs to another network",
+                remedy="Resume with the same starting model, or start without --resume.",
+            ) from error
+        self.average = {k: v.to(self.device) for k, v in _part(tensors, "average/").items()}
+        self.generator.set_state(tensors["generator"])
+        torch.set_rng_state(tensors["torch_generator"])
+        self.sampler.generator.bit_generator.state = data["numpy_generator"]
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _part(tensors, "optimizer/").items():
+            number, name = key.split("/", 1)
+            state.setdefault(int(number), {})[name] = value
+        current = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})
+        self.scaler.load_state_dict(data["scaler"])
+        self.step_number = int(data["step"])
+        self.batch_size = int(data["batch_size"])
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def numpy_generator(seed: int) -> np.random.Generator:
+    """Return the generator the sampler draws from (PCG64: its state is plain integers)."""
+    return np.random.Generator(np.random.PCG64(seed))

@@ -1,0 +1,135 @@
+"""Drawing patches where they teach something: foreground-aware, and only where the annotation counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_apprentice.core.annotation import IGNORE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["PatchSampler", "TrainArray", "planes"]
+
+_CANDIDATES = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class TrainArray:
+    """A prepared image ``(C, *working)`` float32 with its target ``(*working)`` uint8."""
+
+    name: str
+    data: NDArray[np.float32]
+    target: NDArray[np.uint8]
+
+
+def planes(array: TrainArray) -> list[TrainArray]:
+    """Cut a 3-D training array into its Z planes that count (views), for 2-D networks."""
+    return [
+        TrainArray(f"{array.name} z{z}", array.data[:, z], array.target[z])
+        for z in range(array.target.shape[0])
+        if (array.target[z] != IGNORE).any()
+    ]
+
+
+class PatchSampler:
+    """Draws batches of patches with replacement.
+
+    A share of the patches is centred on a voxel of a class (every class equally often), the others on any voxel that
+    counts, so that no patch is without a lesson. Parts of a patch beyond the image are zero (the mean of a z-scored
+    image) in the image and `IGNORE` in the target.
+
+    Parameters
+    ----------
+    arrays
+        Training arrays of one dimensionality and channel count.
+    patch
+        Patch size in voxels.
+    foreground
+        Share of patches centred on a class.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[TrainArray],
+        patch: Sequence[int],
+        *,
+        foreground: float,
+        generator: np.random.Generator,
+    ) -> None:
+        self.arrays = tuple(arrays)
+        self.patch = tuple(patch)
+        self.foreground = foreground
+        self.generator = generator
+        # Candidate centres are fixed at the start: drawing one costs nothing afterwards.
+        seed = np.random.default_rng(0)
+        self._counted = [_positions(a.target != IGNORE, seed) for a in self.arrays]
+        self._by_class: dict[int, list[tuple[int, NDArray[np.int64]]]] = {}
+        for number, array in enumerate(self.arrays):
+            for value in np.unique(array.target):
+                if value not in (0, IGNORE):
+                    where = _positions(array.target == value, seed)
+                    self._by_class.setdefault(int(value), []).append((number, where))
+
+    @property
+    def classes(self) -> list[int]:
+        """Class numbers that occur in the targets."""
+        return sorted(self._by_class)
+
+    def draw(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return images ``(count, C, *patch)`` and targets ``(count, *patch)``."""
+        channels = self.arrays[0].data.shape[0]
+        data = np.zeros((count, channels, *self.patch), dtype=np.float32)
+        target = np.full((count, *self.patch), IGNORE, dtype=np.uint8)
+        for slot in range(count):
+            number, centre = self._choose()
+            self._cut(self.arrays[number], centre, data[slot], target[slot])
+        return data, target
+
+    def _choose(self) -> tuple[int, NDArray[np.int64]]:
+        """Pick an array and a voxel to look at."""
+        rng = self.generator
+        if self._by_class and rng.random() < self.foreground:
+            value = self.classes[int(rng.integers(len(self.classes)))]
+            places = self._by_class[value]
+            number, where = places[int(rng.integers(len(places)))]
+        else:
+            number = int(rng.integers(len(self.arrays)))
+            where = self._counted[number]
+        return number, where[int(rng.integers(len(where)))]
+
+    def _cut(
+        self,
+        array: TrainArray,
+        centre: NDArray[np.int64],
+        data: NDArray[np.float32],
+        target: NDArray[np.uint8],
+    ) -> None:
+        """Copy the patch around `centre` into the given slots, with a random shift that keeps the centre inside."""
+        source, slot = [], []
+        for at, size, length in zip(centre, self.patch, array.target.shape, strict=True):
+            if length <= size:
+                # The whole axis fits: place it anywhere in the patch.
+                offset = int(self.generator.integers(0, size - length + 1))
+                source.append(slice(0, length))
+                slot.append(slice(offset, offset + length))
+                continue
+            jitter = int(self.generator.integers(-(size // 4), size // 4 + 1))
+            start = min(max(int(at) - size // 2 + jitter, 0), length - size)
+            source.append(slice(start, start + size))
+            slot.append(slice(0, size))
+        data[(slice(None), *slot)] = array.data[(slice(None), *source)]
+        target[tuple(slot)] = array.target[tuple(source)]
+
+
+def _positions(mask: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return indices of true voxels, at most some thousands of them drawn at random, ``(n, ndim)``."""
+    flat = np.flatnonzero(mask)
+    if len(flat) > _CANDIDATES:
+        flat = generator.choice(flat, _CANDIDATES, replace=False)
+    return np.stack(np.unravel_index(flat, mask.shape), axis=1)

@@ -1,0 +1,419 @@
+"""Training: a network learns from annotations, is checked on what was held out, and can stop and go on at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.core.errors import ApprenticeError, BadInputError, OutOfMemoryError
+from napari_apprentice.core.jobs import Log, Metric, Progress
+from napari_apprentice.core.spec import ModelSpec
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks import TASKS
+
+from .adapt import adapt_spec, freeze_leading, load_overlapping, merged_classes
+from .arrays import prepare_items
+from .budget import Budget
+from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
+from .split import Split, TrainItem, check_items, plan_split
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    import torch
+    from napari_apprentice.models.store import Model
+
+    from napari_apprentice.core.jobs import Event, Job
+    from napari_apprentice.tasks import Task
+
+    from .check import Checker, CheckResult
+    from .config import TrainConfig
+    from .learner import Learner
+    from .sample import TrainArray
+
+__all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
+
+_CASES_WHILE_LEARNING = 8
+_SECONDS_BETWEEN_CHECKPOINTS = 60.0
+_PEAK_FROM_NOTHING = 2e-3
+_PEAK_FROM_MODEL = 5e-4
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What was learned.
+
+    Parameters
+    ----------
+    spec
+        The new model's description with its held-out scores and provenance.
+    state
+        Its weights: those of the best check.
+    before, after
+        Held-out scores of the starting model (None from nothing) and of the new one.
+    split
+        What it learned from and what it was checked on.
+    steps, seconds
+        How long it took.
+    """
+
+    spec: ModelSpec
+    state: dict[str, torch.Tensor]
+    before: dict[str, float] | None
+    after: dict[str, float]
+    split: Split
+    steps: int
+    seconds: float
+
+
+def train(
+    items: Sequence[TrainItem],
+    *,
+    init: Model | ModelSpec | None,
+    config: TrainConfig,
+    folder: Path,
+    task: str = "semantic",
+    name: str = "my model",
+    resume: bool = False,
+    stop: threading.Event | None = None,
+) -> Job[TrainResult]:
+    """Teach a network from annotated volumes.
+
+    Parameters
+    ----------
+    items
+        What to learn from.
+    init
+        A model to start from, a description to train from nothing, or None: the task plans a network for the data.
+    config
+        Time, rate, augmentation; with ``steps`` or ``epochs`` a run on the CPU is repeatable bit for bit.
+    folder
+        Gets ``last.safetensors`` (everything to go on from) and ``best.safetensors`` (weights of the best check).
+    name
+        Name of the new model.
+    resume
+        Go on from ``folder/last.safetensors``.
+    stop
+        When set, training ends early and returns the best weights so far. Closing the generator instead cancels;
+        the last checkpoint stays valid either way.
+
+    Yields
+    ------
+    Progress, Metric, Preview, Log
+        Metrics are ``"loss"`` and the held-out scores' ``"held-out dice"``.
+
+    Raises
+    ------
+    BadInputError
+        Items that cannot be learned from, or do not fit the model; nothing is written then.
+    TrainingDivergedError
+        The loss became NaN; ``best.safetensors`` is the last good state.
+    OutOfMemoryError
+        After halving batch and patch as far as the network allows.
+    """
+    return _Training(items, init, config, folder, task, name, resume, stop).run()
+
+
+@dataclass(eq=False)
+class _Best:
+    score: float = -math.inf
+    step: int = 0
+    checks_since: int = 0
+
+
+@dataclass(eq=False)
+class _Training:
+    """One training from start to end; holds what its steps share."""
+
+    items: Sequence[TrainItem]
+    init: Model | ModelSpec | None
+    config: TrainConfig
+    folder: Path
+    task_name: str
+    name: str
+    resume: bool
+    stop: threading.Event | None
+    checks_done: int = 0
+    best: _Best = field(default_factory=_Best)
+
+    # -- the whole story --------------------------------------------------------------
+
+    def run(self) -> Job[TrainResult]:
+        self.task: Task = TASKS[self.task_name]
+        check_items(self.items)
+        split = plan_split(self.items, self.config)
+        yield Log(split.note)
+        self.spec = self._first_spec(split)
+        arrays, self.fingerprint = yield from prepare_items(split.train, self.task, self.spec)
+        learner = self._learner(arrays)
+        checker = yield from self._checker(split)
+        self.budget = Budget(self.config, len(arrays))
+        if self.resume:
+            self._restore(learner)
+        before = yield from self._before(learner, checker)
+        try:
+            yield from self._learn(learner, checker)
+        except GeneratorExit:
+            # A cancel: leave the state of this very step behind.
+            self._save_last(learner)
+            raise
+        return (yield from self._finish(learner, checker, split, before))
+
+    # -- getting ready ----------------------------------------------------------------
+
+    def _first_spec(self, split: Split) -> ModelSpec:
+        classes = merged_classes([i.annotation.classes for i in self.items])
+        if self.init is None:
+            return self.task.default_spec(self.name, [i.volume for i in split.train], classes)
+        parent = self.init if isinstance(self.init, ModelSpec) else self.init.spec
+        if parent.task != self.task_name:
+            raise BadInputError(
+                f"expected a model for {self.task_name}, {parent.name} is for {parent.task}",
+                remedy="Start from another model, or from nothing.",
+            )
+        return adapt_spec(parent, classes)
+
+    def _learner(self, arrays: list[TrainArray]) -> Learner:
+        import torch
+
+        from .device import choose_device
+        from .learner import Learner, numpy_generator
+        from .sample import PatchSampler
+
+        self.device = choose_device(self.config.device)
+        torch.manual_seed(self.config.seed)
+        network = NETWORKS[self.spec.network].build(
+            ndim=self.spec.ndim,
+            in_channels=len(self.spec.channels),
+            out_channels=self.task.output_channels(self.spec),
+            args=self.spec.network_args,
+        )
+        fresh = self.init is None or isinstance(self.init, ModelSpec)
+        if self.init is not None and not isinstance(self.init, ModelSpec):
+            load_overlapping(network, self.init.state)
+        if self.config.freeze:
+            freeze_leading(network, self.config.freeze)
+        sampler = PatchSampler(
+            arrays,
+            self.spec.tile,
+            foreground=self.config.foreground,
+            generator=numpy_generator(self.config.seed),
+        )
+        peak = self.config.learning_rate or (_PEAK_FROM_NOTHING if fresh else _PEAK_FROM_MODEL)
+        return Learner(
+            network=network.to(self.device.name),
+            task=self.task,
+            spec=self.spec,
+            config=self.config,
+            sampler=sampler,
+            device=torch.device(self.device.name),
+            peak=peak,
+            batch_size=self.config.batch_size,
+        )
+
+    def _checker(self, split: Split) -> Generator[Event, None, Checker]:
+        from .check import Checker
+
+        yield Progress("preparing", 1, 1, "image")
+        return Checker(split.held_out or split.train, self.task, self.spec)
+
+    def _before(
+        self, learner: Learner, checker: Checker
+    ) -> Generator[Event, None, dict[str, float] | None]:
+        """Scores of the starting model; none when starting from nothing or resuming."""
+        if self.init is None or isinstance(self.init, ModelSpec) or self.resume:
+            return None
+        result = yield from self._check(learner, checker, most=None)
+        self._keep_if_better(learner, result)
+        yield Metric(self._metric_name, 0, result.scores.get(self.task.primary, 0.0), 0.0)
+        return result.scores
+
+    # -- learning ---------------------------------------------------------------------
+
+    @property
+    def _metric_name(self) -> str:
+        return f"held-out {self.task.primary}"
+
+    def _learn(self, learner: Learner, checker: Checker) -> Generator[Event, None, None]:
+        smooth: float | None = None
+        saved = time.perf_counter()
+        while (
+            fraction := self.budget.fraction(learner.step_number)
+        ) < 1.0 and not self._is_stopped():
+            if fraction * self.config.checks >= self.checks_done + 1:
+                yield from self._check_while_learning(learner, checker)
+                saved = time.perf_counter()
+                if self._has_waited_enough():
+                    yield Log(f"no better score for {self.config.patience} checks: stopped")
+                    return
+            if time.perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                self._save_last(learner)
+                saved = time.perf_counter()
+            yield self.budget.progress(learner.step_number)
+            loss = yield from self._step(learner, fraction)
+            smooth = loss if smooth is None else 0.9 * smooth + 0.1 * loss
+            yield Metric("loss", learner.step_number, smooth, self.budget.elapsed)
+
+    def _is_stopped(self) -> bool:
+        return self.stop is not None and self.stop.is_set()
+
+    def _has_waited_enough(self) -> bool:
+        return self.config.patience is not None and self.best.checks_since >= self.config.patience
+
+    def _step(self, learner: Learner, fraction: float) -> Generator[Event, None, float]:
+        """One step, with a smaller batch or patch each time memory runs out."""
+        from .device import is_out_of_memory, release_memory
+
+        while True:
+            try:
+                return learner.step(fraction)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    reason = str(error).splitlines()[0][:300]
+                    raise ApprenticeError(
+                        f"the network could not learn from these images: {reason}",
+                        remedy="Start from another model, or from nothing.",
+                    ) from error
+            release_memory()
+            note = self._shrink(learner)
+            if note is None:
+                raise OutOfMemoryError(
+                    "memory ran out with the smallest batch and patch",
+                    remedy="Close other programs, or train on another device.",
+                )
+            yield Log(f"memory ran out: continuing with {note}", "warning")
+
+    def _shrink(self, learner: Learner) -> str | None:
+        if learner.batch_size > 1:
+            learner.batch_size //= 2
+            return f"{learner.batch_size} patches per step"
+        network = NETWORKS[self.spec.network]
+        divisor = network.divisor(ndim=self.spec.ndim, args=self.spec.network_args)
+        half = tuple(
+            max(d, p // 2 // d * d) for p, d in zip(learner.sampler.patch, divisor, strict=True)
+        )
+        if half == learner.sampler.patch:
+            return None
+        learner.sampler.patch = half
+        return f"patches of {' × '.join(map(str, half))} voxels"
+
+    # -- checking ---------------------------------------------------------------------
+
+    def _check_while_learning(
+        self, learner: Learner, checker: Checker
+    ) -> Generator[Event, None, None]:
+        self.checks_done += 1
+        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
+        self._keep_if_better(learner, result)
+        # The last look at every case happens within the time the user gave.
+        per_case = result.seconds / min(len(checker), _CASES_WHILE_LEARNING)
+        self.budget.reserve(per_case * len(checker))
+        self._save_last(learner)
+        value = result.scores.get(self.task.primary, 0.0)
+        yield Metric(self._metric_name, learner.step_number, value, self.budget.elapsed)
+        if result.preview is not None:
+            yield result.preview
+
+    def _check(
+        self, learner: Learner, checker: Checker, *, most: int | None
+    ) -> Generator[Event, None, CheckResult]:
+        network = self._averaged(learner)
+        return (yield from checker.run(network, self.device.name, most=most))
+
+    def _averaged(self, learner: Learner) -> torch.nn.Module:
+        """Return a second network that carries the moving average."""
+        import copy
+
+        if not hasattr(self, "_twin"):
+            self._twin = copy.deepcopy(learner.network)
+        self._twin.load_state_dict(learner.average)
+        return self._twin
+
+    def _keep_if_better(self, learner: Learner, result: CheckResult) -> None:
+        score = result.scores.get(self.task.primary, 0.0)
+        if score > self.best.score:
+            self.best = _Best(score, learner.step_number)
+            data = {"step": learner.step_number, "scores": result.scores}
+            write_checkpoint(self.folder / BEST, learner.average, data)
+        else:
+            self.best.checks_since += 1
+
+    # -- checkpoints and the end ------------------------------------------------------
+
+    def _save_last(self, learner: Learner) -> None:
+        data = {
+            "learner": learner.data(),
+            "spec": self.spec.model_dump(mode="json"),
+            "elapsed": self.budget.elapsed,
+            "checks_done": self.checks_done,
+            "best": [self.best.score, self.best.step, self.best.checks_since],
+            "fingerprint": self.fingerprint,
+        }
+        write_checkpoint(self.folder / LAST, learner.tensors(), data)
+
+    def _restore(self, learner: Learner) -> None:
+        tensors, data = read_checkpoint(self.folder / LAST)
+        if data.get("fingerprint") != self.fingerprint:
+            raise BadInputError(
+                "the checkpoint was made from other images or annotations",
+                path=self.folder / LAST,
+                remedy="Start from the interrupted model instead, without resuming.",
+            )
+        learner.restore(tensors, data["learner"])
+        self.budget.continue_from(float(data["elapsed"]))
+        self.checks_done = int(data["checks_done"])
+        score, step, since = data["best"]
+        self.best = _Best(float(score), int(step), int(since))
+
+    def _finish(
+        self,
+        learner: Learner,
+        checker: Checker,
+        split: Split,
+        before: dict[str, float] | None,
+    ) -> Generator[Event, None, TrainResult]:
+        """Take the best of all checks, the last state among them, and score it on every held-out case."""
+        yield Progress("checking", 0, len(checker), "image")
+        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
+        self._keep_if_better(learner, result)
+        self._save_last(learner)
+        state, _ = read_checkpoint(self.folder / BEST)
+        if self.best.step != learner.step_number or len(checker) > _CASES_WHILE_LEARNING:
+            learner.average = {k: v.to(self.device.name) for k, v in state.items()}
+            result = yield from self._check(learner, checker, most=None)
+        seconds = self.budget.elapsed
+        spec = self._last_spec(learner, split, result.scores, seconds)
+        return TrainResult(spec, state, before, result.scores, split, learner.step_number, seconds)
+
+    def _last_spec(
+        self, learner: Learner, split: Split, scores: dict[str, float], seconds: float
+    ) -> ModelSpec:
+        parent = (
+            self.init if self.init is None or isinstance(self.init, ModelSpec) else self.init.spec
+        )
+        started: dict[str, Any] = {"steps": learner.step_number, "best_step": self.best.step}
+        learned_from = f"{len(split.train)} annotated image{'s' if len(split.train) != 1 else ''}"
+        fine_tuned = parent is not None and parent is not self.init
+        return self.spec.model_copy(
+            update={
+                "name": self.name,
+                "parent": parent.name if fine_tuned and parent is not None else None,
+                "data": learned_from
+                + (f"; before that: {parent.data}" if fine_tuned and parent else ""),
+                "data_fingerprint": self.fingerprint,
+                "weights_sha256": None,
+                "scores": scores,
+                "description": "" if parent is None else self.spec.description,
+                "training": started
+                | {
+                    "config": self.config.model_dump(mode="json"),
+                    "seconds": round(seconds, 1),
+                    "device": self.device.label,
+                    "split": split.note,
+                },
+            }
+        )
