@@ -1,0 +1,350 @@
+"""Open, save and list images whatever their format."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError, FormatError
+from napari_apprentice.core.volume import Volume
+
+from ._faults import reading
+from ._format import Format, WritableFormat
+from ._registry import FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "describe",
+    "format_of",
+    "labels_like",
+    "list_images",
+    "open_labels",
+    "open_volume",
+    "pair",
+    "save",
+    "stem",
+]
+
+_Path = str | os.PathLike[str]
+_ROLES = ("_image", "_img", "_labels", "_label", "_mask", "_seg", "_gt", "_0000")
+
+
+# -- which format ------------------------------------------------------------------------
+
+
+def _by_suffix(path: Path) -> Iterator[tuple[str, Format]]:
+    """Formats that claim the name, longest suffix first."""
+    name = path.name.lower()
+    claims = [
+        (suffix, entry)
+        for _, entry in FORMATS.items()
+        for suffix in entry.suffixes
+        if name.endswith(suffix) and len(name) > len(suffix)
+    ]
+    yield from sorted(claims, key=lambda claim: -len(claim[0]))
+
+
+def format_of(path: _Path) -> Format:
+    """Find the format of a file or folder by its name and its first bytes.
+
+    Raises
+    ------
+    FormatError
+        Missing, empty, of an unknown kind, or named like a format that it is not.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FormatError("no such file or folder", path=file, remedy="Check the path.")
+    if file.is_file() and file.stat().st_size == 0:
+        raise FormatError("the file is empty (0 bytes)", path=file, remedy="Copy or export it again.")
+    claims = [entry for _, entry in _by_suffix(file)]
+    for entry in claims:
+        if entry.sniff(file):
+            return entry
+    found = [entry for _, entry in FORMATS.items() if entry.sniff(file)]
+    if found and not claims:
+        return found[0]
+    raise _not_that(file, claims, found)
+
+
+def _not_that(file: Path, claims: list[Format], found: list[Format]) -> FormatError:
+    if claims and found:
+        return FormatError(
+            f"expected {claims[0].title} as its name says, found {found[0].title}",
+            path=file,
+            remedy=f"Rename it to end in {found[0].suffixes[0]}.",
+        )
+    if claims:
+        return FormatError(
+            f"expected {claims[0].title} as its name says, found something else",
+            path=file,
+            remedy="The file is damaged or has a wrong name; copy or export it again.",
+        )
+    known = ", ".join(suffix for _, entry in FORMATS.items() for suffix in entry.suffixes)
+    what = "the folder is not an image" if file.is_dir() else f"unknown kind of file {file.suffix!r}"
+    return FormatError(what, path=file, remedy=f"Known: {known}.")
+
+
+# -- open and save -----------------------------------------------------------------------
+
+
+def open_volume(path: _Path) -> Volume:
+    """Open an image of any known format; voxels are read when asked for.
+
+    Parameters
+    ----------
+    path
+        File, or a folder that a format knows as one image.
+
+    Returns
+    -------
+    Volume
+        Array in ``TCZYX`` order on its grid.
+
+    Raises
+    ------
+    FormatError
+        With file, fault and remedy.
+    """
+    file = Path(path)
+    entry = format_of(file)
+    with reading(file, entry.title):
+        return entry.open(file)
+
+
+def open_labels(path: _Path) -> Volume:
+    """Open an image as labels: whole numbers on a spatial grid.
+
+    Labels stored as real numbers are accepted when every value is whole.
+
+    Raises
+    ------
+    BadInputError
+        The image has channels, time points, or values that are not whole numbers.
+    """
+    file = Path(path)
+    entry = format_of(file)
+    with reading(file, entry.title):
+        opener = getattr(entry, "open_labels", entry.open)
+        volume: Volume = opener(file)
+    if volume.grid.axes != volume.grid.spatial_axes:
+        raise BadInputError(
+            f"expected labels with axes YX or ZYX, found {volume.grid.axes} {volume.grid.shape}",
+            path=file,
+            remedy="Labels have one value per voxel: no colours, no time points.",
+        )
+    return replace(volume, data=_whole(volume))
+
+
+def _whole(volume: Volume) -> Any:
+    if volume.dtype.kind in "iu":
+        return volume.data
+    if volume.dtype.kind == "b":
+        return volume.data.astype(np.uint8)  # type: ignore[attr-defined]
+    array = volume.numpy()
+    if not np.isfinite(array).all() or (array != np.round(array)).any():
+        raise BadInputError(
+            f"expected whole numbers, found {volume.dtype} with fractions",
+            path=volume.source,
+            remedy="This looks like an image, not labels.",
+        )
+    return array.astype(smallest_integer(array))
+
+
+def smallest_integer(array: NDArray[Any]) -> np.dtype[Any]:
+    """Smallest integer dtype that holds the values of an array: unsigned unless some are negative."""
+    low, high = int(array.min()), int(array.max())
+    choices = ("u1", "u2", "u4", "u8") if low >= 0 else ("i1", "i2", "i4", "i8")
+    fits = (np.iinfo(c).min <= low and high <= np.iinfo(c).max for c in choices)
+    return np.dtype(next(c for c, fit in zip(choices, fits, strict=True) if fit))
+
+
+def labels_like(source: Volume, labels: NDArray[Any], classes: Mapping[int, str]) -> Volume:
+    """Make labels on the spatial grid of a volume, ready to be saved with that volume's exact placement.
+
+    Parameters
+    ----------
+    source
+        The image they belong to.
+    labels
+        Integer array on the image's spatial grid.
+    classes
+        Value → name.
+    """
+    return Volume(
+        labels,
+        source.grid.spatial,
+        name=source.name,
+        format=source.format,
+        classes=dict(classes),
+        metadata=source.metadata,
+    )
+
+
+def save(volume: Volume, path: _Path) -> None:
+    """Write a volume in the format of the suffix; a complete file, or none.
+
+    Integer volumes with `classes` are labels: their dtype becomes the smallest that holds the values, and the
+    class names are kept.
+
+    Raises
+    ------
+    BadInputError
+        The format cannot be written or cannot hold this volume, or the folder may not be written to.
+    ApprenticeError
+        The disk is full.
+    """
+    file = Path(path)
+    writers = [entry for _, entry in _by_suffix(file) if isinstance(entry, WritableFormat)]
+    if not writers:
+        known = [s for _, e in FORMATS.items() if isinstance(e, WritableFormat) for s in e.suffixes]
+        raise BadInputError(
+            f"cannot write files named like {file.name!r}",
+            path=file,
+            remedy=f"Known: {', '.join(known)}.",
+        )
+    reason = writers[0].check(volume)
+    if reason is not None:
+        raise BadInputError(reason, path=file, remedy="Save as .ome.tif or .nii.gz instead.")
+    writers[0].save(volume, file)
+
+
+# -- folders and names ---------------------------------------------------------------------
+
+
+def stem(path: _Path) -> str:
+    """File name without the suffixes of its format: ``"case.nii.gz"`` → ``"case"``."""
+    file = Path(path)
+    for suffix, _ in _by_suffix(file):
+        return file.name[: -len(suffix)]
+    return file.stem
+
+
+def list_images(path: _Path) -> list[Path]:
+    """List the images a path stands for: a file itself, a folder the images directly in it, sorted by name.
+
+    A folder that a format knows as one image stands for itself. Hidden files and files of other kinds are left
+    out.
+
+    Raises
+    ------
+    BadInputError
+        Nothing there, or no image in the folder.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise BadInputError("no such file or folder", path=folder, remedy="Check the path.")
+    if folder.is_file() or _is_image_folder(folder):
+        return [folder]
+    found = sorted(entry for entry in folder.iterdir() if _is_image(entry))
+    if not found:
+        known = ", ".join(suffix for _, entry in FORMATS.items() for suffix in entry.suffixes)
+        raise BadInputError("no image in this folder", path=folder, remedy=f"Known: {known}.")
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    if path.is_dir():
+        return _is_image_folder(path)
+    return any(True for _ in _by_suffix(path))
+
+
+def _is_image_folder(path: Path) -> bool:
+    return path.is_dir() and any(entry.sniff(path) for _, entry in FORMATS.items())
+
+
+def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
+    """Pair images with labels by file name.
+
+    Names must agree without suffixes; where no name agrees, endings such as ``_image``, ``_label``, ``_mask``
+    or ``_seg`` are left out of the comparison. Two files pair whatever their names.
+
+    Raises
+    ------
+    BadInputError
+        Names that have no partner, or that more than one file has.
+    """
+    first, second = Path(images), Path(labels)
+    if first.is_file() and second.is_file():
+        return [(first, second)]
+    left, right = _by_name(first, strip=False), _by_name(second, strip=False)
+    if not set(left) & set(right):
+        left, right = _by_name(first, strip=True), _by_name(second, strip=True)
+    for names, folder, other in ((set(left) - set(right), first, second), (set(right) - set(left), second, first)):
+        if names:
+            shown = ", ".join(sorted(names)[:5]) + (f" … ({len(names)})" if len(names) > 5 else "")
+            raise BadInputError(
+                f"no partner in {other} for {shown}",
+                path=folder,
+                remedy="Give an image and its labels the same file name.",
+            )
+    return [(left[name], right[name]) for name in sorted(left)]
+
+
+def _by_name(path: Path, *, strip: bool) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for file in list_images(path):
+        name = stem(file)
+        if strip:
+            name = next((name[: -len(r)] for r in _ROLES if name.lower().endswith(r)), name)
+        if name in named:
+            raise BadInputError(
+                f"two files are named {name}: {named[name].name} and {file.name}",
+                path=path,
+                remedy="Keep one of them in the folder.",
+            )
+        named[name] = file
+    return named
+
+
+# -- what it is ------------------------------------------------------------------------------
+
+
+def describe(volume: Volume) -> dict[str, Any]:
+    """Say what a volume is, as plain JSON values; reads no voxel.
+
+    ``spacing`` has one value per spatial axis, in the order of ``axes``; ``affine`` maps indices of those axes
+    to the world in the same order.
+    """
+    grid = volume.grid
+    return {
+        "path": volume.source,
+        "format": volume.format,
+        "shape": list(grid.shape),
+        "axes": grid.axes,
+        "spacing": list(grid.spacing),
+        "unit": grid.unit,
+        "affine": [list(row) for row in grid.affine],
+        "channels": list(volume.channels),
+        "dtype": str(volume.dtype),
+        "world": grid.world,
+        "orientation": _orientation(volume),
+        "time_step": grid.time_step,
+        "rgb": volume.rgb,
+        "classes": {str(value): name for value, name in volume.classes.items()},
+        "kind": volume.metadata.get("kind"),
+        "series": list(volume.metadata.get("series", ())),
+        "warnings": list(volume.metadata.get("warnings", ())),
+    }
+
+
+def _orientation(volume: Volume) -> str | None:
+    """Where the array's axes point in the patient, in the order of ``axes``: ``"SPL"``."""
+    grid = volume.grid
+    if grid.world != "LPS" or grid.ndim != 3:
+        return None
+    order, flips = grid.closest_orientation()
+    letters = [""] * 3
+    for world, index in enumerate(order):
+        letters[index] = ("SPL", "IAR")[flips[world]][world]
+    return "".join(letters)

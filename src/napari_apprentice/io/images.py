@@ -1,0 +1,199 @@
+"""PNG, JPEG and BMP pictures through Pillow: 2-D, without a voxel size.
+
+What the channels become:
+
+- grey stays one channel; grey stored as RGB or RGBA (all colours equal, alpha constant) becomes one channel;
+- an alpha that is opaque everywhere carries nothing and is left out;
+- colours become the channel axis with ``rgb=True``; palettes are looked up — except for labels, where the
+  palette index is the label;
+- 16-bit pictures keep their 16 bits.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import FormatError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.volume import Volume
+
+from ._atomic import writing
+from ._faults import MAX_DEFLATE_RATIO, check_claim, reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["FORMAT", "ImageFormat"]
+
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+_CLASSES_KEY = "napari-apprentice:classes"
+_COLOURS = ("red", "green", "blue", "alpha")
+
+
+class ImageFormat:
+    """PNG, JPEG and BMP; PNG can be written."""
+
+    name = "images"
+    title = "PNG, JPEG or BMP picture"
+    suffixes = (".png", ".jpg", ".jpeg", ".bmp")
+
+    def sniff(self, path: Path) -> bool:
+        """Whether the first bytes are those of one of the formats."""
+        try:
+            with path.open("rb") as file:
+                return file.read(8).startswith(_MAGIC)
+        except OSError:
+            return False
+
+    def open(self, path: Path) -> Volume:
+        """Read a picture; these formats cannot be read in part."""
+        array, kind, classes = _read(path, palette_index=False)
+        return _volume(path, array, kind, classes)
+
+    def open_labels(self, path: Path) -> Volume:
+        """Read a picture as labels: the indices of a palette, not its colours."""
+        array, kind, classes = _read(path, palette_index=True)
+        return _volume(path, array, kind, classes)
+
+    def check(self, volume: Volume) -> str | None:
+        """Return why this volume cannot become a PNG."""
+        grid = volume.grid
+        if grid.ndim != 2 or "T" in grid.axes:
+            return f"a PNG holds one plane, found axes {grid.axes}"
+        if grid.unit != "pixel":
+            size = " × ".join(f"{s:g}" for s in grid.spacing)
+            return f"a PNG loses the voxel size ({size} {grid.unit})"
+        if "C" in grid.axes and not (volume.rgb and volume.dtype == np.uint8):
+            return f"a PNG holds one channel or 8-bit colours, found {len(volume.channels)} channels"
+        return None
+
+    def save(self, volume: Volume, path: Path) -> None:
+        """Write a PNG of 8 or 16 bits; class names go into a text chunk."""
+        from PIL import Image, PngImagePlugin
+
+        if path.suffix.lower() != ".png":
+            raise FormatError(
+                f"only PNG can be written, found {path.suffix}", path=path, remedy="Save as .png."
+            )
+        array = _for_png(volume, path)
+        info = PngImagePlugin.PngInfo()
+        if volume.classes:
+            names = {str(value): name for value, name in volume.classes.items()}
+            info.add_itxt(_CLASSES_KEY, json.dumps(names, ensure_ascii=False))
+        with writing(path) as temporary:
+            Image.fromarray(array).save(temporary, format="PNG", pnginfo=info)
+
+
+FORMAT = ImageFormat()
+
+
+def _read(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[int, str]]:
+    """Array ``(Y, X)`` or ``(Y, X, samples)``, the kind of picture, and class names kept in it."""
+    from PIL import Image
+
+    with reading(path, "picture"), warnings.catch_warnings():
+        # Pillow only warns of a picture that would fill the memory.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG", "JPEG", "BMP")) as image:
+            kind = str(image.format)
+            if kind == "PNG":
+                _check_png(path, image)
+            classes = _classes(getattr(image, "text", {})) if kind == "PNG" else {}
+            deep = kind == "PNG" and _is_deep_colour(path)
+            array = _deep_colour(path) if deep else _pixels(image, palette_index=palette_index)
+    return array, kind, classes
+
+
+def _check_png(path: Path, image: Any) -> None:
+    claimed = image.size[0] * image.size[1] // 8
+    check_claim(path, claimed, path.stat().st_size, MAX_DEFLATE_RATIO)
+
+
+def _is_deep_colour(path: Path) -> bool:
+    """Whether a PNG has 16 bits and more than one sample, which Pillow would cut to 8 bits."""
+    with path.open("rb") as file:
+        header = file.read(26)
+    return len(header) == 26 and header[24] == 16 and header[25] in (2, 4, 6)
+
+
+def _deep_colour(path: Path) -> NDArray[Any]:
+    import imagecodecs
+
+    return np.asarray(imagecodecs.png_decode(path.read_bytes()))
+
+
+def _pixels(image: Any, *, palette_index: bool) -> NDArray[Any]:
+    if image.mode in ("P", "PA") and not palette_index:
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
+        image = image.convert("RGB")
+    array = np.asarray(image)
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if image.mode == "I" and array.size and array.min() >= 0 and array.max() <= 65535:
+        return array.astype(np.uint16)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _classes(text: dict[str, Any]) -> dict[int, str]:
+    try:
+        return {int(k): str(v) for k, v in json.loads(str(text.get(_CLASSES_KEY, "{}"))).items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def _volume(path: Path, array: NDArray[Any], kind: str, classes: dict[int, str]) -> Volume:
+    array, channels = _simplify(array)
+    colour = len(channels) > 2
+    if array.ndim == 3:
+        array = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+    return Volume(
+        array,
+        Grid.regular("CYX" if array.ndim == 3 else "YX", array.shape),
+        channels=channels,
+        name=path.stem,
+        source=str(path),
+        format=FORMAT.name,
+        rgb=colour,
+        classes=classes,
+        metadata={"kind": kind},
+    )
+
+
+def _simplify(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Drop channels that carry nothing; return what is left with its channel names."""
+    if array.ndim == 2:
+        return array, ()
+    has_alpha = array.shape[-1] in (2, 4)
+    colours, alpha = (array[..., :-1], array[..., -1]) if has_alpha else (array, None)
+    grey = bool((colours == colours[..., :1]).all())
+    constant = alpha is None or bool((alpha == alpha.flat[0]).all())
+    if grey and constant:
+        return np.ascontiguousarray(colours[..., 0]), ()
+    if colours.shape[-1] == 1:
+        return array, ("grey", "alpha")
+    if alpha is not None and constant and alpha.flat[0] == np.iinfo(alpha.dtype).max:
+        return colours, _COLOURS[:3]
+    return array, _COLOURS[: array.shape[-1]]
+
+
+def _for_png(volume: Volume, path: Path) -> NDArray[Any]:
+    array = volume.numpy()
+    if "C" in volume.grid.axes:
+        return np.ascontiguousarray(np.moveaxis(array, 0, -1))
+    if array.dtype == bool or array.dtype == np.uint8:
+        return array.astype(np.uint8)
+    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 65535:
+        raise FormatError(
+            f"a PNG holds whole numbers from 0 to 65535, found {array.dtype} "
+            f"from {array.min()} to {array.max()}",
+            path=path,
+            remedy="Save as .tif.",
+        )
+    return array.astype(np.uint16)
