@@ -365,7 +365,7 @@ class Hungry(torch.nn.Module):
 def test_the_ladder_ends_with_the_labels_of_a_direct_run(
     message: str, kind: type[Exception]
 ) -> None:
-    array = smooth((40, 24, 24))
+    array = smooth((24, 16, 18))
     direct = run_to_end(predict(volume(array), model(steps, tile=(16, 16, 16)), CPU))
     events: list[Any] = []
     fake = model(Hungry(4, message, kind), tile=(16, 16, 16))
