@@ -1,0 +1,1 @@
+"""Models: a description, weights as plain tensors, and the networks they belong to."""

@@ -1,0 +1,91 @@
+"""The model card: what a person should know before trusting a model, as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_apprentice.core.spec import ModelSpec
+
+__all__ = ["model_card"]
+
+_INTENDED = (
+    "Research use only. This is not a medical device: its results must not be used to diagnose or treat."
+)
+_LIMITS = (
+    "Expect good results only on images like those it learned from: same modality and stain, similar voxel "
+    "spacing, contrast and subjects. Look at every result, and correct it where it is wrong."
+)
+
+
+def model_card(spec: ModelSpec) -> str:
+    """Write the card of a model.
+
+    Sections follow Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019), as far as the model knows them.
+    """
+    sections = [
+        f"# {spec.name}",
+        spec.description or f"A {spec.ndim}-D model for the task “{spec.task}”.",
+        _table("Model", _facts(spec)),
+        _table("Classes", ((c.value, c.name) for c in spec.classes)),
+        _table("Held-out scores", ((k, f"{v:.4g}") for k, v in spec.scores.items())),
+        _table("How it was trained", ((k, _plain(v)) for k, v in spec.training.items())),
+        f"## Intended use\n\n{_INTENDED}",
+        f"## Limits\n\n{_LIMITS}{_missing(spec)}",
+    ]
+    if spec.citation:
+        sections.append(f"## Citation\n\n{spec.citation}")
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
+    yield "Task", spec.task
+    yield "Network", f"{spec.network} ({_plain(spec.network_args) or 'defaults'})"
+    yield "Spatial axes", spec.ndim
+    yield "Channels", ", ".join(spec.channels)
+    yield "Working spacing", _lengths(spec.spacing, spec.unit) if spec.spacing else "the image's own"
+    yield "Tile", _lengths(spec.tile, "voxels")
+    yield "Intensities", spec.normalization.kind
+    if spec.orientation:
+        yield "Orientation", spec.orientation
+    yield "Trained on", spec.data or "not stated"
+    yield "Licence of the weights", spec.licence
+    if spec.parent:
+        yield "Fine-tuned from", spec.parent
+    if spec.created:
+        yield "Created", spec.created
+    if spec.weights_sha256:
+        yield "SHA-256 of the weights", spec.weights_sha256
+
+
+def _lengths(values: Iterable[float], unit: str) -> str:
+    numbers = list(values)
+    axes = ", ".join("ZYX"[-len(numbers) :])
+    return f"{' × '.join(f'{v:.4g}' for v in numbers)} {unit} ({axes})"
+
+
+def _missing(spec: ModelSpec) -> str:
+    if spec.scores:
+        return ""
+    return "\n\nNo held-out scores: how well it does on images that it has not seen is not known."
+
+
+def _table(title: str, rows: Iterable[tuple[object, object]]) -> str:
+    lines = [f"| {_cell(name)} | {_cell(value)} |" for name, value in rows]
+    return "\n".join((f"## {title}\n", "| | |", "|---|---|", *lines)) if lines else ""
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_plain(v) for v in value) + "]"
+    return str(value)
