@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
 from napari_apprentice.core.edit import Edit, changed_blocks
-from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.errors import GridMismatchError
 
 from . import _rules as rules
 from ._history import History

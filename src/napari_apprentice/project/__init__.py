@@ -1,0 +1,1 @@
+"""What outlives a session: the crash-safe journal of a person's corrections."""

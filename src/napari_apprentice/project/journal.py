@@ -1,0 +1,293 @@
+"""`Journal`: every edit of an annotation, on disk before the next one comes.
+
+One folder per annotation holds one file: the annotation as it was when the file was begun, then a frame per edit,
+each with its number and checksum and followed by ``fsync``. What a crash tore off at the end is left out on reading,
+so that a person finds the state before or after the interrupted edit, never a mixture. A file is begun anew beside the
+old one and then takes its place (`os.replace`), which is also how a journal is compacted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError, JobError
+from napari_apprentice.core.home import user_folder
+
+from . import _frames, _lock
+from ._records import begin, record_of, records_of
+
+if TYPE_CHECKING:
+    from io import RawIOBase
+    from pathlib import Path
+
+    from napari_apprentice.core.annotation import Annotation
+    from napari_apprentice.core.edit import Edit
+
+__all__ = ["Journal", "Recovered", "free_slot", "journals_of", "recovery_folder"]
+
+_FILE = "edits.journal"
+_NEW = "edits.journal.new"
+_SLOTS = 4  # windows that may work on one image at the same time, each with its own journal
+
+
+@dataclass(frozen=True, eq=False)
+class Recovered:
+    """What a journal holds.
+
+    Parameters
+    ----------
+    name
+        Name of the annotated image.
+    annotation
+        Labels, classes and extent after the last whole edit.
+    n_corrections
+        How many corrections are in it.
+    lost_bytes
+        Length of the torn end that was left out; 0 after an orderly end.
+    saved
+        When the last edit was written.
+    """
+
+    name: str
+    annotation: Annotation
+    n_corrections: int
+    lost_bytes: int
+    saved: datetime
+
+
+class Journal:
+    """A journal that is being written; make one with `create` or go on with `reopen`.
+
+    A failed write (a full disk) leaves what was written before intact and raises once; later edits are left out, since
+    replaying them without the missing one would mix states, until `rewrite` brings a whole annotation.
+    """
+
+    def __init__(self, folder: Path, handle: RawIOBase, lock: _lock.Lock, frames: int) -> None:
+        self.folder = folder
+        self._handle = handle
+        self._lock = lock
+        self._frames = frames
+        self._end = handle.tell()
+        self.broken = False
+
+    @classmethod
+    def create(
+        cls, folder: Path, name: str, annotation: Annotation, n_corrections: int = 0
+    ) -> Journal:
+        """Begin a journal with an annotation as it is now; one that lies there is replaced.
+
+        Raises
+        ------
+        BadInputError
+            Where another window writes to that folder.
+        JobError
+            Where the folder cannot be written to.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = _lock.take(folder)
+        except OSError as error:
+            raise _cannot_write(error) from error
+        try:
+            frames = _write_new(folder, name, annotation, n_corrections)
+            return cls(folder, _put_in_place(folder), lock, frames)
+        except OSError as error:
+            lock.release()
+            raise _cannot_write(error) from error
+
+    @property
+    def size(self) -> int:
+        """Length of the file in bytes."""
+        return self._end
+
+    def append(self, edit: Edit, n_corrections: int = 0) -> bool:
+        """Write one edit through to the disk; return whether it is there.
+
+        Parameters
+        ----------
+        edit
+            What was done.
+        n_corrections
+            Corrections in effect after it.
+
+        Raises
+        ------
+        JobError
+            The first time that writing fails; from then on the answer is False until `rewrite`.
+        """
+        if self.broken:
+            return False
+        frame = _frames.encode(self._frames, *record_of(edit, n_corrections))
+        try:
+            _write_all(self._handle, frame)
+            os.fsync(self._handle.fileno())
+        except OSError as error:
+            self._take_back()
+            raise _cannot_write(error) from error
+        self._frames += 1
+        self._end += len(frame)
+        return True
+
+    def _take_back(self) -> None:
+        """Cut off half a frame; should that fail too, its checksum keeps it from being read."""
+        self.broken = True
+        with suppress(OSError):
+            os.ftruncate(self._handle.fileno(), self._end)
+
+    def rewrite(self, name: str, annotation: Annotation, n_corrections: int) -> None:
+        """Replace the file by one that begins with an annotation as it is now.
+
+        Raises
+        ------
+        JobError
+            Where it cannot be written; the old file stays.
+        """
+        try:
+            frames = _write_new(self.folder, name, annotation, n_corrections)
+            self._handle.close()  # Windows replaces no file that is open
+            self._handle = _put_in_place(self.folder)
+        except OSError as error:
+            self.broken = True
+            raise _cannot_write(error) from error
+        self._frames, self._end = frames, self._handle.tell()
+        self.broken = False
+
+    def compact(self) -> None:
+        """Replace all edits by the annotation they led to."""
+        now = Journal.recover(self.folder)
+        self.rewrite(now.name, now.annotation, now.n_corrections)
+
+    def close(self) -> None:
+        """Stop writing; the file stays for the next time."""
+        with suppress(OSError):
+            self._handle.close()
+        self._lock.release()
+
+    def discard(self) -> None:
+        """Stop writing and remove the journal."""
+        self.close()
+        Journal.remove(self.folder)
+
+    @staticmethod
+    def recover(folder: Path) -> Recovered:
+        """Read what a journal holds; a torn end is left out.
+
+        Raises
+        ------
+        FormatError
+            No journal, or one whose beginning is damaged.
+        """
+        path = folder / _FILE
+        try:
+            data = path.read_bytes()
+            return _replay(data, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        except OSError as error:
+            raise FormatError(f"expected a journal, found none ({error.strerror})") from error
+        except (MemoryError, OverflowError) as error:
+            raise FormatError("expected a journal that fits into memory") from error
+        except FormatError:
+            raise
+        except ApprenticeError as error:
+            raise FormatError(f"expected a whole journal: {error.message}") from error
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Delete a journal that nobody writes to any more."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def recovery_folder(key: str) -> Path:
+    """Return the folder of the journals of one image; the key (a path, say) does not show in it."""
+    return user_folder() / "recovery" / hashlib.sha256(key.encode()).hexdigest()[:24]
+
+
+def journals_of(key: str) -> list[Path]:
+    """Folders of the journals of one image that nobody writes to now, newest first."""
+    found = [slot for slot in _slots(key) if (slot / _FILE).is_file() and not _lock.is_taken(slot)]
+    return sorted(found, key=lambda slot: (slot / _FILE).stat().st_mtime, reverse=True)
+
+
+def free_slot(key: str) -> Path:
+    """Return a folder for a new journal of one image, beside those that wait to be restored.
+
+    Raises
+    ------
+    BadInputError
+        Where all are in use.
+    """
+    for slot in _slots(key):
+        if not (slot / _FILE).exists():
+            return slot
+    raise BadInputError(
+        f"expected at most {_SLOTS} journals of one image, found {_SLOTS}",
+        remedy="Restore or discard one of them first.",
+    )
+
+
+def _slots(key: str) -> list[Path]:
+    return [recovery_folder(key) / str(i) for i in range(_SLOTS)]
+
+
+def _write_new(folder: Path, name: str, annotation: Annotation, n_corrections: int) -> int:
+    """Write a whole journal beside the one that may be there; return the number of its frames."""
+    new = folder / _NEW
+    frames = 0
+    try:
+        with new.open("wb", buffering=0) as handle:
+            _write_all(handle, _frames.SIGNATURE)
+            for description, arrays in records_of(name, annotation, n_corrections):
+                _write_all(handle, _frames.encode(frames, description, arrays))
+                frames += 1
+            os.fsync(handle.fileno())
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    return frames
+
+
+def _put_in_place(folder: Path) -> RawIOBase:
+    """Let the new journal take the place of the old one and open it at its end."""
+    (folder / _NEW).replace(folder / _FILE)
+    _lock.sync_folder(folder)
+    handle = (folder / _FILE).open("r+b", buffering=0)
+    handle.seek(0, os.SEEK_END)
+    return handle
+
+
+def _write_all(handle: RawIOBase, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[handle.write(rest) or 0 :]
+
+
+def _cannot_write(error: OSError) -> JobError:
+    return JobError(
+        f"expected to keep a recovery copy of the corrections, found: {error.strerror or error}",
+        remedy="Save the annotation yourself; free some space on the disk.",
+    )
+
+
+def _replay(data: bytes, saved: datetime) -> Recovered:
+    if not data.startswith(_frames.SIGNATURE):
+        raise FormatError("expected a journal, found something else")
+    frames = _frames.decode(data)
+    first = next(frames, None)
+    if first is None:
+        raise FormatError("expected a journal, found a damaged beginning")
+    end, description, _ = first
+    replay = begin(description)
+    count = 0
+    for end, description, raw in frames:  # noqa: B007
+        replay.step(description, raw)
+        count += 1
+    if count < replay.frames:
+        raise FormatError("expected a journal, found a damaged beginning")
+    lost = len(data) - end
+    return Recovered(replay.name, replay.annotation(), replay.n_corrections, lost, saved)
