@@ -85,7 +85,9 @@ def lazy_array(path: Path, header: Header, axes: str) -> tuple[Any, str]:
         names = voxels.dtype.names or ()
         array = da.stack([array[name] for name in names], axis=-1)
         axes = axes.replace("C", "") + "C"
-    drop = tuple(i for i, a in enumerate(axes) if a in "TC" and array.shape[i] == 1)
+    # Beyond three dimensions, a z of one only holds the place of an axis that is not there.
+    idle = "TCZ" if len(header.shape) > 3 else "TC"
+    drop = tuple(i for i, a in enumerate(axes) if a in idle and array.shape[i] == 1)
     kept = "".join(a for i, a in enumerate(axes) if i not in drop)
     array = array.squeeze(axis=drop) if drop else array
     order = "".join(a for a in "TCZYX" if a in kept)

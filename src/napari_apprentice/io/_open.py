@@ -12,6 +12,7 @@ import numpy as np
 from napari_apprentice.core.errors import BadInputError, FormatError
 from napari_apprentice.core.volume import Volume
 
+from ._dtypes import smallest_integer
 from ._faults import reading
 from ._format import Format, WritableFormat
 from ._registry import FORMATS
@@ -157,14 +158,6 @@ def _whole(volume: Volume) -> Any:
             remedy="This looks like an image, not labels.",
         )
     return array.astype(smallest_integer(array))
-
-
-def smallest_integer(array: NDArray[Any]) -> np.dtype[Any]:
-    """Smallest integer dtype that holds the values of an array: unsigned unless some are negative."""
-    low, high = int(array.min()), int(array.max())
-    choices = ("u1", "u2", "u4", "u8") if low >= 0 else ("i1", "i2", "i4", "i8")
-    fits = (np.iinfo(c).min <= low and high <= np.iinfo(c).max for c in choices)
-    return np.dtype(next(c for c, fit in zip(choices, fits, strict=True) if fit))
 
 
 def labels_like(source: Volume, labels: NDArray[Any], classes: Mapping[int, str]) -> Volume:

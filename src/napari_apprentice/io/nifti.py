@@ -4,6 +4,7 @@
 - The affine is nibabel's (sform, else qform, else spacing), turned from RAS (x, y, z) to LPS (z, y, x).
 - The fourth axis is time, as the standard says, unless the intent says that the values are vectors or colours;
   the fifth is the channel axis. RGB and RGBA voxels become colour channels.
+- A z of one plane is kept in a 3-D file, and dropped where more dimensions follow: there it only holds a place.
 - A unit that the header does not state is taken as millimetres.
 - Voxels are read when asked for: plain files in part, gzipped ones once, whole.
 - Class names are kept in a ``LabelTable`` extension, as Connectome Workbench and TotalSegmentator write it.
@@ -20,6 +21,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
+from ._dtypes import storable
 from ._faults import reading
 from ._nifti_header import Header, read_header, starts_like_nifti
 from ._nifti_names import names_from, table_of
@@ -147,8 +149,7 @@ def _time_step(header: Header) -> float | None:
 
 def _for_file(volume: Volume) -> NDArray[Any]:
     """Voxels in the file's order ``(x, y, z, t, c)`` and in a dtype that NIfTI knows."""
-    array = volume.numpy()
-    array = array.astype(_dtype_for(volume, array), copy=False)
+    array = storable(volume, volume.numpy())
     axes = volume.grid.axes
     if volume.rgb and array.dtype == np.uint8 and volume.grid.length("C") in (3, 4):
         samples = [(letter, "u1") for letter in "RGBA"[: volume.grid.length("C")]]
@@ -158,23 +159,6 @@ def _for_file(volume: Volume) -> NDArray[Any]:
     array = array.transpose([axes.index(letter) for letter in full])
     wanted = "XYZTC"[: "XYZTC".index(full[-1]) + 1] if len(full) > 2 else "XY"
     return array.reshape([array.shape[full.index(a)] if a in full else 1 for a in wanted])
-
-
-def _dtype_for(volume: Volume, array: NDArray[Any]) -> np.dtype[Any]:
-    """Choose a dtype that holds the values: labels the smallest, 64-bit integers a smaller one if they fit."""
-    dtype = array.dtype
-    if dtype.kind == "b":
-        return np.dtype(np.uint8)
-    if dtype == np.float16:
-        return np.dtype(np.float32)
-    if dtype.kind not in "iu" or not (volume.classes or dtype.itemsize == 8):
-        return dtype
-    low, high = int(array.min()), int(array.max())
-    choices = ("u1", "u2", "u4") if low >= 0 else ("i2", "i4")
-    for choice in map(np.dtype, choices):
-        if np.iinfo(choice).min <= low and high <= np.iinfo(choice).max:
-            return choice
-    return dtype
 
 
 def _header_for(volume: Volume, array: NDArray[Any]) -> Any:

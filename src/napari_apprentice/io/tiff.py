@@ -1,0 +1,176 @@
+"""TIFF, BigTIFF, ImageJ hyperstacks and OME-TIFF through tifffile.
+
+Axes: the file's own letters where it has them (OME, ImageJ, tifffile). Colour samples become channels. Axes of
+length one without a meaning are dropped. What is left without a letter is guessed, and a warning says so:
+
+- one unnamed axis of 2 to 4 planes is channels — of labels, which have none, it is depth;
+- one unnamed axis of more planes is depth; with two, the first is time (or channels, by the same rule).
+
+Voxel size: OME ``PhysicalSize``; ImageJ ``spacing``, ``unit`` and resolution; of a plain TIFF the resolution in
+centimetres or inches, unless it is one that programs write when they know nothing (1, 72, 96, 150 … dpi).
+
+Labels and images are written as ImageJ hyperstacks, which Fiji opens with a double click, where that format can
+hold them, and as OME-TIFF where it cannot or where the name ends in ``.ome.tif``. Class names, and an affine
+that is more than a spacing, go into OME map annotations, or into ImageJ's ``Info``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.volume import Volume
+
+from ._atomic import writing
+from ._faults import reading
+from ._tiff_place import Facts, facts_of
+from ._tiff_voxels import check_series, lazy_array
+from ._tiff_write import layout_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FORMAT", "TiffFormat"]
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_FEW = 4
+
+
+class TiffFormat:
+    """The format of microscopes."""
+
+    name = "tiff"
+    title = "TIFF"
+    suffixes = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+
+    def sniff(self, path: Path) -> bool:
+        """Whether the first four bytes are those of TIFF or BigTIFF."""
+        try:
+            with path.open("rb") as file:
+                return file.read(4) in _MAGIC
+        except OSError:
+            return False
+
+    def open(self, path: Path) -> Volume:
+        """Open the largest series lazily; the others are named in ``metadata["series"]``."""
+        return _open(path, labels=False)
+
+    def open_labels(self, path: Path) -> Volume:
+        """Open as labels: an unnamed axis is never channels."""
+        return _open(path, labels=True)
+
+    def check(self, volume: Volume) -> str | None:
+        """Return why this volume cannot be written as TIFF."""
+        if volume.dtype.kind not in "biuf":
+            return f"TIFF holds whole or real numbers here, found {volume.dtype}"
+        return None
+
+    def save(self, volume: Volume, path: Path) -> None:
+        """Write an ImageJ hyperstack or an OME-TIFF, with voxel size, names and time step."""
+        import tifffile
+
+        layout = layout_of(volume, ome=path.name.lower().endswith((".ome.tif", ".ome.tiff")))
+        with writing(path) as temporary:
+            tifffile.imwrite(temporary, layout.array, **layout.options)
+
+
+FORMAT = TiffFormat()
+
+
+def _open(path: Path, *, labels: bool) -> Volume:
+    import tifffile
+
+    with reading(path, "TIFF"):
+        file = tifffile.TiffFile(path)
+        try:
+            index, series = max(enumerate(file.series), key=lambda pair: int(pair[1].size))
+            check_series(path, series)
+            facts = facts_of(file, series, index)
+            axes, guessed = _named(series.axes, series.shape, labels=labels)
+            array, axes = _canonical(lazy_array(path, file, index), axes)
+            volume = _volume(path, array, axes, facts, rgb=_is_colour(series))
+            return _with_notes(volume, file, index, guessed)
+        finally:
+            # The lazy array opens the file anew when it needs it.
+            file.close()
+
+
+def _named(axes: str, shape: tuple[int, ...], *, labels: bool) -> tuple[str, bool]:
+    """Give every axis longer than one a letter of ``TCZYXS``; others become ``"-"``; and whether it guessed."""
+    letters = [a if a in "TCZYXS" else ("?" if n > 1 else "-") for a, n in zip(axes, shape, strict=True)]
+    unknown = [i for i, letter in enumerate(letters) if letter == "?"]
+    for i in reversed(unknown):
+        few = shape[i] <= _FEW and not labels and not {"C", "S"} & set(letters)
+        wishes = "CZT" if few else "ZT"
+        letters[i] = next((w for w in wishes if w not in letters), "")
+        if not letters[i]:
+            raise ValueError(f"cannot tell what the axes {axes} of lengths {shape} mean")
+    return "".join(letters), bool(unknown)
+
+
+def _canonical(array: Any, axes: str) -> tuple[Any, str]:
+    """Drop axes of length one, merge samples into channels, and transpose to ``TCZYX``."""
+    drop = tuple(i for i, a in enumerate(axes) if a == "-" or (a in "TCZS" and array.shape[i] == 1))
+    array = array.squeeze(axis=drop) if drop else array
+    axes = "".join(a for i, a in enumerate(axes) if i not in drop)
+    if "S" in axes and "C" not in axes:
+        axes = axes.replace("S", "C")
+    order = "".join(a for a in "TCSZYX" if a in axes)
+    array = array.transpose([axes.index(a) for a in order])
+    if "S" in order:
+        at = order.index("C")
+        merged = (*array.shape[:at], array.shape[at] * array.shape[at + 1], *array.shape[at + 2 :])
+        array, order = array.reshape(merged), order.replace("S", "")
+    return array, order
+
+
+def _is_colour(series: Any) -> bool:
+    axes, page = series.axes, series.keyframe
+    samples = series.shape[axes.index("S")] if "S" in axes else 1
+    others = series.shape[axes.index("C")] if "C" in axes else 1
+    return samples in (3, 4) and others == 1 and page.photometric.name in ("RGB", "YCBCR")
+
+
+def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Volume:
+    step = facts.time_step if "T" in axes else None
+    spatial = "".join(a for a in axes if a in "ZYX")
+    if facts.affine is not None and len(facts.affine) == len(spatial) + 1:
+        grid = Grid(axes, tuple(array.shape), facts.affine, facts.unit, facts.world, step)
+    else:
+        spacing = [facts.spacing["ZYX".index(a)] for a in spatial]
+        grid = Grid.regular(axes, array.shape, spacing, unit=facts.unit, time_step=step)
+    count = grid.length("C")
+    names = ("red", "green", "blue", "alpha")[:count] if rgb else facts.channels
+    return Volume(
+        array,
+        grid,
+        channels=names if len(names) == count and "C" in axes else (),
+        name=_stem(path),
+        source=str(path),
+        format=FORMAT.name,
+        rgb=rgb,
+        classes=facts.classes,
+        metadata={"kind": facts.kind, "warnings": facts.warnings},
+    )
+
+
+def _with_notes(volume: Volume, file: Any, index: int, guessed: bool) -> Volume:
+    from dataclasses import replace
+
+    warnings = tuple(volume.metadata["warnings"])
+    if guessed:
+        warnings += (f"the file does not name its axes {tuple(file.series[index].shape)}; taken as {volume.grid.axes}",)
+    others = tuple(
+        f"{s.name or 'series'} {i} {s.axes} {tuple(s.shape)}"
+        for i, s in enumerate(file.series)
+        if i != index
+    )
+    return replace(volume, metadata={**volume.metadata, "warnings": warnings, "series": others})
+
+
+def _stem(path: Path) -> str:
+    low = path.name.lower()
+    suffix = next((s for s in TiffFormat.suffixes if low.endswith(s)), path.suffix)
+    return path.name[: len(path.name) - len(suffix)] or path.name
