@@ -25,7 +25,6 @@ class DynUNetArgs(NetworkArgs):
 
     channels: Channels = Field(
         (16, 32, 64, 128),
-        min_length=3,
         title="Channels",
         description="Feature channels of each level, top first",
     )
@@ -47,6 +46,8 @@ class DynUNetArgs(NetworkArgs):
     @model_validator(mode="after")
     def _levels(self) -> DynUNetArgs:
         levels = len(self.channels)
+        if levels < 3:
+            raise ValueError(f"expected at least 3 levels, found channels {self.channels}")
         if len(self.strides) != levels - 1:
             raise ValueError(f"expected {levels - 1} strides for {levels} levels, found {len(self.strides)}")
         if self.kernels and len(self.kernels) != levels:

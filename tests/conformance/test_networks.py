@@ -1,0 +1,180 @@
+"""What `Network` promises, asked of every network that is registered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from napari_apprentice.core.errors import ModelError
+from napari_apprentice.models.networks import NETWORKS
+
+# Small enough for a test; a network that is not listed is asked with its defaults.
+SMALL: dict[str, list[dict[str, Any]]] = {
+    "unet": [
+        {"channels": [4, 4, 8], "strides": [2, 2]},
+        {"channels": [4, 4, 8], "strides": [2, 1], "num_res_units": 0, "norm": "batch"},
+        {"channels": [3, 5], "strides": [3], "norm": "group", "dropout": 0.1},
+    ],
+    "dynunet": [
+        {"channels": [4, 4, 8], "strides": [2, 2]},
+        {"channels": [4, 4, 8], "strides": [1, 2], "kernels": [1, 3, 5], "residual": True},
+        {"channels": [4, 4, 8], "strides": [4, 1], "dropout": 0.1},
+    ],
+    "basic_unet": [
+        {"channels": [4, 4, 4, 4, 8, 4]},
+        {"channels": [4, 4, 4, 4, 8, 4], "norm": "batch", "upsample": "nontrainable"},
+    ],
+    "segresnet": [
+        {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+        {"init_filters": 8, "blocks_down": [1, 1, 1], "blocks_up": [1, 1], "dropout": 0.1},
+    ],
+    "attention_unet": [
+        {"channels": [4, 8, 8], "strides": [2, 2]},
+        {"channels": [4, 8], "strides": [3]},
+    ],
+}
+ANISOTROPIC: dict[str, dict[str, Any]] = {
+    "unet": {"channels": [4, 4, 8], "strides": [[1, 2, 2], [2, 2, 3]]},
+    "dynunet": {
+        "channels": [4, 4, 8],
+        "strides": [[1, 2, 2], [2, 2, 1]],
+        "kernels": [[1, 3, 3], [1, 3, 3], 3],
+    },
+}
+CASES = [(name, args) for name in NETWORKS.names() for args in SMALL.get(name, [{}])]
+
+
+def check_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
+    network = NETWORKS[name]
+    divisor = network.divisor(ndim=ndim, args=args)
+    assert len(divisor) == ndim
+    module = network.build(ndim=ndim, in_channels=2, out_channels=3, args=args)
+    for multiples in ((1,) * ndim, (3,) + (1,) * (ndim - 1), (1,) * (ndim - 1) + (3,)):
+        shape = tuple(d * m for d, m in zip(divisor, multiples, strict=True))
+        for training in (True, False):
+            module.train(training)
+            output = module(torch.randn(1, 2, *shape))
+            assert isinstance(output, torch.Tensor)
+            assert output.shape == (1, 3, *shape)
+            assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("name", "args"), CASES)
+def test_answers_on_the_grid_it_was_asked_on(name: str, args: dict[str, Any], ndim: int) -> None:
+    check_sizes(name, ndim, args)
+
+
+@pytest.mark.parametrize("name", sorted(ANISOTROPIC))
+def test_levels_may_differ_by_axis(name: str) -> None:
+    args = ANISOTROPIC[name]
+    check_sizes(name, 3, args)
+    with pytest.raises(ModelError, match="expected 2 numbers per level in strides, found"):
+        NETWORKS[name].divisor(ndim=2, args=args)
+    with pytest.raises(ModelError, match="expected 2 numbers per level in"):
+        NETWORKS[name].build(ndim=2, in_channels=1, out_channels=2, args=args)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("name", "args"), CASES)
+def test_every_weight_learns(name: str, args: dict[str, Any], ndim: int) -> None:
+    network = NETWORKS[name]
+    module = network.build(ndim=ndim, in_channels=1, out_channels=2, args=args).train()
+    shape = network.divisor(ndim=ndim, args=args)
+    output = module(torch.randn(2, 1, *(2 * s for s in shape)))
+    (output * torch.randn_like(output)).sum().backward()
+    idle = [key for key, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert idle == []
+    assert any(bool(p.grad.abs().sum() > 0) for p in module.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize(("name", "args"), CASES)
+def test_batch_items_do_not_disturb_each_other(name: str, args: dict[str, Any]) -> None:
+    network = NETWORKS[name]
+    module = network.build(ndim=2, in_channels=1, out_channels=2, args=args).eval()
+    images = torch.randn(2, 1, *network.divisor(ndim=2, args=args))
+    with torch.inference_mode():
+        together = module(images)
+        alone = torch.cat([module(images[:1]), module(images[1:])])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_arguments_are_a_frozen_config_that_explains_itself(name: str) -> None:
+    network = NETWORKS[name]
+    assert network.title
+    args = network.Args()
+    for key, info in network.Args.model_fields.items():
+        assert info.title, key
+        assert info.description, key
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(args, next(iter(network.Args.model_fields)), 1)
+    stored = json.loads(json.dumps(args.model_dump(mode="json")))
+    assert network.Args.model_validate(stored) == args
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_defaults_make_a_network(name: str, ndim: int) -> None:
+    network = NETWORKS[name]
+    assert min(network.divisor(ndim=ndim, args={})) >= 1
+    with torch.device("meta"):
+        module = network.build(ndim=ndim, in_channels=1, out_channels=2, args={})
+    assert sum(p.numel() for p in module.parameters()) > 10_000
+
+
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_unknown_arguments_are_refused_by_name(name: str) -> None:
+    with pytest.raises(ModelError, match=r"'chanels'.*found 3.*Known arguments: .*dropout"):
+        NETWORKS[name].build(ndim=2, in_channels=1, out_channels=2, args={"chanels": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "message"),
+    [
+        ("unet", {"channels": [8, 16, 32], "strides": [2]}, "expected 2 strides for 3 levels, found 1"),
+        ("unet", {"channels": [8, 100_000], "strides": [2]}, "channels.1"),
+        ("unet", {"channels": [8, 8], "strides": [0]}, "strides.0"),
+        ("unet", {"dropout": 1.0}, "dropout"),
+        ("dynunet", {"channels": [8, 8], "strides": [2]}, "expected at least 3 levels"),
+        ("dynunet", {"kernels": [3, 3]}, "expected 4 kernels for 4 levels, found 2"),
+        ("dynunet", {"kernels": [3, 3, 2, 3]}, "expected odd kernel sizes"),
+        ("dynunet", {"strides": [2, 2, 4], "residual": True}, r"at level 3 .* found \[4, 4\]"),
+        ("dynunet", {"strides": [4, 2, 2], "kernels": [3, 1, 3, 3]}, r"at most \[2, 2\] at level 1"),
+        ("basic_unet", {"channels": [8, 8]}, "channels"),
+        ("segresnet", {"init_filters": 12}, "multiple of 8, found 12"),
+        ("segresnet", {"blocks_down": [1, 1]}, "expected 1 decoder levels for 2 encoder levels, found 3"),
+        ("attention_unet", {"strides": [2]}, "expected 3 strides for 4 levels, found 1"),
+    ],
+)
+def test_arguments_that_make_no_network_are_refused(
+    name: str, args: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        NETWORKS[name].build(ndim=2, in_channels=1, out_channels=2, args=args)
+
+
+def test_listing_and_describing_networks_loads_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from napari_apprentice.models.networks import NETWORKS\n"
+        "print([n.title and n.divisor(ndim=3, args={}) for _, n in NETWORKS.items()])\n"
+        "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_building_a_network_prints_nothing() -> None:
+    code = (
+        "from napari_apprentice.models.networks import NETWORKS\n"
+        "NETWORKS['segresnet'].build(ndim=2, in_channels=1, out_channels=2, args={})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("", "")
