@@ -1,0 +1,81 @@
+"""Which models there are for an image, and which of them to offer first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_apprentice.engine.prepare import fits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["ModelChoice", "best_choice", "model_choices"]
+
+_METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
+_UNKNOWN = 3.0
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model as a list shows it.
+
+    Parameters
+    ----------
+    spec
+        Its description.
+    reason
+        Why it cannot take the image, or None where it can.
+    """
+
+    spec: ModelSpec
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.spec.name
+
+    def describe(self) -> str:
+        """Say what it is in one line, for the tooltip."""
+        spec = self.spec
+        classes = ", ".join(c.name for c in spec.classes) or "no classes"
+        parts = [f"{spec.task} · {spec.ndim}-D · {classes}"]
+        if spec.description:
+            parts.append(spec.description)
+        if spec.parent:
+            parts.append(f"learned from {spec.parent}")
+        parts += [f"{name} {value:.2f}" for name, value in list(spec.scores.items())[:1]]
+        return " · ".join(parts)
+
+
+def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list[ModelChoice]:
+    """List all models: those that fit first and the nearest among them on top; without an image by name."""
+    choices = [
+        ModelChoice(spec, None if volume is None else fits(volume, spec)) for spec in specs.values()
+    ]
+    if volume is None:
+        return sorted(choices, key=lambda c: c.name.casefold())
+    return sorted(choices, key=lambda c: (c.reason is not None, _distance(c.spec, volume)))
+
+
+def best_choice(choices: list[ModelChoice]) -> str | None:
+    """Name of the model to offer; None where none fits."""
+    return next((c.name for c in choices if c.reason is None), None)
+
+
+def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
+    """Order models by likeness to an image: dimensions, patient or microscope, voxel size, newest first."""
+    grid = volume.grid
+    patient = spec.orientation == "LPS" or spec.unit == "mm"
+    scale = _UNKNOWN
+    if spec.spacing is not None and spec.unit in _METRES and grid.unit in _METRES:
+        factor = _METRES[spec.unit] / _METRES[grid.unit]
+        pairs = zip(spec.spacing[::-1], grid.spacing[::-1], strict=False)
+        scale = round(max(abs(math.log2(a * factor / b)) for a, b in pairs), 1)
+    newest_first = "".join(chr(0x10FFFF - ord(letter)) for letter in spec.created)
+    return spec.ndim != grid.ndim, patient != (grid.world == "LPS"), scale, newest_first

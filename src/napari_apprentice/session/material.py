@@ -1,0 +1,182 @@
+"""What there is to learn from: annotations of this session and folders of labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.jobs import Event, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.engine.config import TrainConfig
+    from napari_apprentice.engine.split import TrainItem
+
+    from .edits import AnnotationState
+
+__all__ = ["Folders", "Material", "describe_material", "folder_items", "split_note", "state_items"]
+
+_QUICK_VOXELS = 20_000_000
+_Pairs = tuple[tuple["Path", "Path"], ...]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder of images and one of labels with the same file names."""
+
+    images: Path
+    labels: Path
+
+
+@dataclass(frozen=True)
+class Material:
+    """What *Learn* would learn from, as counts and a sentence.
+
+    Parameters
+    ----------
+    images
+        Annotated images of this session that count somewhere.
+    corrections
+        Edits of voxels by the person in them.
+    pairs
+        Labelled images in folders.
+    extents
+        Where the annotations count, one phrase per image.
+    problem
+        Why it cannot be learned from; None where it can.
+    """
+
+    images: int = 0
+    corrections: int = 0
+    pairs: int = 0
+    extents: tuple[tuple[str, str], ...] = ()
+    problem: str | None = None
+
+    def describe(self) -> str:
+        """``"1 image, 3 corrections"``."""
+        parts = [_count(self.images, "image"), _count(self.corrections, "correction")]
+        if self.pairs:
+            parts.append(_count(self.pairs, "labelled image") + " in folders")
+            if not self.images:
+                parts = parts[-1:]
+        return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def describe_material(
+    states: Mapping[str, AnnotationState], folders: Folders | None
+) -> tuple[Material, _Pairs]:
+    """Count what there is, and pair the files of the folders by name."""
+    used = [state for state in states.values() if not state.extent.is_empty]
+    pairs: _Pairs = ()
+    problem = None
+    if folders is not None:
+        try:
+            pairs = _pairs(folders)
+        except ApprenticeError as error:
+            problem = str(error)
+    if problem is None and not used and not pairs:
+        problem = _nothing(states)
+    material = Material(
+        images=len(used),
+        corrections=sum(state.n_corrections for state in used),
+        pairs=len(pairs),
+        extents=tuple((state.name, state.describe()) for state in states.values()),
+        problem=problem,
+    )
+    return material, pairs
+
+
+def _nothing(states: Mapping[str, AnnotationState]) -> str:
+    if states:
+        return "Nothing is finished yet: finish a slice, a box or the whole image in Correct."
+    return (
+        "Nothing to learn from yet: correct a prediction, or choose folders of images and labels."
+    )
+
+
+def _pairs(folders: Folders) -> _Pairs:
+    from napari_apprentice.io import pair
+
+    return tuple(pair(folders.images, folders.labels))
+
+
+def state_items(
+    states: Mapping[str, AnnotationState], volumes: Mapping[str, Volume]
+) -> list[TrainItem]:
+    """Snapshots of this session's annotations that count somewhere, with their volumes."""
+    from napari_apprentice.engine.split import TrainItem
+
+    return [
+        TrainItem(state.name, volumes[key].frame(0), state.annotation())
+        for key, state in states.items()
+        if not state.extent.is_empty and key in volumes
+    ]
+
+
+def split_note(items: Sequence[TrainItem], config: TrainConfig) -> str:
+    """Say what would be held out; empty where working it out would take too long."""
+    from napari_apprentice.engine.split import check_items, plan_split
+
+    if not items or sum(item.annotation.labels.size for item in items) > _QUICK_VOXELS:
+        return ""
+    try:
+        check_items(items)
+    except ApprenticeError as error:
+        return str(error)
+    return plan_split(items, config).note
+
+
+def folder_items(
+    pairs: _Pairs, classes: Sequence[LabelClass]
+) -> Generator[Event, None, list[TrainItem]]:
+    """Open labelled images of folders, one at a time.
+
+    Parameters
+    ----------
+    pairs
+        Image and label files.
+    classes
+        Names for label values, where the label files have none.
+    """
+    from napari_apprentice.engine.split import TrainItem
+    from napari_apprentice.io import open_labels, open_volume
+
+    items = []
+    for number, (image, labels) in enumerate(pairs):
+        yield Progress("opening", number, len(pairs), "image")
+        volume, said = open_volume(image), open_labels(labels)
+        annotation = _whole(said, _named(said, classes))
+        items.append(TrainItem(volume.name, volume.frame(0), annotation))
+    return items
+
+
+def _whole(labels: Volume, classes: tuple[LabelClass, ...]) -> Annotation:
+    if labels.grid.axes != labels.grid.spatial_axes:
+        raise BadInputError(
+            f"expected labels without time and channels, found axes {labels.grid.axes}",
+            path=labels.source,
+            remedy="Save one frame and one channel per file.",
+        )
+    return Annotation(labels.grid, labels.numpy(), classes, Extent(whole=True))
+
+
+def _named(labels: Volume, classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    known = {c.value: c for c in classes}
+    values = [int(v) for v in np.unique(labels.numpy()) if v != 0]
+    names = dict(labels.classes)
+    return tuple(
+        LabelClass(v, names[v]) if v in names else known.get(v, LabelClass(v, f"class {v}"))
+        for v in values
+    )

@@ -1,0 +1,457 @@
+"""`Session`: what one viewer works on: its image, its model, its annotations and the job at work. No Qt."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+from psygnal.containers import EventedDict
+
+from napari_apprentice.core.home import user_folder
+from napari_apprentice.core.jobs import JobStatus, Metric, Preview
+
+from . import _jobs as jobs
+from .choice import ModelChoice, best_choice, model_choices
+from .material import Folders, Material, describe_material, split_note, state_items
+from .runner import JobRunner
+from .settings import Preferences
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_apprentice.core.jobs import Event, Job
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.engine.config import PredictConfig, TrainConfig
+    from napari_apprentice.models.store import ModelStore
+
+    from ._jobs import Candidate, LearnRequest, Predictor, Trainer
+    from .edits import AnnotationState
+
+__all__ = ["Predicted", "Session"]
+
+_SECONDS_BETWEEN_UPDATES = 0.05
+_Action = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """A prediction that has just been made.
+
+    Parameters
+    ----------
+    key, volume
+        The image it was made of, as it was when the job began.
+    prediction
+        The answer, on the grid of `volume`.
+    name
+        ``"nuclei ▸ nuclei v1"``.
+    """
+
+    key: str
+    volume: Volume
+    prediction: Prediction
+    name: str
+
+
+def _at_once(action: _Action) -> None:
+    action()
+
+
+class Session:
+    """Application state of one viewer, shared by its docks.
+
+    All signals are emitted through `post`, which in the application means: on the main thread.
+
+    Parameters
+    ----------
+    store
+        The models at hand.
+    start
+        Runs a function in a worker thread.
+    post
+        Runs a function on the thread of the docks; may be called from any thread. Default: at once.
+    preferences
+        What the forms start with.
+    predict, train
+        What does the work; default: the engine.
+    folder
+        Where training keeps its checkpoints.
+    """
+
+    image_changed = Signal()
+    """Another image is worked on, or none."""
+    model_changed = Signal()
+    """Another model is chosen, or the list of models changed."""
+    annotations_changed = Signal()
+    """Something was annotated, or another annotation came or went."""
+    status_changed = Signal(JobStatus)
+    """The job at work stands differently."""
+    predicted = Signal(Predicted)
+    """A prediction is there."""
+    metric_added = Signal(Metric)
+    """One more point of a curve."""
+    previewed = Signal(Preview)
+    """A picture of the work in progress."""
+    candidate_changed = Signal()
+    """A model was learned and waits for a decision, or the decision was made."""
+    refused = Signal(str)
+    """Something could not be started; the sentence says why."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        start: Callable[[_Action], None],
+        post: Callable[[_Action], None] = _at_once,
+        *,
+        preferences: Preferences | None = None,
+        predict: Predictor | None = None,
+        train: Trainer | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.store = store
+        self.preferences = preferences or Preferences()
+        self.runner = JobRunner()
+        self.volume: Volume | None = None
+        self.key: str | None = None
+        self.model: str | None = None
+        self.annotations: EventedDict[str, AnnotationState] = EventedDict()
+        self.volumes: dict[str, Volume] = {}
+        self.folders: Folders | None = None
+        self.curve: list[Metric] = []
+        self.candidate: Candidate | None = None
+        self.interrupted: LearnRequest | None = None
+        self.summary = ""
+        self._start, self._post = start, post
+        self._predict = predict or jobs.engine_predict
+        self._train = train or jobs.engine_train
+        self._folder = folder
+        self._specs: dict[str, ModelSpec] | None = None
+        self._stop = threading.Event()
+        self._on_result: Callable[[Any], None] = lambda _: None
+        self._told = 0.0
+        self._is_closed = False
+        self.runner.changed.connect(self._on_runner_changed)
+        self.runner.event.connect(self._on_runner_event)
+        self.runner.returned.connect(self._on_runner_returned)
+        for happened in ("added", "removed", "changed"):
+            getattr(self.annotations.events, happened).connect(self._on_annotations_replaced)
+
+    # -- the image ------------------------------------------------------------------------
+
+    def set_image(self, volume: Volume | None, key: str | None = None) -> None:
+        """Work on another image, or on none.
+
+        Parameters
+        ----------
+        volume
+            The image.
+        key
+            What its annotation is filed under; default: the volume's name.
+        """
+        key = None if volume is None else key or volume.name
+        if volume is self.volume and key == self.key:
+            return
+        is_other = key != self.key
+        self.volume, self.key = volume, key
+        self._forget_volumes()
+        if volume is not None and key is not None:
+            self.volumes[key] = volume
+        if is_other:
+            self.summary = ""
+        self._choose_model()
+        self.image_changed.emit()
+        self.model_changed.emit()
+
+    def _forget_volumes(self) -> None:
+        """Keep only volumes that someone annotated: the others may be large."""
+        kept = {*self.annotations, self.key}
+        self.volumes = {k: v for k, v in self.volumes.items() if k in kept}
+
+    # -- models ---------------------------------------------------------------------------
+
+    @property
+    def specs(self) -> dict[str, ModelSpec]:
+        """Descriptions of all models, by name."""
+        if self._specs is None:
+            self._specs = self.store.specs()
+        return self._specs
+
+    def choices(self) -> list[ModelChoice]:
+        """All models, those that fit the image first."""
+        return model_choices(self.specs, self.volume)
+
+    @property
+    def spec(self) -> ModelSpec | None:
+        """Description of the chosen model."""
+        return None if self.model is None else self.specs.get(self.model)
+
+    def use_model(self, name: str) -> None:
+        """Choose a model by name; an unknown name changes nothing."""
+        if name in self.specs and name != self.model:
+            self.model = name
+            self.model_changed.emit()
+
+    def refresh_models(self) -> None:
+        """Read the list of models anew."""
+        self._specs = None
+        self._choose_model()
+        self.model_changed.emit()
+
+    def _choose_model(self) -> None:
+        """Keep the chosen model while it fits, else offer the best one."""
+        choices = self.choices()
+        fitting = [c.name for c in choices if c.reason is None]
+        if self.model not in fitting:
+            self.model = best_choice(choices)
+
+    # -- predict --------------------------------------------------------------------------
+
+    @property
+    def status(self) -> JobStatus:
+        """How the job stands."""
+        return self.runner.status
+
+    def predict_problem(self) -> str | None:
+        """Why *Predict* cannot be pressed now, or None where it can."""
+        if self.volume is None:
+            return "Open or select an image first."
+        if self.spec is None:
+            return (
+                "No model fits this image: start one in Learn, or add one."
+                if self.specs
+                else ("There is no model yet: annotate a little in Correct, then Learn.")
+            )
+        if self.status.is_running:
+            return f"{self.status.name} is still at work: wait, or cancel it."
+        return None
+
+    def cost(self, config: PredictConfig) -> str:
+        """Say what a prediction will cost: ``"≈ 3 s on CPU · 0.2 GB"``; empty where nothing can be predicted."""
+        if self.volume is None or self.spec is None:
+            return ""
+        return jobs.describe_cost(self.volume, self.spec, config)
+
+    def predict(self, config: PredictConfig) -> bool:
+        """Apply the chosen model to the image; `predicted` tells when it is done.
+
+        Returns
+        -------
+        bool
+            Whether it was started; `refused` says why not.
+        """
+        volume, key, model = self.volume, self.key, self.model
+        problem = self.predict_problem()
+        if problem is not None or volume is None or key is None or model is None:
+            self.refused.emit(problem or "")
+            return False
+
+        def done(prediction: Prediction) -> None:
+            if key == self.key:
+                self.summary = prediction.summary
+            name = f"{volume.name} ▸ {model}"
+            self.predicted.emit(Predicted(key, volume, prediction, name))
+
+        job = jobs.predict_job(self.store, model, volume, config, self._predict)
+        return self._launch(f"Predicting {volume.name}", job, done)
+
+    # -- learn ----------------------------------------------------------------------------
+
+    def set_folders(self, folders: Folders | None) -> None:
+        """Learn from labelled images in folders too, or no longer."""
+        self.folders = folders
+        self.annotations_changed.emit()
+
+    def material(self) -> Material:
+        """What *Learn* would learn from."""
+        return describe_material(self.annotations, self.folders)[0]
+
+    def split_note(self, config: TrainConfig) -> str:
+        """Say what would be held out to check the result; empty where that is decided when learning begins."""
+        return split_note(state_items(self.annotations, self.volumes), config)
+
+    def learn_problem(self) -> str | None:
+        """Why *Learn* cannot be pressed now, or None where it can."""
+        if self.status.is_running:
+            return f"{self.status.name} is still at work: wait, or cancel it."
+        if self.candidate is not None:
+            return "Decide first about the model that was learned last."
+        return self.material().problem
+
+    def learn(self, config: TrainConfig, init: str | None, task: str = "semantic") -> bool:
+        """Teach a model; `candidate_changed` tells when it is done.
+
+        Parameters
+        ----------
+        config
+            How long and how.
+        init
+            Name of the model to start from; None starts from nothing.
+        task
+            What to learn, where it starts from nothing.
+
+        Returns
+        -------
+        bool
+            Whether it was started; `refused` says why not.
+        """
+        problem = self.learn_problem()
+        if problem is not None:
+            self.refused.emit(problem)
+            return False
+        _, pairs = describe_material(self.annotations, self.folders)
+        items = state_items(self.annotations, self.volumes)
+        parent = None if init is None else self.specs.get(init)
+        name = self.store.unique_name(
+            jobs.next_name(parent, items[0].name if items else "my model")
+        )
+        request = jobs.LearnRequest(
+            name=name,
+            items=tuple(items),
+            pairs=pairs,
+            init=init,
+            task=task if parent is None else parent.task,
+            config=config,
+            folder=(self._folder or user_folder() / "training") / name,
+        )
+        shutil.rmtree(request.folder, ignore_errors=True)
+        return self._learn(request, resume=False)
+
+    def resume(self) -> bool:
+        """Go on with the training that was interrupted last."""
+        if self.interrupted is None or self.status.is_running:
+            self.refused.emit(self.learn_problem() or "There is no training to resume.")
+            return False
+        return self._learn(self.interrupted, resume=True)
+
+    def _learn(self, request: LearnRequest, resume: bool) -> bool:
+        self._stop.clear()
+        self.interrupted = request
+        if not resume:
+            self.curve = []
+
+        def done(result: Any) -> None:
+            self.interrupted = None
+            self.candidate = jobs.Candidate(result, request)
+            self.candidate_changed.emit()
+
+        job = jobs.learn_job(self.store, request, resume, self._stop, self._train)
+        return self._launch(f"Learning {request.name}", job, done)
+
+    def can_resume(self) -> bool:
+        """Whether an interrupted training left a checkpoint to go on from."""
+        request = self.interrupted
+        return request is not None and not self.status.is_running and request.has_checkpoint()
+
+    def stop(self) -> None:
+        """End learning early and keep the best so far."""
+        self._stop.set()
+
+    def keep(self, use: bool) -> bool:
+        """Save the model that was learned, and choose it or stay with the present one.
+
+        Returns
+        -------
+        bool
+            Whether saving was started.
+        """
+        candidate = self.candidate
+        if candidate is None:
+            return False
+
+        def done(name: str) -> None:
+            self._settle()
+            self.refresh_models()
+            if use:
+                self.use_model(name)
+
+        job = jobs.save_job(self.store, candidate)
+        return self._launch(f"Saving {candidate.name}", job, done)
+
+    def discard(self) -> None:
+        """Forget the model that was learned."""
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.candidate is not None:
+            shutil.rmtree(self.candidate.request.folder, ignore_errors=True)
+            self.candidate = None
+            self.candidate_changed.emit()
+
+    # -- the job --------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Cancel the job at work; layers and models stay as they are."""
+        self.runner.cancel()
+
+    def close(self) -> None:
+        """End everything: no signal comes any more, and a job at work is cancelled."""
+        self._is_closed = True
+        self.runner.cancel()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the viewer is gone."""
+        return self._is_closed
+
+    def private_names(self) -> list[str]:
+        """Names of images and files, which do not belong into a report."""
+        names = [v.name for v in self.volumes.values()]
+        names += [v.source for v in self.volumes.values() if v.source]
+        return names
+
+    def _launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
+        if self._is_closed or not self.runner.claim(name):
+            job.close()
+            self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")
+            return False
+        self._on_result = done
+        self._start(lambda: self.runner.run(name, job))
+        return True
+
+    # The three below run in the worker thread.
+
+    def _on_runner_changed(self, status: JobStatus) -> None:
+        """Pass a status on, but not more often than anyone can read."""
+        now = time.monotonic()
+        is_news = not status.is_running or status.progress.done == 0
+        if is_news or now - self._told >= _SECONDS_BETWEEN_UPDATES:
+            self._told = now
+            self._hop(lambda: self.status_changed.emit(status))
+
+    def _on_runner_event(self, event: Event) -> None:
+        if isinstance(event, Metric):
+            self._hop(lambda: self._add_metric(event))
+        elif isinstance(event, Preview):
+            self._hop(lambda: self.previewed.emit(event))
+
+    def _on_runner_returned(self, result: Any) -> None:
+        done = self._on_result
+        self._hop(lambda: done(result))
+
+    def _add_metric(self, metric: Metric) -> None:
+        self.curve.append(metric)
+        self.metric_added.emit(metric)
+
+    def _hop(self, action: _Action) -> None:
+        """Run on the docks' thread, unless by then the session is closed or another job has begun."""
+        generation = self.runner.generation
+
+        def unless_late() -> None:
+            if not self._is_closed and generation == self.runner.generation:
+                action()
+
+        self._post(unless_late)
+
+    # -- annotations ----------------------------------------------------------------------
+
+    def _on_annotations_replaced(self) -> None:
+        for state in self.annotations.values():
+            state.changed.connect(self.annotations_changed.emit, unique=True)
+        self.annotations_changed.emit()

@@ -1,0 +1,115 @@
+"""Sentences about images, jobs and errors that several docks say alike."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.jobs import FinishReason, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_apprentice.core.jobs import JobStatus
+    from napari_apprentice.core.volume import Volume
+
+__all__ = [
+    "describe_error",
+    "describe_status",
+    "describe_volume",
+    "duration",
+    "error_details",
+    "unit_text",
+]
+
+_PACKAGE = "napari_apprentice"
+
+
+def unit_text(unit: str) -> str:
+    """Write a unit as people read it: ``"um"`` → ``"µm"``."""
+    return {"um": "µm"}.get(unit, unit)
+
+
+def describe_volume(volume: Volume) -> tuple[str, str]:
+    """Return a volume's name, and what it is: ``("nuclei", "Y 512 × X 512 · 0.25 µm · uint16")``."""
+    grid = volume.grid
+    lengths = zip(grid.axes, grid.shape, strict=True)
+    shape = " × ".join(f"{a} {n}" for a, n in lengths if not (volume.rgb and a == "C"))
+    if grid.unit == "pixel":
+        spacing = "voxel size unknown" if grid.ndim == 3 else "pixel size unknown"
+    else:
+        spacing = f"{_spacing_text(grid.spacing)} {unit_text(grid.unit)}"
+    kind = f"{volume.dtype} colour" if volume.rgb else str(volume.dtype)
+    return volume.name, " · ".join((shape, spacing, kind))
+
+
+def _spacing_text(spacing: Sequence[float]) -> str:
+    texts = [f"{value:.3g}" for value in spacing]
+    return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
+
+
+def duration(seconds: float) -> str:
+    """Write a time with its unit, no finer than anyone needs: ``"45 s"``, ``"3 min"``, ``"1.5 h"``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def describe_status(status: JobStatus) -> str:
+    """Say how a job stands: ``"tile 3 of 9 · 2 s left"``; empty where none ever ran."""
+    if status.state is JobState.CANCELLING:
+        return f"{status.name}: cancelling …"
+    if status.is_running:
+        return _running_text(status)
+    return {
+        None: "",
+        FinishReason.COMPLETED: f"{status.name}: done",
+        FinishReason.CANCELLED: f"{status.name}: cancelled",
+        FinishReason.ERRORED: f"{status.name}: failed",
+    }[status.reason]
+
+
+def _running_text(status: JobStatus) -> str:
+    progress = status.progress
+    parts = [progress.stage or status.name]
+    if progress.total and progress.unit:
+        # Work in hand is counted as people do: the first tile is "tile 1".
+        current = min(progress.done + 1, progress.total)
+        parts.append(f"{progress.unit} {current} of {progress.total}")
+    if progress.seconds_left is not None:
+        parts.append(f"{duration(progress.seconds_left)} left")
+    if len(parts) == 1:
+        parts[0] += " …"
+    return " · ".join(parts)
+
+
+def describe_error(error: Exception) -> str:
+    """Say what happened in one sentence that ends in a full stop."""
+    text = str(error).strip() or type(error).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def error_details(error: Exception, private: Sequence[str] = ()) -> str:
+    """Return the traceback for a report, without paths of this machine and without names of images.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    private
+        Names of layers, files and folders that are taken out; patients' names hide in them.
+    """
+    text = "".join(traceback.format_exception(error)).rstrip()
+    text = re.sub(r'File "[^"]*[\\/](?=site-packages[\\/]|' + _PACKAGE + r"[\\/])", 'File "', text)
+    text = re.sub(r'File "(?:/|[A-Za-z]:)[^"]*[\\/]([^"\\/]+)"', r'File "\1"', text)
+    secrets = [*private]
+    if isinstance(error, ApprenticeError) and error.path:
+        secrets += [error.path, Path(error.path).name]
+    for secret in sorted({s for s in secrets if len(s) > 1}, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return re.sub(r"(?<![\w.])(?:/|[A-Za-z]:\\)(?:[^\s/\\:'\"]+[/\\])+[^\s:'\"]*", "…", text)
