@@ -46,7 +46,7 @@ lint: setup
 	$(BIN)/npe2 validate napari-apprentice
 
 bench: setup
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(ON_DISPLAY) $(BIN)/python "$$script"; done
+	@set -e; shopt -s nullglob; for script in benchmarks/[!_]*.py; do echo "== $$script"; $(ON_DISPLAY) $(BIN)/python "$$script"; done
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
