@@ -19,7 +19,13 @@ from napari_apprentice.core.errors import BadInputError, FormatError, JobError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.project import _frames
 from napari_apprentice.project import journal as module
-from napari_apprentice.project.journal import Journal, free_slot, journals_of, recovery_folder
+from napari_apprentice.project.journal import (
+    Journal,
+    Snapshot,
+    free_slot,
+    journals_of,
+    recovery_folder,
+)
 
 SHAPE = (6, 40, 50)
 CLASSES = (LabelClass(1, "Zelle ü'%"), LabelClass(2, "nucleus", "#010203"))
@@ -65,8 +71,8 @@ def edits(count, seed=1, shape=SHAPE):
         yield Edit(f"Brush {i}", blocks), labels, painted
 
 
-def same(recovered, labels, painted):
-    found = recovered.annotation
+def same(snapshot, labels, painted):
+    found = snapshot.annotation
     assert np.array_equal(found.labels, labels)
     seen = np.zeros(labels.shape, bool) if found.painted is None else found.painted
     assert np.array_equal(seen, painted)
@@ -74,11 +80,11 @@ def same(recovered, labels, painted):
 
 def test_what_was_written_is_found(tmp_path):
     before = annotation()
-    create(tmp_path / "j", "image", before, 7).close()
-    found = Journal.recover(tmp_path / "j")
+    create(tmp_path / "j", Snapshot("image", before, 7)).close()
+    found = Journal.recover(tmp_path / "j").snapshot
     assert found.name == "image"
     assert found.n_corrections == 7
-    assert found.lost_bytes == 0
+    assert Journal.recover(tmp_path / "j").lost_bytes == 0
     assert found.annotation.grid == before.grid
     assert found.annotation.classes == CLASSES
     assert found.annotation.extent == before.extent
@@ -87,14 +93,14 @@ def test_what_was_written_is_found(tmp_path):
 
 
 def test_edits_of_every_kind_are_replayed(tmp_path):
-    journal = create(tmp_path / "j", "image", annotation())
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
     for count, (edit, labels, painted) in enumerate(edits(5), start=1):  # noqa: B007
         assert journal.append(edit, count)
     extent = Extent(boxes=(((0, 0, 0), (2, 3, 4)),), strokes=True)
     journal.append(Edit("Finish box", extent=(Extent(), extent)), count)
     more = (*CLASSES, LabelClass(3, "new"))
     journal.append(Edit("Add class", classes=(CLASSES, more)), count)
-    found = Journal.recover(tmp_path / "j")
+    found = Journal.recover(tmp_path / "j").snapshot
     same(found, labels, painted)
     assert found.annotation.extent == extent
     assert found.annotation.classes == more
@@ -103,20 +109,20 @@ def test_edits_of_every_kind_are_replayed(tmp_path):
 
 def test_undo_is_written_as_its_inverse(tmp_path):
     start = annotation()
-    journal = create(tmp_path / "j", "image", start)
+    journal = create(tmp_path / "j", Snapshot("image", start))
     done = [edit for edit, _, _ in edits(3)]
     for edit in done:
         journal.append(edit)
     for edit in reversed(done):
         journal.append(edit.inverse())
-    same(Journal.recover(tmp_path / "j"), start.labels, np.zeros(SHAPE, bool))
+    same(Journal.recover(tmp_path / "j").snapshot, start.labels, np.zeros(SHAPE, bool))
 
 
 def test_torn_anywhere_the_state_before_or_after_is_found(tmp_path):
     shape = (4, 10, 12)
     start = annotation().labels[:4, :10, :12].copy()
     grid = Grid.regular("ZYX", shape)
-    journal = create(tmp_path / "j", "image", Annotation(grid, start, CLASSES))
+    journal = create(tmp_path / "j", Snapshot("image", Annotation(grid, start, CLASSES)))
     states, ends = [start], [journal.size]
     labels = start
     for value in (1, 2, 3):
@@ -134,12 +140,12 @@ def test_torn_anywhere_the_state_before_or_after_is_found(tmp_path):
         path.write_bytes(data[:length])
         found = Journal.recover(tmp_path / "j")
         whole = sum(end <= length for end in ends) - 1
-        assert np.array_equal(found.annotation.labels, states[whole])
+        assert np.array_equal(found.snapshot.annotation.labels, states[whole])
         assert found.lost_bytes == length - ends[whole]
 
 
 def test_a_flipped_byte_costs_no_more_than_what_follows(tmp_path):
-    journal = create(tmp_path / "j", "image", annotation())
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
     (first, labels, painted), second = ((e, a.copy(), p.copy()) for e, a, p in edits(2))
     journal.append(first)
     middle = journal.size
@@ -150,7 +156,7 @@ def test_a_flipped_byte_costs_no_more_than_what_follows(tmp_path):
         broken = data.copy()
         broken[at] ^= 0x10
         path.write_bytes(broken)
-        same(Journal.recover(tmp_path / "j"), labels, painted)
+        same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
 
 
 @pytest.mark.parametrize("content", [b"", b"NAPJRNL1", b"NAPJRNL1FRAM", b"x" * 500])
@@ -191,7 +197,7 @@ def test_what_is_no_journal_is_refused(tmp_path, content):
     ],
 )
 def test_beginnings_that_cannot_be_are_refused(tmp_path, change):
-    description, arrays = next(iter(module.records_of("image", annotation(), 0)))
+    description, arrays = next(iter(module.records_of(Snapshot("image", annotation()))))
     frame = _frames.encode(0, {**description, "frames": 0, **change}, arrays)
     (tmp_path / "edits.journal").write_bytes(_frames.SIGNATURE + frame)
     with pytest.raises(FormatError):
@@ -210,10 +216,10 @@ def test_beginnings_that_cannot_be_are_refused(tmp_path, change):
     ],
 )
 def test_edits_that_cannot_be_are_refused(tmp_path, block):
-    journal = create(tmp_path / "j", "image", annotation())
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
     journal.close()
     values = np.full(10**3, 70_000, np.int64)
-    frames = sum(1 for _ in module.records_of("image", annotation(), 0))
+    frames = sum(1 for _ in module.records_of(Snapshot("image", annotation())))
     with (tmp_path / "j" / "edits.journal").open("ab") as handle:
         handle.write(_frames.encode(frames, {"kind": "edit", "blocks": [block]}, [values]))
     with pytest.raises(FormatError):
@@ -226,7 +232,7 @@ def full_disk(*_args):
 
 @pytest.mark.parametrize("function", ["fsync", "write"])
 def test_a_full_disk_is_told_once_and_leaves_what_was_there(tmp_path, monkeypatch, function):
-    journal = create(tmp_path / "j", "image", annotation())
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
     (first, labels, painted), second, third = ((e, a.copy(), p.copy()) for e, a, p in edits(3))
     journal.append(first, 1)
 
@@ -243,15 +249,15 @@ def test_a_full_disk_is_told_once_and_leaves_what_was_there(tmp_path, monkeypatc
             journal.append(second[0], 2)
         assert journal.append(third[0], 3) is False
         with pytest.raises(JobError, match="No space left"):
-            journal.rewrite("image", annotation(), 3)
-    same(Journal.recover(tmp_path / "j"), labels, painted)
+            journal.rewrite(Snapshot("image", annotation(), 3))
+    same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
     assert Journal.recover(tmp_path / "j").lost_bytes == 0
 
     now = annotation(seed=5)
-    journal.rewrite("image", now, 3)
+    journal.rewrite(Snapshot("image", now, 3))
     assert not journal.broken
     journal.append(Edit("Finish", extent=(Extent(), Extent(whole=True))), 3)
-    found = Journal.recover(tmp_path / "j")
+    found = Journal.recover(tmp_path / "j").snapshot
     assert np.array_equal(found.annotation.labels, now.labels)
     assert found.annotation.extent.whole
 
@@ -259,30 +265,30 @@ def test_a_full_disk_is_told_once_and_leaves_what_was_there(tmp_path, monkeypatc
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JobError, match="recovery copy"):
-        create(tmp_path / "file" / "j", "image", annotation())
+        create(tmp_path / "file" / "j", Snapshot("image", annotation()))
 
 
 def test_compacting_keeps_the_state_and_saves_space(tmp_path):
-    journal = create(tmp_path / "j", "image", annotation())
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
     for count, (edit, labels, painted) in enumerate(edits(30), start=1):  # noqa: B007
         journal.append(edit, count)
     size = journal.size
     journal.compact()
     assert journal.size < size / 2
-    same(Journal.recover(tmp_path / "j"), labels, painted)
+    same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
     journal.append(Edit("Finish", extent=(Extent(), Extent(whole=True))), 30)
-    found = Journal.recover(tmp_path / "j")
+    found = Journal.recover(tmp_path / "j").snapshot
     assert found.n_corrections == 30
     assert found.annotation.extent.whole
 
 
 def test_two_windows_do_not_write_to_one_journal(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path))
-    first = create(free_slot("image"), "image", annotation())
+    first = create(free_slot("image"), Snapshot("image", annotation()))
     assert journals_of("image") == []
     with pytest.raises(BadInputError, match="in use"):
-        create(first.folder, "image", annotation())
-    second = create(free_slot("image"), "image", annotation())
+        create(first.folder, Snapshot("image", annotation()))
+    second = create(free_slot("image"), Snapshot("image", annotation()))
     assert second.folder != first.folder
     first.close()
     assert journals_of("image") == [first.folder]
@@ -293,7 +299,7 @@ def test_two_windows_do_not_write_to_one_journal(tmp_path, monkeypatch):
 def test_slots_are_limited_and_freed(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path))
     for _ in range(4):
-        create(free_slot("image"), "image", annotation()).close()
+        create(free_slot("image"), Snapshot("image", annotation())).close()
     with pytest.raises(BadInputError, match="Restore or discard"):
         free_slot("image")
     Journal.remove(journals_of("image")[0])
@@ -311,7 +317,9 @@ def test_the_folder_does_not_tell_what_the_image_is_called(tmp_path, monkeypatch
 def test_a_stroke_is_written_quickly(tmp_path):
     shape = (64, 512, 512)
     grid = Grid.regular("ZYX", shape)
-    journal = create(tmp_path / "j", "image", Annotation(grid, np.zeros(shape, np.uint8), CLASSES))
+    journal = create(
+        tmp_path / "j", Snapshot("image", Annotation(grid, np.zeros(shape, np.uint8), CLASSES))
+    )
     before = np.zeros((1, 60, 300), np.uint8)
     brushed = np.ones(before.shape, bool)
     blocks = changed_blocks((3, 50, 50), before, before + 1, ~brushed, brushed)
@@ -327,8 +335,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from test_journal import annotation, edits
-from napari_apprentice.project.journal import Journal
-journal = Journal.create(Path(sys.argv[1]), "image", annotation())
+from napari_apprentice.project.journal import Journal, Snapshot
+journal = Journal.create(Path(sys.argv[1]), Snapshot("image", annotation()))
 print("ready", flush=True)
 for count, (edit, _, _) in enumerate(edits(100_000), start=1):
     journal.append(edit, count)
@@ -348,10 +356,24 @@ def test_killed_in_mid_stroke(tmp_path, delay):
         assert child.stdout.readline() == b"ready\n"
         time.sleep(delay)
         child.send_signal(signal.SIGKILL)
-    found = Journal.recover(folder)
+    found = Journal.recover(folder).snapshot
     labels, painted = annotation().labels, np.zeros(SHAPE, bool)
     for _, labels, painted in edits(found.n_corrections):  # noqa: B007
         pass
     same(found, labels, painted)
-    journal = create(folder, "image", found.annotation, found.n_corrections)
+    journal = create(folder, found)
     assert journal.append(Edit("Finish", extent=(Extent(), Extent(whole=True))))
+
+
+def test_a_summary_needs_no_replay(tmp_path):
+    journal = create(tmp_path / "j", Snapshot("image", annotation()))
+    assert Journal.peek(tmp_path / "j").edits == 0
+    for edit, _, _ in edits(4):
+        journal.append(edit)
+    summary = Journal.peek(tmp_path / "j")
+    assert summary.edits == 4
+    assert summary.name == "image"
+    assert summary.grid == annotation().grid
+    assert abs(summary.saved.timestamp() - time.time()) < 60
+    with pytest.raises(FormatError):
+        Journal.peek(tmp_path)

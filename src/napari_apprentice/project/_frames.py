@@ -41,6 +41,16 @@ def encode(number: int, description: dict[str, Any], arrays: Sequence[NDArray[An
 
 def decode(data: bytes) -> Iterator[tuple[int, dict[str, Any], bytes]]:
     """Yield position after the frame, description and raw arrays of every whole frame, up to the first broken one."""
+    for end, payload in _payloads(data):
+        yield end, *_unpack(payload)
+
+
+def count(data: bytes) -> int:
+    """How many whole frames there are, without unpacking them."""
+    return sum(1 for _ in _payloads(data))
+
+
+def _payloads(data: bytes) -> Iterator[tuple[int, bytes]]:
     at, number = len(SIGNATURE), 0
     while at + _HEADER.size <= len(data):
         mark, found, length, checksum = _HEADER.unpack_from(data, at)
@@ -50,7 +60,7 @@ def decode(data: bytes) -> Iterator[tuple[int, dict[str, Any], bytes]]:
             return
         at += _HEADER.size + length
         number += 1
-        yield at, *_unpack(payload)
+        yield at, payload
 
 
 def _checksum(number: int, payload: bytes) -> int:

@@ -23,6 +23,28 @@ if TYPE_CHECKING:
 _BASE_BLOCKS = 256  # blocks of at most 64^3 voxels per frame of the base
 
 
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """An annotation at one moment, with what a session knows about it.
+
+    Parameters
+    ----------
+    name
+        Name of the annotated image.
+    annotation
+        Labels, classes and extent.
+    n_corrections
+        How many corrections are in it.
+    objects
+        Whether the values number objects rather than name classes.
+    """
+
+    name: str
+    annotation: Annotation
+    n_corrections: int = 0
+    objects: bool = False
+
+
 class _Plain(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,6 +87,7 @@ class Start(_Plain):
     classes: tuple[ClassRecord, ...]
     extent: ExtentRecord
     painted: bool
+    objects: bool = False
     frames: int = Field(ge=0)
     n_corrections: int = Field(ge=0)
 
@@ -102,10 +125,12 @@ class Replay:
     extent: Extent
     n_corrections: int
     frames: int
+    objects: bool
 
-    def annotation(self) -> Annotation:
+    def snapshot(self) -> Snapshot:
         """Return what was rebuilt."""
-        return Annotation(self.grid, self.labels, self.classes, self.extent, self.painted)
+        said = Annotation(self.grid, self.labels, self.classes, self.extent, self.painted)
+        return Snapshot(self.name, said, self.n_corrections, self.objects)
 
     def step(self, description: dict[str, Any], raw: bytes) -> None:
         """Do one more change.
@@ -145,13 +170,13 @@ def begin(description: dict[str, Any]) -> Replay:
         _extent(start.extent),
         start.n_corrections,
         start.frames,
+        start.objects,
     )
 
 
-def records_of(
-    name: str, annotation: Annotation, n_corrections: int
-) -> Iterator[tuple[dict[str, Any], list[NDArray[Any]]]]:
+def records_of(snapshot: Snapshot) -> Iterator[tuple[dict[str, Any], list[NDArray[Any]]]]:
     """Yield description and arrays of the frames that stand for an annotation as it is now."""
+    annotation = snapshot.annotation
     labels, painted = annotation.labels, annotation.painted
     nothing = np.broadcast_to(np.zeros((), labels.dtype), labels.shape)
     bare = None if painted is None else np.broadcast_to(np.False_, labels.shape)
@@ -159,7 +184,7 @@ def records_of(
     parts = [blocks[i : i + _BASE_BLOCKS] for i in range(0, len(blocks), _BASE_BLOCKS)]
     grid = annotation.grid
     start = Start(
-        name=name,
+        name=snapshot.name,
         grid=GridRecord(
             axes=grid.axes, shape=grid.shape, affine=grid.affine, unit=grid.unit, world=grid.world
         ),
@@ -167,12 +192,13 @@ def records_of(
         classes=_class_records(annotation.classes),
         extent=_extent_record(annotation.extent),
         painted=painted is not None,
+        objects=snapshot.objects,
         frames=len(parts),
-        n_corrections=n_corrections,
+        n_corrections=snapshot.n_corrections,
     )
     yield start.model_dump(), []
     for part in parts:
-        yield _change("base", Edit("", tuple(part)), n_corrections)
+        yield _change("base", Edit("", tuple(part)), 0)
 
 
 def record_of(edit: Edit, n_corrections: int) -> tuple[dict[str, Any], list[NDArray[Any]]]:

@@ -20,16 +20,24 @@ from napari_apprentice.core.errors import ApprenticeError, BadInputError, Format
 from napari_apprentice.core.home import user_folder
 
 from . import _frames, _lock
-from ._records import begin, record_of, records_of
+from ._records import Snapshot, begin, record_of, records_of
 
 if TYPE_CHECKING:
     from io import RawIOBase
     from pathlib import Path
 
-    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.edit import Edit
+    from napari_apprentice.core.grid import Grid
 
-__all__ = ["Journal", "Recovered", "free_slot", "journals_of", "recovery_folder"]
+__all__ = [
+    "Journal",
+    "Recovered",
+    "Snapshot",
+    "Summary",
+    "free_slot",
+    "journals_of",
+    "recovery_folder",
+]
 
 _FILE = "edits.journal"
 _NEW = "edits.journal.new"
@@ -42,22 +50,41 @@ class Recovered:
 
     Parameters
     ----------
-    name
-        Name of the annotated image.
-    annotation
-        Labels, classes and extent after the last whole edit.
-    n_corrections
-        How many corrections are in it.
+    snapshot
+        The annotation after the last whole edit.
     lost_bytes
         Length of the torn end that was left out; 0 after an orderly end.
     saved
         When the last edit was written.
     """
 
-    name: str
-    annotation: Annotation
-    n_corrections: int
+    snapshot: Snapshot
     lost_bytes: int
+    saved: datetime
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a journal is about, read without replaying it.
+
+    Parameters
+    ----------
+    folder
+        Where it lies.
+    name
+        Name of the annotated image.
+    grid
+        Its grid.
+    edits
+        How many edits it holds.
+    saved
+        When the last one was written.
+    """
+
+    folder: Path
+    name: str
+    grid: Grid
+    edits: int
     saved: datetime
 
 
@@ -77,9 +104,7 @@ class Journal:
         self.broken = False
 
     @classmethod
-    def create(
-        cls, folder: Path, name: str, annotation: Annotation, n_corrections: int = 0
-    ) -> Journal:
+    def create(cls, folder: Path, snapshot: Snapshot) -> Journal:
         """Begin a journal with an annotation as it is now; one that lies there is replaced.
 
         Raises
@@ -95,7 +120,7 @@ class Journal:
         except OSError as error:
             raise _cannot_write(error) from error
         try:
-            frames = _write_new(folder, name, annotation, n_corrections)
+            frames = _write_new(folder, snapshot)
             return cls(folder, _put_in_place(folder), lock, frames)
         except OSError as error:
             lock.release()
@@ -140,7 +165,7 @@ class Journal:
         with suppress(OSError):
             os.ftruncate(self._handle.fileno(), self._end)
 
-    def rewrite(self, name: str, annotation: Annotation, n_corrections: int) -> None:
+    def rewrite(self, snapshot: Snapshot) -> None:
         """Replace the file by one that begins with an annotation as it is now.
 
         Raises
@@ -149,7 +174,7 @@ class Journal:
             Where it cannot be written; the old file stays.
         """
         try:
-            frames = _write_new(self.folder, name, annotation, n_corrections)
+            frames = _write_new(self.folder, snapshot)
             self._handle.close()  # Windows replaces no file that is open
             self._handle = _put_in_place(self.folder)
         except OSError as error:
@@ -160,8 +185,7 @@ class Journal:
 
     def compact(self) -> None:
         """Replace all edits by the annotation they led to."""
-        now = Journal.recover(self.folder)
-        self.rewrite(now.name, now.annotation, now.n_corrections)
+        self.rewrite(Journal.recover(self.folder).snapshot)
 
     def close(self) -> None:
         """Stop writing; the file stays for the next time."""
@@ -183,10 +207,8 @@ class Journal:
         FormatError
             No journal, or one whose beginning is damaged.
         """
-        path = folder / _FILE
         try:
-            data = path.read_bytes()
-            return _replay(data, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+            return _replay(*_read(folder))
         except OSError as error:
             raise FormatError(f"expected a journal, found none ({error.strerror})") from error
         except (MemoryError, OverflowError) as error:
@@ -195,6 +217,23 @@ class Journal:
             raise
         except ApprenticeError as error:
             raise FormatError(f"expected a whole journal: {error.message}") from error
+
+    @staticmethod
+    def peek(folder: Path) -> Summary:
+        """Say what a journal is about; takes as long as reading the file.
+
+        Raises
+        ------
+        FormatError
+            No journal, or one whose beginning is damaged.
+        """
+        try:
+            data, saved = _read(folder)
+            start = begin(next(_frames.decode(data))[1])
+        except (StopIteration, MemoryError, OSError) as error:
+            raise FormatError("expected a journal, found none") from error
+        count = _frames.count(data) - 1 - start.frames
+        return Summary(folder, start.name, start.grid, max(0, count), saved)
 
     @staticmethod
     def remove(folder: Path) -> None:
@@ -234,14 +273,14 @@ def _slots(key: str) -> list[Path]:
     return [recovery_folder(key) / str(i) for i in range(_SLOTS)]
 
 
-def _write_new(folder: Path, name: str, annotation: Annotation, n_corrections: int) -> int:
+def _write_new(folder: Path, snapshot: Snapshot) -> int:
     """Write a whole journal beside the one that may be there; return the number of its frames."""
     new = folder / _NEW
     frames = 0
     try:
         with new.open("wb", buffering=0) as handle:
             _write_all(handle, _frames.SIGNATURE)
-            for description, arrays in records_of(name, annotation, n_corrections):
+            for description, arrays in records_of(snapshot):
                 _write_all(handle, _frames.encode(frames, description, arrays))
                 frames += 1
             os.fsync(handle.fileno())
@@ -274,6 +313,11 @@ def _cannot_write(error: OSError) -> JobError:
     )
 
 
+def _read(folder: Path) -> tuple[bytes, datetime]:
+    path = folder / _FILE
+    return path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
 def _replay(data: bytes, saved: datetime) -> Recovered:
     if not data.startswith(_frames.SIGNATURE):
         raise FormatError("expected a journal, found something else")
@@ -290,4 +334,4 @@ def _replay(data: bytes, saved: datetime) -> Recovered:
     if count < replay.frames:
         raise FormatError("expected a journal, found a damaged beginning")
     lost = len(data) - end
-    return Recovered(replay.name, replay.annotation(), replay.n_corrections, lost, saved)
+    return Recovered(replay.snapshot(), lost, saved)

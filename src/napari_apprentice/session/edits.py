@@ -50,6 +50,8 @@ class AnnotationState:
         Where the annotation counts.
     painted
         Boolean array on `grid`, true under strokes; made when the first stroke comes.
+    objects
+        Whether values number objects (instances) rather than name classes.
     n_corrections
         How many corrections are in `labels` already (after a recovery).
     memory
@@ -75,12 +77,14 @@ class AnnotationState:
         extent: Extent | None = None,
         *,
         painted: NDArray[np.bool_] | None = None,
+        objects: bool = False,
         n_corrections: int = 0,
         memory: int = MEMORY,
     ) -> None:
         checked = Annotation(grid, labels, classes, extent or Extent(), painted)
         self.name = name
         self.grid = grid
+        self.objects = objects
         self._labels = checked.labels
         self._classes = classes
         self._extent = checked.extent
