@@ -119,9 +119,10 @@ def shapes_of(path: Path) -> Shapes:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
             _refuse_other_kinds(path, start, size)
+            file.seek(8)
             if length > min(size - 8, _MAX_HEADER):
                 raise ModelError(
                     f"expected a header within the file's {size} bytes, found one that claims {length} bytes",
@@ -137,7 +138,8 @@ def shapes_of(path: Path) -> Shapes:
 
 
 def _refuse_other_kinds(path: Path, start: bytes, size: int) -> None:
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    # The length of a header may begin like a pickle, but then a brace follows.
+    if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
         raise ModelError(
             "expected safetensors, found a PyTorch pickle file, which can run any code when it is opened",
             path=path,
