@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt .ci/system-libraries
 	@touch $@
 
 demo: setup
-	$(ON_DISPLAY) $(BIN)/napari-apprentice demo $(DEMO_ARGS)
+	$(BIN)/napari-apprentice demo $(DEMO_ARGS)
 
 test: setup
 	@$(ON_DISPLAY) $(BIN)/python -m pytest $(PYTEST_ARGS)

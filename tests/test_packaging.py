@@ -226,10 +226,17 @@ def test_wheel_holds_manifest_icon_type_marker_and_licence(wheel_names: set[str]
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel_names)
 
 
-def test_wheel_holds_every_module_and_nothing_else(wheel_names: set[str], repository: Path) -> None:
+def test_wheel_holds_the_whole_package_and_nothing_else(
+    wheel_names: set[str], repository: Path
+) -> None:
     source = repository / "src"
-    modules = {str(path.relative_to(source).as_posix()) for path in source.rglob("*.py")}
-    assert {name for name in wheel_names if name.endswith(".py")} == modules
+    files = {
+        path.relative_to(source).as_posix()
+        for path in (source / "napari_apprentice").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    samples = {name for name in wheel_names if "/_sample_data/" in name}
+    assert {name for name in wheel_names - samples if ".dist-info/" not in name} == files
     top = {name.split("/")[0] for name in wheel_names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"napari_apprentice"}
 
