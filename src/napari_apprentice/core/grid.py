@@ -67,7 +67,7 @@ class Grid:
         matrix = np.asarray(self.affine, dtype=float)
         if matrix.shape != (n + 1, n + 1):
             raise BadInputError(f"expected an affine of {n + 1}x{n + 1}, found {matrix.shape}")
-        if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:n, :n])) < 1e-12:
+        if not np.isfinite(matrix).all() or not _invertible(matrix[:n, :n]):
             raise BadInputError("expected a finite, invertible affine, found a singular or NaN one")
         object.__setattr__(self, "shape", tuple(int(length) for length in self.shape))
         object.__setattr__(self, "affine", tuple(tuple(map(float, row)) for row in matrix))
@@ -271,6 +271,14 @@ class Grid:
             strength[:, index_axis] = -1.0
         flips = tuple(bool(cosines[world, index] < 0) for world, index in enumerate(order))
         return tuple(order), flips
+
+
+def _invertible(linear: NDArray[np.float64]) -> bool:
+    """Whether the axes span the space, however small the voxels are in their unit."""
+    lengths = np.linalg.norm(linear, axis=0)
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
+        return False
+    return bool(abs(np.linalg.det(linear / lengths)) > 1e-9)
 
 
 def _nonsingular(matrix: NDArray[np.float64], spacing: Sequence[float]) -> NDArray[np.float64]:
