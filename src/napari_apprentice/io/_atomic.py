@@ -6,13 +6,13 @@ import errno
 import os
 import secrets
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["writing"]
 
@@ -78,10 +78,14 @@ def _explained(error: OSError, path: Path) -> ApprenticeError:
         )
     if not path.parent.is_dir():
         return BadInputError(
-            f"cannot be written: there is no folder {path.parent}", path=path, remedy="Create it first."
+            f"cannot be written: there is no folder {path.parent}",
+            path=path,
+            remedy="Create it first.",
         )
     if path.is_dir():
-        return BadInputError("cannot be written: it is a folder", path=path, remedy="Add a file name.")
+        return BadInputError(
+            "cannot be written: it is a folder", path=path, remedy="Add a file name."
+        )
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return BadInputError(
             "cannot be written: the folder or file is read-only or in use",

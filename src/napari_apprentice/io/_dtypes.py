@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["smallest_integer", "storable"]
 
 
-def smallest_integer(array: NDArray[Any], *, bits: tuple[int, ...] = (8, 16, 32, 64)) -> np.dtype[Any]:
+def smallest_integer(
+    array: NDArray[Any], *, bits: tuple[int, ...] = (8, 16, 32, 64)
+) -> np.dtype[Any]:
     """Smallest integer dtype that holds the values of an array: unsigned unless some are negative."""
     low, high = int(array.min()), int(array.max())
     for count in bits:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +47,9 @@ def reading(path: Path | str, what: str) -> Iterator[None]:
         raise FormatError(f"nested too deeply for a {what}", path=path, remedy=remedy) from error
     except Exception as error:
         detail = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FormatError(f"cannot be read as {what}: {detail}", path=path, remedy=remedy) from error
+        raise FormatError(
+            f"cannot be read as {what}: {detail}", path=path, remedy=remedy
+        ) from error
 
 
 def check_claim(path: Path | str, claimed: int, available: int, ratio: float = 1.0) -> None:
@@ -83,20 +84,19 @@ def check_claim(path: Path | str, claimed: int, available: int, ratio: float = 1
 
 def human_bytes(count: float) -> str:
     """Say a number of bytes for people: ``"1.5 MB"``."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"
+    power = 0
+    while count >= 1000 and power < 4:
         count /= 1000
-    raise AssertionError("unreachable")
+        power += 1
+    unit = ("bytes", "kB", "MB", "GB", "TB")[power]
+    return f"{count:.0f} {unit}" if power == 0 else f"{count:.3g} {unit}"
 
 
 def available_memory() -> int | None:
-    """Bytes of memory that can be used without swapping, or None where the system does not say."""
-    if sys.platform.startswith("linux"):
-        try:
-            text = Path("/proc/meminfo").read_text(encoding="ascii")
-            line = next(row for row in text.splitlines() if row.startswith("MemAvailable"))
-            return int(line.split()[1]) * 1024
-        except (OSError, StopIteration, ValueError):
-            return None
-    return None
+    """Bytes of memory that can be used without swapping, or None where the system does not say (only Linux does)."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        line = next(row for row in text.splitlines() if row.startswith("MemAvailable"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return None

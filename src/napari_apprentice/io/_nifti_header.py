@@ -75,7 +75,7 @@ class Header:
 
     @cached_property
     def units(self) -> tuple[str, str]:
-        """nibabel's names of the units of space and time."""
+        """Names of the units of space and time, as nibabel spells them."""
         try:
             space, time = self.raw.get_xyzt_units()
         except KeyError:
@@ -104,7 +104,9 @@ class Header:
 
     def _placement(self, name: str) -> NDArray[np.float64] | None:
         try:
-            matrix = np.asarray(getattr(self.raw, f"get_{name}" if name != "base" else "get_base_affine")())
+            matrix = np.asarray(
+                getattr(self.raw, f"get_{name}" if name != "base" else "get_base_affine")()
+            )
         except (ValueError, ArithmeticError):
             return None
         linear = matrix[:3, :3]
@@ -137,7 +139,7 @@ def _start(path: Path, count: int) -> bytes:
 def _version_of(start: bytes) -> int | None:
     """1, 2, or None; both byte orders."""
     for order in ("little", "big"):
-        version = _SIZES.get(int.from_bytes(start[:4], order))  # type: ignore[arg-type]
+        version = _SIZES.get(int.from_bytes(start[:4], order))
         magic = start[344:347] if version == 1 else start[4:7]
         if version and magic in (b"n+1", b"n+2", b"ni1", b"ni2"):
             return version
@@ -164,7 +166,8 @@ def read_header(path: Path) -> Header:
         )
     zipped = _start_is_zipped(path)
     _check_name(path, zipped)
-    kind, size = (nibabel.Nifti1Header, 348) if version == 1 else (nibabel.Nifti2Header, 540)
+    kind: Any = nibabel.Nifti1Header if version == 1 else nibabel.Nifti2Header
+    size = 348 if version == 1 else 540
     if len(start) < size:
         raise FormatError(
             f"expected {size} header bytes, found {len(start)}", path=path, remedy="Copy it again."

@@ -80,7 +80,9 @@ def lazy_array(path: Path, header: Header, axes: str) -> tuple[Any, str]:
 
     voxels = _Voxels(path, header)
     chunks = header.shape if header.zipped else _chunks(header.shape, voxels.dtype.itemsize)
-    array = da.from_array(voxels, chunks=chunks, name=False, asarray=False, meta=np.empty(0, voxels.dtype))
+    array = da.from_array(
+        voxels, chunks=chunks, name=False, asarray=False, meta=np.empty(0, voxels.dtype)
+    )
     if header.samples > 1:
         names = voxels.dtype.names or ()
         array = da.stack([array[name] for name in names], axis=-1)

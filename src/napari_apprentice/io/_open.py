@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from napari_apprentice.core.volume import Volume
 from ._dtypes import smallest_integer
 from ._faults import reading
 from ._format import Format, WritableFormat
+from ._names import bare_name
 from ._registry import FORMATS
 
 if TYPE_CHECKING:
@@ -41,12 +43,18 @@ _ROLES = ("_image", "_img", "_labels", "_label", "_mask", "_seg", "_gt", "_0000"
 # -- which format ------------------------------------------------------------------------
 
 
+@cache
+def _formats() -> tuple[Format, ...]:
+    """All formats; asking the registry anew for each of a thousand files would take a minute."""
+    return tuple(entry for _, entry in FORMATS.items())
+
+
 def _by_suffix(path: Path) -> Iterator[tuple[str, Format]]:
     """Formats that claim the name, longest suffix first."""
     name = path.name.lower()
     claims = [
         (suffix, entry)
-        for _, entry in FORMATS.items()
+        for entry in _formats()
         for suffix in entry.suffixes
         if name.endswith(suffix) and len(name) > len(suffix)
     ]
@@ -65,12 +73,14 @@ def format_of(path: _Path) -> Format:
     if not file.exists():
         raise FormatError("no such file or folder", path=file, remedy="Check the path.")
     if file.is_file() and file.stat().st_size == 0:
-        raise FormatError("the file is empty (0 bytes)", path=file, remedy="Copy or export it again.")
+        raise FormatError(
+            "the file is empty (0 bytes)", path=file, remedy="Copy or export it again."
+        )
     claims = [entry for _, entry in _by_suffix(file)]
     for entry in claims:
         if entry.sniff(file):
             return entry
-    found = [entry for _, entry in FORMATS.items() if entry.sniff(file)]
+    found = [entry for entry in _formats() if entry.sniff(file)]
     if found and not claims:
         return found[0]
     raise _not_that(file, claims, found)
@@ -89,8 +99,10 @@ def _not_that(file: Path, claims: list[Format], found: list[Format]) -> FormatEr
             path=file,
             remedy="The file is damaged or has a wrong name; copy or export it again.",
         )
-    known = ", ".join(suffix for _, entry in FORMATS.items() for suffix in entry.suffixes)
-    what = "the folder is not an image" if file.is_dir() else f"unknown kind of file {file.suffix!r}"
+    known = ", ".join(suffix for entry in _formats() for suffix in entry.suffixes)
+    what = (
+        "the folder is not an image" if file.is_dir() else f"unknown kind of file {file.suffix!r}"
+    )
     return FormatError(what, path=file, remedy=f"Known: {known}.")
 
 
@@ -198,7 +210,7 @@ def save(volume: Volume, path: _Path) -> None:
     file = Path(path)
     writers = [entry for _, entry in _by_suffix(file) if isinstance(entry, WritableFormat)]
     if not writers:
-        known = [s for _, e in FORMATS.items() if isinstance(e, WritableFormat) for s in e.suffixes]
+        known = [s for e in _formats() if isinstance(e, WritableFormat) for s in e.suffixes]
         raise BadInputError(
             f"cannot write files named like {file.name!r}",
             path=file,
@@ -215,10 +227,7 @@ def save(volume: Volume, path: _Path) -> None:
 
 def stem(path: _Path) -> str:
     """File name without the suffixes of its format: ``"case.nii.gz"`` → ``"case"``."""
-    file = Path(path)
-    for suffix, _ in _by_suffix(file):
-        return file.name[: -len(suffix)]
-    return file.stem
+    return bare_name(Path(path).name, (suffix for entry in _formats() for suffix in entry.suffixes))
 
 
 def list_images(path: _Path) -> list[Path]:
@@ -239,7 +248,7 @@ def list_images(path: _Path) -> list[Path]:
         return [folder]
     found = sorted(entry for entry in folder.iterdir() if _is_image(entry))
     if not found:
-        known = ", ".join(suffix for _, entry in FORMATS.items() for suffix in entry.suffixes)
+        known = ", ".join(suffix for entry in _formats() for suffix in entry.suffixes)
         raise BadInputError("no image in this folder", path=folder, remedy=f"Known: {known}.")
     return found
 
@@ -253,7 +262,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _is_image_folder(path: Path) -> bool:
-    return path.is_dir() and any(entry.sniff(path) for _, entry in FORMATS.items())
+    return path.is_dir() and any(entry.sniff(path) for entry in _formats())
 
 
 def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
@@ -273,7 +282,10 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
     left, right = _by_name(first, strip=False), _by_name(second, strip=False)
     if not set(left) & set(right):
         left, right = _by_name(first, strip=True), _by_name(second, strip=True)
-    for names, folder, other in ((set(left) - set(right), first, second), (set(right) - set(left), second, first)):
+    for names, folder, other in (
+        (set(left) - set(right), first, second),
+        (set(right) - set(left), second, first),
+    ):
         if names:
             shown = ", ".join(sorted(names)[:5]) + (f" … ({len(names)})" if len(names) > 5 else "")
             raise BadInputError(

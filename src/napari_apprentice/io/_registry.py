@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from napari_apprentice.core.registry import Registry
 
-from ._format import Format
+if TYPE_CHECKING:
+    from ._format import Format
 
 __all__ = ["FORMATS"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from napari_apprentice.core.grid import World
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from napari_apprentice.core.grid import World
 
 __all__ = ["CLASSES", "GRID", "Facts", "facts_of"]
 
@@ -226,7 +226,7 @@ def _per_unit(page: Any) -> tuple[float | None, float | None]:
 
 
 def _plain(file: Any, page: Any) -> Facts:
-    shaped = (file.shaped_metadata or ({},))[0] if file.is_shaped else {}
+    shaped: dict[str, Any] = (file.shaped_metadata or ({},))[0] if file.is_shaped else {}
     y, x = _per_unit(page)
     name = str(shaped.get("unit") or "").strip().lower()
     if name in _UNITS:

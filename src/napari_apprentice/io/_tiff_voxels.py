@@ -32,7 +32,9 @@ _ANY_RATIO = 100_000.0
 class _Contiguous:
     """Voxels that lie uncompressed one after the other: each read opens the file and seeks."""
 
-    def __init__(self, path: Path, offset: int, shape: tuple[int, ...], stored: np.dtype[Any]) -> None:
+    def __init__(
+        self, path: Path, offset: int, shape: tuple[int, ...], stored: np.dtype[Any]
+    ) -> None:
         self._path = path
         self._offset = offset
         self._stored = stored
@@ -91,7 +93,9 @@ def lazy_array(path: Path, file: Any, index: int) -> Any:
     else:
         source = _Pages(path, index)
         chunks = _grown(source.shape, source.chunks, source.dtype.itemsize)
-    return da.from_array(source, chunks=chunks, name=False, asarray=False, meta=np.empty(0, source.dtype))
+    return da.from_array(
+        source, chunks=chunks, name=False, asarray=False, meta=np.empty(0, source.dtype)
+    )
 
 
 def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

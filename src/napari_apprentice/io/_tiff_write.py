@@ -52,13 +52,16 @@ def layout_of(volume: Volume, *, ome: bool) -> Layout:
 def _suits_imagej(volume: Volume, array: NDArray[Any]) -> bool:
     grid = volume.grid
     plain = np.diag([*grid.spacing, 1.0])
-    named = "C" in grid.axes and volume.channels != _numbered(len(volume.channels))
+    named = (
+        "C" in grid.axes and not volume.rgb and volume.channels != _numbered(len(volume.channels))
+    )
     return (
         array.dtype.str[1:] in _IMAGEJ_DTYPES
         and grid.world == "stage"
         and bool(np.allclose(grid.matrix, plain, rtol=0, atol=1e-9 * min(grid.spacing)))
         and array.nbytes < _IMAGEJ_BYTES
-        and (volume.rgb or not named)
+        and not named
+        and (array.dtype == np.uint8 or not volume.rgb)
     )
 
 

@@ -23,6 +23,7 @@ from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
 from ._faults import MAX_DEFLATE_RATIO, check_claim, reading
+from ._names import bare_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,9 @@ class ImageFormat:
             size = " × ".join(f"{s:g}" for s in grid.spacing)
             return f"a PNG loses the voxel size ({size} {grid.unit})"
         if "C" in grid.axes and not (volume.rgb and volume.dtype == np.uint8):
-            return f"a PNG holds one channel or 8-bit colours, found {len(volume.channels)} channels"
+            return (
+                f"a PNG holds one channel or 8-bit colours, found {len(volume.channels)} channels"
+            )
         return None
 
     def save(self, volume: Volume, path: Path) -> None:
@@ -157,7 +160,7 @@ def _volume(path: Path, array: NDArray[Any], kind: str, classes: dict[int, str])
         array,
         Grid.regular("CYX" if array.ndim == 3 else "YX", array.shape),
         channels=channels,
-        name=path.stem,
+        name=bare_name(path.name, FORMAT.suffixes),
         source=str(path),
         format=FORMAT.name,
         rgb=colour,

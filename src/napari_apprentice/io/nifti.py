@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.errors import BadInputError, FormatError
+from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
 from ._dtypes import storable
 from ._faults import reading
+from ._names import bare_name
 from ._nifti_header import Header, read_header, starts_like_nifti
 from ._nifti_names import names_from, table_of
 from ._nifti_voxels import lazy_array
@@ -73,10 +74,11 @@ class NiftiFormat:
 
         array = _for_file(volume)
         header = _header_for(volume, array)
-        kind = nibabel.Nifti2Image if header.sizeof_hdr == 540 else nibabel.Nifti1Image
+        kind: Any = nibabel.Nifti2Image if header.sizeof_hdr == 540 else nibabel.Nifti1Image
         image = kind(array, None, header)
         if volume.classes:
-            extension = nibabel.nifti1.Nifti1Extension(0, table_of(volume.classes))
+            make_extension: Any = nibabel.nifti1.Nifti1Extension
+            extension = make_extension(0, table_of(volume.classes))
             image.header.extensions.append(extension)
         with writing(path) as temporary:
             image.to_filename(temporary)
@@ -116,7 +118,7 @@ def _volume(path: Path, header: Header, array: Any, axes: str) -> Volume:
         array,
         grid,
         channels=colours,
-        name=path.name.removesuffix(".gz").removesuffix(".nii"),
+        name=bare_name(path.name, FORMAT.suffixes),
         source=str(path),
         format=FORMAT.name,
         rgb=header.samples > 1,
@@ -167,15 +169,17 @@ def _header_for(volume: Volume, array: NDArray[Any]) -> Any:
 
     source = _source_header(volume)
     large = max(array.shape) > 32767
-    kind = nibabel.Nifti2Header if large or _version(volume) == 2 else nibabel.Nifti1Header
+    kind: Any = nibabel.Nifti2Header if large or _version(volume) == 2 else nibabel.Nifti1Header
     header = kind() if source is None else kind.from_header(source)
     header.set_data_dtype(array.dtype)
     header.set_data_shape(array.shape)
     header.set_slope_inter(1.0, 0.0)
     if source is None:
         _place(header, volume.grid)
-    header["pixdim"][4] = volume.grid.time_step or 0.0
-    header.set_xyzt_units(_unit_name(volume.grid.unit), "sec" if "T" in volume.grid.axes else None)
+        header.set_xyzt_units(
+            _unit_name(volume.grid.unit), "sec" if "T" in volume.grid.axes else None
+        )
+        header["pixdim"][4] = volume.grid.time_step or 0.0
     if volume.classes:
         header["intent_code"] = _LABEL_INTENT
     elif "C" in volume.grid.axes and not volume.rgb:
@@ -194,11 +198,11 @@ def _source_header(volume: Volume) -> Any | None:
     kept = volume.metadata.get("nifti")
     if kept is None or tuple(map(tuple, kept["affine"])) != volume.grid.affine:
         return None
-    kind = nibabel.Nifti2Header if kept["version"] == 2 else nibabel.Nifti1Header
+    kind: Any = nibabel.Nifti2Header if kept["version"] == 2 else nibabel.Nifti1Header
     old = kind(kept["header"], check=False)
     fresh = kind()
     geometry = ("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d")
-    offsets = ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "dim_info")
+    offsets = ("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "xyzt_units")
     for field in (*geometry, *offsets):
         fresh[field] = old[field]
     return fresh

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
 from ._faults import reading
+from ._names import bare_name
 from ._tiff_place import Facts, facts_of
 from ._tiff_voxels import check_series, lazy_array
 from ._tiff_write import layout_of
@@ -99,7 +98,9 @@ def _open(path: Path, *, labels: bool) -> Volume:
 
 def _named(axes: str, shape: tuple[int, ...], *, labels: bool) -> tuple[str, bool]:
     """Give every axis longer than one a letter of ``TCZYXS``; others become ``"-"``; and whether it guessed."""
-    letters = [a if a in "TCZYXS" else ("?" if n > 1 else "-") for a, n in zip(axes, shape, strict=True)]
+    letters = [
+        a if a in "TCZYXS" else ("?" if n > 1 else "-") for a, n in zip(axes, shape, strict=True)
+    ]
     unknown = [i for i, letter in enumerate(letters) if letter == "?"]
     for i in reversed(unknown):
         few = shape[i] <= _FEW and not labels and not {"C", "S"} & set(letters)
@@ -147,7 +148,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         array,
         grid,
         channels=names if len(names) == count and "C" in axes else (),
-        name=_stem(path),
+        name=bare_name(path.name, FORMAT.suffixes),
         source=str(path),
         format=FORMAT.name,
         rgb=rgb,
@@ -161,16 +162,12 @@ def _with_notes(volume: Volume, file: Any, index: int, guessed: bool) -> Volume:
 
     warnings = tuple(volume.metadata["warnings"])
     if guessed:
-        warnings += (f"the file does not name its axes {tuple(file.series[index].shape)}; taken as {volume.grid.axes}",)
+        warnings += (
+            f"the file does not name its axes {tuple(file.series[index].shape)}; taken as {volume.grid.axes}",
+        )
     others = tuple(
         f"{s.name or 'series'} {i} {s.axes} {tuple(s.shape)}"
         for i, s in enumerate(file.series)
         if i != index
     )
     return replace(volume, metadata={**volume.metadata, "warnings": warnings, "series": others})
-
-
-def _stem(path: Path) -> str:
-    low = path.name.lower()
-    suffix = next((s for s in TiffFormat.suffixes if low.endswith(s)), path.suffix)
-    return path.name[: len(path.name) - len(suffix)] or path.name
