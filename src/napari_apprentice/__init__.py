@@ -1,0 +1,67 @@
+"""napari-apprentice: networks that segment volumes in napari and learn from your corrections.
+
+The verbs of the dock and the command line are plain functions here::
+
+    import napari_apprentice as apprentice
+
+    prediction = apprentice.predict("brain.nii.gz", "hippocampus-mri")
+    model = apprentice.train("images", "labels", init="hippocampus-mri", minutes=5, out="my-model")
+    report = apprentice.evaluate("truth", "predictions")
+
+Importing the package loads neither napari nor torch: each function is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine.verbs import (
+        evaluate,
+        info,
+        list_models,
+        load_model,
+        predict,
+        train,
+    )
+    from .io import open_labels, open_volume, save
+
+__all__ = [
+    "__version__",
+    "evaluate",
+    "info",
+    "list_models",
+    "load_model",
+    "open_labels",
+    "open_volume",
+    "predict",
+    "save",
+    "train",
+]
+
+_HOME = {
+    "evaluate": "engine.verbs",
+    "info": "engine.verbs",
+    "list_models": "engine.verbs",
+    "load_model": "engine.verbs",
+    "open_labels": "io",
+    "open_volume": "io",
+    "predict": "engine.verbs",
+    "save": "io",
+    "train": "engine.verbs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-apprentice")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,74 @@
+"""Paths as a person typed them become images; what cannot be used among many is named and left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.io import list_images
+
+from ._console import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+__all__ = ["Inputs"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images that some paths stand for.
+
+    Parameters
+    ----------
+    images
+        In the order given.
+    alone
+        Whether one image was named by itself: its error is the command's error, and JSON is one object.
+    failed
+        Records of paths that stand for nothing.
+    """
+
+    images: tuple[Path, ...]
+    alone: bool
+    failed: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def find(cls, paths: Sequence[Path]) -> Inputs:
+        """List the images of files and folders.
+
+        Raises
+        ------
+        BadInputError
+            The only path stands for nothing.
+        """
+        if len(paths) == 1:
+            images = list_images(paths[0])
+            return cls(tuple(images), alone=images == [paths[0]])
+        found: list[Path] = []
+        failed = []
+        for path in paths:
+            try:
+                found += list_images(path)
+            except ApprenticeError as error:
+                failed.append(_skipped(path, error))
+        return cls(tuple(found), alone=False, failed=tuple(failed))
+
+    def each(self, work: Callable[[Path], dict[str, Any]]) -> list[dict[str, Any]]:
+        """Call `work` for every image; an error becomes a record with ``error`` where there are other images."""
+        records = list(self.failed)
+        for image in self.images:
+            try:
+                records.append(work(image))
+            except ApprenticeError as error:
+                if self.alone:
+                    raise
+                records.append(_skipped(image, error))
+        return records
+
+
+def _skipped(path: Path, error: ApprenticeError) -> dict[str, Any]:
+    note(f"napari-apprentice: skipped: {error}")
+    return {"path": str(path), "error": str(error)}

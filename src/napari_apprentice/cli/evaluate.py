@@ -1,0 +1,82 @@
+"""``evaluate``: predictions on disk against the truth on disk."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ._console import Listener, print_json, print_lines, table
+from ._interrupt import interruptible
+from ._options import Debug, Json
+
+if TYPE_CHECKING:
+    from napari_apprentice.measure.report import Report
+
+__all__ = ["evaluate"]
+
+_UNIT = re.compile(r"_(?P<unit>px|um|mm|nm|m)(?P<power>[23]?)(?=_|$)")
+
+
+def evaluate(
+    truth: Annotated[Path, typer.Option(metavar="PATH|DIR", help="Labels a person made.")],
+    prediction: Annotated[
+        Path,
+        typer.Option(metavar="PATH|DIR", help="Labels a model made; names pair with the truth's."),
+    ],
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="Whose scores are wanted.")
+    ] = "semantic",
+    classes: Annotated[
+        str, typer.Option(help='What the values mean: "1=anterior,2=posterior".')
+    ] = "",
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table there too.")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Score predictions against the truth, case by case and on average."""
+    from napari_apprentice.engine.verbs import evaluate as score
+
+    with interruptible() as stop:
+        listener = Listener(stop)
+        report = score(truth, prediction, task=task, classes=classes, listen=listener)
+        listener.clear()
+    if csv is not None:
+        report.to_csv(csv)
+    if json:
+        print_json(report.to_dict())
+    else:
+        print_lines(_lines(report))
+    return 0
+
+
+def _lines(report: Report) -> list[str]:
+    """One row per score with its unit, one column per case up to three, and the mean."""
+    shown = report.cases[:3] if len(report.cases) <= 3 else ()
+    head = ["score", "unit", *(Path(case.name).name for case in shown)]
+    many = len(report.cases) > 1
+    head += [f"mean of {len(report.cases)}"] if many else []
+    rows = []
+    for name, mean in report.mean.items():
+        text, unit = _split_unit(name)
+        values = [case.scores.get(name, float("nan")) for case in shown] + ([mean] if many else [])
+        rows.append([text, unit, *(_number(value) for value in values)])
+    return table(rows, head)
+
+
+def _split_unit(name: str) -> tuple[str, str]:
+    """Take the unit out of a flat name: ``"hd95_mm_tumour"`` → ``"hd95 tumour"``, ``"mm"``."""
+    found = _UNIT.search(name)
+    if found is None:
+        return name.replace("_", " "), ""
+    unit = found["unit"].replace("um", "µm") + {"2": "²", "3": "³", "": ""}[found["power"]]
+    return (name[: found.start()] + name[found.end() :]).replace("_", " "), unit
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:,.4g}".replace(",", " ")

@@ -1,0 +1,155 @@
+"""``predict``: a model applied to images on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.engine.config import PredictConfig
+
+from ._console import Listener, print_json, print_lines
+from ._inputs import Inputs
+from ._interrupt import interruptible
+from ._options import Debug, Json, with_config
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.models.store import Model
+
+__all__ = ["predict"]
+
+
+@with_config(PredictConfig)
+def predict(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Images, or folders of images.")
+    ],
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME|DIR", help="Name of a model (see `models list`) or its folder."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="PATH|DIR", help="File for the result of one image; else a folder."),
+    ],
+    config: PredictConfig,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Apply a model to images and write one result per image under the image's name.
+
+    A bad image among several is named and left out; the others are done, and the exit code is 1.
+    """
+    from napari_apprentice.engine.verbs import load_model
+
+    inputs = Inputs.find(paths)
+    _check_names(inputs, out)
+    loaded = load_model(model)
+    blank = {
+        "path": None,
+        "output": None,
+        "model": loaded.spec.name,
+        "device": None,
+        "seconds": None,
+    }
+    with interruptible() as stop:
+        run = _Run(loaded, config, out, Listener(stop))
+        records = [{**blank, **record} for record in inputs.each(run.predict)]
+    good = [record for record in records if "error" not in record]
+    if json:
+        print_json(records[0] if inputs.alone else records)
+    else:
+        print_lines(_line(record) for record in good)
+    return 0 if len(good) == len(records) else 1
+
+
+def _check_names(inputs: Inputs, out: Path) -> None:
+    """Refuse a file for several results, and results that would land in one file.
+
+    Raises
+    ------
+    BadInputError
+        Which, and what to do.
+    """
+    from napari_apprentice.engine.files import is_file_name
+    from napari_apprentice.io import stem
+
+    if not inputs.alone and is_file_name(out):
+        raise BadInputError(
+            f"expected a folder for the results of {len(inputs.images)} images, found a file name",
+            path=out,
+        )
+    seen: dict[str, Path] = {}
+    for image in inputs.images:
+        other = seen.setdefault(stem(image).casefold(), image)
+        if other is not image:
+            raise BadInputError(
+                f"the results of this and {other} would be written to one file",
+                path=image,
+                remedy="Predict them into two folders.",
+            )
+
+
+class _Run:
+    """One model applied to one image after the other."""
+
+    def __init__(self, model: Model, config: PredictConfig, out: Path, listener: Listener) -> None:
+        self._model, self._config, self._out = model, config, out
+        self._listener = listener
+
+    def predict(self, image: Path) -> dict[str, Any]:
+        """Predict an image, save the result, and say what became of it."""
+        from napari_apprentice.core.jobs import run_to_end
+        from napari_apprentice.engine.files import output_path, result_volume
+        from napari_apprentice.engine.predict import predict as predict_job
+        from napari_apprentice.io import open_volume, save
+
+        self._listener.name = image.name
+        volume = open_volume(image)
+        try:
+            job = predict_job(volume, self._model, self._config)
+            prediction = run_to_end(job, self._listener)
+        finally:
+            self._listener.clear()
+        result = result_volume(prediction, volume)
+        target = None
+        if result is not None:
+            target = output_path(image, result, self._out)
+            _make_folder(target.parent)
+            save(result, target)
+        output = None if target is None else str(target)
+        return {"path": str(image), "output": output, **_said(prediction)}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"the folder cannot be made ({error.strerror or error})",
+            path=folder,
+            remedy="Choose another --out.",
+        ) from error
+
+
+def _said(prediction: Prediction) -> dict[str, Any]:
+    """What a prediction says besides its voxels, as plain data."""
+    said: dict[str, Any] = {"summary": prediction.summary}
+    if prediction.table:
+        said["scores"] = dict(prediction.table)
+    made = prediction.provenance
+    if made is not None:
+        said |= {
+            "device": made.device,
+            "seconds": round(made.seconds, 3),
+            "notes": list(made.notes),
+        }
+    return said
+
+
+def _line(record: dict[str, Any]) -> str:
+    where = record["output"] or record["path"]
+    return f"{where}: {record['summary']} ({record['seconds']} s on {record['device']})"

@@ -1,0 +1,119 @@
+"""``train``: a model from images and labels on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_apprentice.engine.config import TrainConfig
+
+from ._console import Listener, note, print_json, print_lines, seconds_text
+from ._interrupt import interruptible
+from ._options import Debug, Json, with_config
+
+if TYPE_CHECKING:
+    from napari_apprentice.engine.verbs import Trained
+
+__all__ = ["train"]
+
+
+@with_config(TrainConfig)
+def train(
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of images, or one image.")],
+    labels: Annotated[
+        Path, typer.Option(metavar="DIR", help="Their labels under the same names, or one file.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")
+    ],
+    config: TrainConfig,
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="What is asked of the network.")
+    ] = "semantic",
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR", help="Model to start from; without it from nothing."),
+    ] = None,
+    classes: Annotated[
+        str, typer.Option(help='What the values mean: "1=anterior,2=posterior".')
+    ] = "",
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Columns name and group: images of one group are never divided between learning and checking.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of --out.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Teach a model from images and labels that pair by file name.
+
+    Ctrl-C stops it; the last checkpoint is valid and --resume goes on from it.
+    """
+    from napari_apprentice.engine.files import read_groups
+    from napari_apprentice.engine.verbs import load_model, train_files
+
+    start = None if init is None else load_model(init)
+    with interruptible() as stop:
+        listener = Listener(stop)
+        try:
+            trained = train_files(
+                images,
+                labels,
+                out=out,
+                task=task,
+                init=start,
+                classes=classes,
+                groups=None if groups is None else read_groups(groups),
+                resume=resume,
+                listen=listener,
+                config=config,
+            )
+        except KeyboardInterrupt:
+            listener.clear()
+            note(
+                f"stopped; to go on, run the same command with --resume (checkpoints are in {out})"
+            )
+            raise
+        listener.clear()
+    if json:
+        print_json(_record(trained, out))
+    else:
+        print_lines(_lines(trained, out))
+    return 0
+
+
+def _record(trained: Trained, out: Path) -> dict[str, Any]:
+    result = trained.result
+    return {
+        "model": str(out),
+        "name": trained.model.spec.name,
+        "scores": dict(result.after),
+        "before": None if result.before is None else dict(result.before),
+        "split": {
+            "train": [item.name for item in result.split.train],
+            "held_out": [item.name for item in result.split.held_out],
+            "note": result.split.note,
+        },
+        "seconds": round(result.seconds, 1),
+        "steps": result.steps,
+    }
+
+
+def _lines(trained: Trained, out: Path) -> list[str]:
+    from napari_apprentice.tasks import TASKS
+
+    result = trained.result
+    primary = TASKS[trained.model.spec.task].primary
+    after = f"{result.after.get(primary, float('nan')):.3f}"
+    before = "" if result.before is None else f"{result.before.get(primary, float('nan')):.3f} → "
+    return [
+        f"{out}: held-out {primary} {before}{after}",
+        f"{result.steps} steps in {seconds_text(result.seconds)}; {result.split.note}",
+    ]

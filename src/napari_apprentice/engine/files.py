@@ -1,0 +1,230 @@
+"""Between files and the engine: annotated items out of folders, predictions into files."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.io import (
+    FORMATS,
+    WritableFormat,
+    format_of,
+    labels_like,
+    open_labels,
+    open_volume,
+    pair,
+    stem,
+)
+
+from .evaluate import find_classes
+from .split import TrainItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_apprentice.core.prediction import Prediction
+
+__all__ = ["output_path", "parse_classes", "read_groups", "read_items", "result_volume"]
+
+
+# Pictures that the format reads but does not write: their compression would change labels.
+_READ_ONLY = {".jpg", ".jpeg", ".bmp"}
+
+
+# -- what to learn from -------------------------------------------------------------------
+
+
+def read_items(
+    images: Path,
+    labels: Path,
+    *,
+    classes: Sequence[LabelClass] = (),
+    groups: Mapping[str, str] | None = None,
+) -> list[TrainItem]:
+    """Open images and their labels, paired by file name; every voxel of the labels counts.
+
+    Parameters
+    ----------
+    images, labels
+        Two files or two folders.
+    classes
+        What the label values mean; by default the values found in the labels, under the names the files give them.
+    groups
+        Name (without suffixes) → group; items of one group stay on one side of the split.
+
+    Raises
+    ------
+    BadInputError
+        A name without a partner, files that cannot be read, only background, a time series.
+    GridMismatchError
+        Labels that do not lie on the grid of their image.
+    """
+    opened = [(open_volume(image), open_labels(label)) for image, label in pair(images, labels)]
+    classes = tuple(classes) or find_classes(label for _, label in opened)
+    if not classes:
+        raise BadInputError(
+            "expected labelled voxels, found only background",
+            path=labels,
+            remedy="Check that these are label images.",
+        )
+    items = [_item(volume, label, tuple(classes), groups or {}) for volume, label in opened]
+    unknown = set(groups or {}) - {item.name for item in items}
+    if unknown:
+        raise BadInputError(
+            f"no image for the group of {', '.join(sorted(unknown)[:5])}",
+            path=images,
+            remedy="Names in the list of groups are file names without suffixes.",
+        )
+    return items
+
+
+def _item(
+    volume: Volume, labels: Volume, classes: tuple[LabelClass, ...], groups: Mapping[str, str]
+) -> TrainItem:
+    source = volume.source or volume.name
+    if volume.grid.length("T") > 1:
+        raise BadInputError(
+            f"expected one time point, found {volume.grid.length('T')}",
+            path=source,
+            remedy="Save the frames as files of their own.",
+        )
+    frame = volume.frame(0)
+    grid = frame.grid.spatial
+    if labels.grid != grid and not _only_size_known(labels, frame):
+        raise GridMismatchError(
+            f"expected labels on the grid of their image {grid.axes} {grid.shape}, spacing "
+            f"{_numbers(grid.spacing)} {grid.unit}, found {labels.grid.axes} {labels.grid.shape}, "
+            f"spacing {_numbers(labels.grid.spacing)} {labels.grid.unit}",
+            path=labels.source or labels.name,
+            remedy="Labels must have been drawn on this very image.",
+        )
+    name = stem(source)
+    annotation = Annotation(grid, labels.numpy(), classes)
+    return TrainItem(name, frame, annotation, groups.get(name))
+
+
+def _only_size_known(labels: Volume, frame: Volume) -> bool:
+    """Whether two grids differ only because one of the files keeps no voxel size."""
+    same = (
+        labels.grid.axes == frame.grid.spatial_axes
+        and labels.grid.shape == frame.grid.spatial_shape
+    )
+    return same and "pixel" in (labels.grid.unit, frame.grid.unit)
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return " × ".join(f"{value:.6g}" for value in values)
+
+
+def parse_classes(text: str) -> tuple[LabelClass, ...]:
+    """Read ``"1=anterior,2=posterior"``.
+
+    Raises
+    ------
+    BadInputError
+        Anything else.
+    """
+    found: dict[int, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        value, sign, name = (p.strip() for p in part.partition("="))
+        if (
+            not (sign and name and value.isdecimal() and 0 < int(value) < 65535)
+            or int(value) in found
+        ):
+            raise BadInputError(
+                f"expected classes as value=name, each value once, found {part!r}",
+                remedy='For example: "1=anterior,2=posterior".',
+            )
+        found[int(value)] = name
+    return tuple(LabelClass(value, found[value]) for value in sorted(found))
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Read a CSV with the columns ``name`` and ``group``; names are file names, with or without suffixes.
+
+    Raises
+    ------
+    BadInputError
+        The file cannot be read or lacks a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"cannot read the groups ({error})", path=path) from error
+    if not rows or not {"name", "group"} <= set(rows[0]):
+        raise BadInputError(
+            "expected a CSV with the columns name and group, found "
+            + (", ".join(map(str, rows[0])) if rows else "no rows"),
+            path=path,
+        )
+    return {stem(row["name"] or ""): row["group"] or "" for row in rows}
+
+
+# -- where a prediction goes ----------------------------------------------------------------
+
+
+def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
+    """What there is to save of a prediction, with the geometry of its source; None where it is only a table."""
+    if prediction.labels is None and prediction.image is None:
+        return None
+    names = {c.value: c.name for c in prediction.classes}
+    if prediction.labels is not None and prediction.grid.axes == source.grid.spatial_axes:
+        return labels_like(source, prediction.labels, names)
+    data = prediction.labels if prediction.labels is not None else prediction.image
+    assert data is not None  # noqa: S101  # said two lines above; mypy cannot see it
+    return Volume(
+        data,
+        prediction.grid,
+        name=source.name,
+        format=source.format,
+        classes=names if prediction.labels is not None else {},
+        metadata=source.metadata,
+    )
+
+
+def output_path(source: Path, result: Volume, out: Path) -> Path:
+    """File for the result of one input.
+
+    `out` itself where its name has the suffix of a format; else in the folder `out` under the input's name, in the
+    input's own format where that can hold the result, else ``.nii.gz`` for patients and ``.tif`` for the rest.
+
+    Raises
+    ------
+    BadInputError
+        The format of `out` cannot hold the result, or the input itself would be overwritten.
+    """
+    target = out if is_file_name(out) else out / (stem(source) + _suffix(source, result))
+    if target.exists() and source.exists() and target.samefile(source):
+        raise BadInputError(
+            "the result would overwrite its input", path=target, remedy="Choose another --out."
+        )
+    return target
+
+
+def is_file_name(out: Path) -> bool:
+    """Whether a path names a file that can be written, rather than a folder."""
+    return not out.is_dir() and any(out.name.lower().endswith(s) for s in _writable())
+
+
+def _writable() -> dict[str, WritableFormat]:
+    """Formats that can be written by suffix."""
+    entries = (entry for _, entry in FORMATS.items() if isinstance(entry, WritableFormat))
+    return {s: entry for entry in entries for s in entry.suffixes if s not in _READ_ONLY}
+
+
+def _suffix(source: Path, result: Volume) -> str:
+    family = format_of(source).suffixes
+    own = sorted((s for s in family if source.name.lower().endswith(s)), key=len)[-1:]
+    common = [".nii.gz", ".ome.tif"] if result.grid.world == "LPS" else [".ome.tif", ".nii.gz"]
+    writable = _writable()
+    for suffix in (*own, *family, *common, *writable):
+        if suffix in writable and writable[suffix].check(result) is None:
+            return suffix
+    raise BadInputError(
+        f"no format can hold this result ({result.grid.axes}, {result.dtype})", path=source
+    )

@@ -1,0 +1,357 @@
+"""The verbs as plain functions: what a script calls, and the command line too.
+
+Nothing here knows a parameter: keywords are the fields of `PredictConfig` and `TrainConfig`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.jobs import run_to_end
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.io import describe, open_volume, pair
+from napari_apprentice.models.store import Model, ModelStore, save_model
+
+from .checkpoints import LAST
+from .config import PredictConfig, TrainConfig
+from .evaluate import evaluate_pairs
+from .files import parse_classes, read_items
+from .predict import predict as predict_job
+from .train import train as train_job
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from napari_apprentice.core.jobs import Event
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.measure.report import Report
+
+    from .train import TrainResult
+
+__all__ = [
+    "Trained",
+    "evaluate",
+    "info",
+    "list_models",
+    "load_model",
+    "predict",
+    "train",
+    "train_files",
+]
+
+_Config = TypeVar("_Config", bound=BaseModel)
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A saved model and how it came to be."""
+
+    model: Model
+    result: TrainResult
+
+
+def info(path: os.PathLike[str] | str) -> dict[str, Any]:
+    """Say what an image file is: shape, axes, spacing, unit, affine, channels, dtype, format.
+
+    No voxel is read where the format allows it.
+
+    Parameters
+    ----------
+    path
+        File, or a folder that is one image (a DICOM series, a Zarr store).
+
+    Returns
+    -------
+    dict
+        Plain values; ``spacing`` belongs to the spatial axes, in the order of ``axes``.
+
+    Raises
+    ------
+    BadInputError
+        The file cannot be read.
+
+    Examples
+    --------
+    >>> facts = info("brain.nii.gz")
+    >>> facts["axes"], facts["unit"]
+    ('ZYX', 'mm')
+    """
+    return describe(open_volume(path))
+
+
+def list_models() -> dict[str, ModelSpec]:
+    """Descriptions of the models at hand by name: the starters and the user's own.
+
+    Examples
+    --------
+    >>> all(spec.task for spec in list_models().values())
+    True
+    """
+    return ModelStore().specs()
+
+
+def load_model(name: os.PathLike[str] | str) -> Model:
+    """Load a model by its name or from its folder.
+
+    Raises
+    ------
+    ModelError
+        There is none, or it is broken.
+
+    Examples
+    --------
+    >>> load_model("tiny model").spec.task
+    'semantic'
+    """
+    return ModelStore().load(str(name))
+
+
+def predict(
+    image: Volume | os.PathLike[str] | str,
+    model: Model | os.PathLike[str] | str = "nuclei",
+    *,
+    time: int | None = None,
+    listen: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Prediction:
+    """Apply a model to an image.
+
+    Parameters
+    ----------
+    image
+        A volume, or the path of one.
+    model
+        A model, its name, or its folder.
+    time
+        Time point; None predicts all of them.
+    listen
+        Called with every event of the job (`Progress`, `Log`).
+    **settings
+        Fields of `PredictConfig`: ``device``, ``overlap``, ``mirror``, …
+
+    Returns
+    -------
+    Prediction
+        Labels on the image's own grid.
+
+    Raises
+    ------
+    BadInputError
+        Image, model or settings cannot be used.
+    JobError
+        The network failed, or memory ran out after everything smaller was tried.
+
+    Examples
+    --------
+    >>> prediction = predict("brain.nii.gz", "tiny model", device="cpu")
+    >>> prediction.labels.shape == open_volume("brain.nii.gz").grid.shape
+    True
+    """
+    volume = image if isinstance(image, Volume) else open_volume(image)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    config = _config(PredictConfig, settings)
+    return run_to_end(predict_job(volume, loaded, config, time=time), listen)
+
+
+def train(
+    images: os.PathLike[str] | str,
+    labels: os.PathLike[str] | str,
+    *,
+    out: os.PathLike[str] | str | None = None,
+    task: str = "semantic",
+    init: Model | os.PathLike[str] | str | None = None,
+    classes: str = "",
+    groups: Mapping[str, str] | None = None,
+    resume: bool = False,
+    listen: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Model:
+    """Teach a model from images and labels that pair by file name.
+
+    Parameters
+    ----------
+    images, labels
+        Two files or two folders.
+    out
+        Folder for the model and its checkpoints; None keeps the model in memory only.
+    task
+        Registry name of the task.
+    init
+        Model to start from; None starts from nothing.
+    classes
+        ``"1=anterior,2=posterior"``; by default found in the labels.
+    groups
+        File name without suffixes → group; a group is never divided between learning and checking.
+    resume
+        Go on from the checkpoint in `out`.
+    listen
+        Called with every event of the job (`Progress`, `Metric`, `Preview`, `Log`).
+    **settings
+        Fields of `TrainConfig`: ``minutes``, ``steps``, ``device``, ``seed``, …
+
+    Returns
+    -------
+    Model
+        The best weights; ``model.spec.scores`` are its scores on what was held out.
+
+    Raises
+    ------
+    BadInputError
+        Files, classes or settings cannot be used; nothing is written then.
+    JobError
+        The training failed; its last checkpoint is valid.
+
+    Examples
+    --------
+    >>> model = train("images", "labels", init="tiny model", steps=1, device="cpu")
+    >>> model.spec.parent
+    'tiny model'
+    """
+    start = ModelStore().load(str(init)) if isinstance(init, str | Path) else init
+    trained = train_files(
+        Path(images),
+        Path(labels),
+        out=None if out is None else Path(out),
+        task=task,
+        init=start,  # type: ignore[arg-type]
+        classes=classes,
+        groups=groups,
+        resume=resume,
+        listen=listen,
+        config=_config(TrainConfig, settings),
+    )
+    return trained.model
+
+
+def train_files(
+    images: Path,
+    labels: Path,
+    *,
+    config: TrainConfig,
+    out: Path | None = None,
+    task: str = "semantic",
+    init: Model | None = None,
+    classes: str = "",
+    groups: Mapping[str, str] | None = None,
+    resume: bool = False,
+    listen: Callable[[Event], None] | None = None,
+) -> Trained:
+    """Train and save; see `train`. Checkpoints lie in ``out/checkpoints`` meanwhile and afterwards."""
+    if resume and out is None:
+        raise BadInputError("expected a folder to resume from, found none", remedy="Give out.")
+    if out is not None:
+        _check_out(out, resume=resume)
+    items = read_items(images, labels, classes=parse_classes(classes), groups=groups)
+    with ExitStack() as stack:
+        if out is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            folder = out / CHECKPOINTS
+        job = train_job(
+            items,
+            task=task,
+            init=init,
+            config=config,
+            folder=folder,
+            name=ModelStore().unique_name(out.resolve().name if out is not None else "my model"),
+            resume=resume,
+        )
+        result = run_to_end(job, listen)
+    if out is None:
+        return Trained(Model(result.spec, result.state), result)
+    return Trained(save_model(result.spec, result.state, out), result)
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    """Refuse a folder that could not take the model before any time is spent.
+
+    Raises
+    ------
+    BadInputError
+        A file, a folder that is used for something else or may not be written to, or an interrupted training.
+    """
+    elsewhere = "Choose another folder for the model."
+    if (out / "README.md").exists() and not (out / "model.json").exists():
+        raise BadInputError(
+            "expected a new or model folder, found one in use", path=out, remedy=elsewhere
+        )
+    interrupted = (out / CHECKPOINTS / LAST).exists() and not (out / "model.json").exists()
+    if interrupted and not resume:
+        raise BadInputError(
+            "this folder holds an interrupted training",
+            path=out,
+            remedy="Add --resume to go on with it, or choose another folder.",
+        )
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out / CHECKPOINTS):
+            pass
+    except OSError as error:
+        raise BadInputError(
+            f"the folder cannot be written to ({error.strerror or error})",
+            path=out,
+            remedy=elsewhere,
+        ) from error
+
+
+def evaluate(
+    truth: os.PathLike[str] | str,
+    prediction: os.PathLike[str] | str,
+    *,
+    task: str = "semantic",
+    classes: str = "",
+    listen: Callable[[Event], None] | None = None,
+) -> Report:
+    """Score predictions against the truth; files pair by name.
+
+    Parameters
+    ----------
+    truth, prediction
+        Two files or two folders.
+    task
+        Registry name of the task whose scores are wanted.
+    classes
+        ``"1=anterior,2=posterior"``; by default found in the files.
+    listen
+        Called with every event of the job.
+
+    Returns
+    -------
+    Report
+        Scores of each case and their means; ``report.to_dict()`` is plain data.
+
+    Raises
+    ------
+    BadInputError
+        A file without a partner, files that cannot be read, or that do not lie on one grid.
+
+    Examples
+    --------
+    >>> report = evaluate("labels", "labels")
+    >>> report.mean["dice"]
+    1.0
+    """
+    pairs = pair(truth, prediction)
+    return run_to_end(evaluate_pairs(pairs, task=task, classes=parse_classes(classes)), listen)
+
+
+def _config(kind: type[_Config], settings: Mapping[str, Any]) -> _Config:
+    try:
+        return kind.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "settings"
+        raise BadInputError(
+            f"{name}: {first['msg']}, found {first['input']!r}",
+            remedy=f"Known settings: {', '.join(kind.model_fields)}.",
+        ) from error
