@@ -8,9 +8,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VIEWER_FIXTURES = frozenset({"make_napari_viewer", "make_napari_viewer_proxy", "qtbot", "qapp"})
+
+# Machines are shared: how long an example takes says nothing about the code.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
 
 # napari reads these when it is first imported, which a fixture would be too late for.
 _HOME = tempfile.TemporaryDirectory(prefix="napari-apprentice-tests-", ignore_cleanup_errors=True)

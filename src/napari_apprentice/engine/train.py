@@ -219,7 +219,7 @@ class _Training:
         from .check import Checker
 
         yield Progress("preparing", 1, 1, "image")
-        return Checker(split.held_out or split.train, self.task, self.spec)
+        return Checker(split.held_out or split.train[:_CASES_WHILE_LEARNING], self.task, self.spec)
 
     def _before(
         self, learner: Learner, checker: Checker

@@ -1,0 +1,236 @@
+"""Train the starter models that ship with the package, from the public image sets named in their cards.
+
+Run with the folder that holds ``hippocampus3d`` and ``nuclei2d``; an interrupted run goes on with ``--resume``::
+
+    python scripts/train_starters.py --data DATA --work WORK --model hippocampus-mri --minutes 60
+
+Only the training split is ever opened here; ``--score`` marks the finished model on the validation split, once, for its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from skimage.segmentation import find_boundaries
+
+from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.jobs import Event, Log, Metric, run_to_end
+from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
+from napari_apprentice.engine.config import PredictConfig, TrainConfig
+from napari_apprentice.engine.predict import predict
+from napari_apprentice.engine.train import TrainItem, train
+from napari_apprentice.io import open_labels, open_volume
+from napari_apprentice.models.store import Model, load_model, save_model
+from napari_apprentice.tasks import TASKS
+
+STARTERS = Path(__file__).parents[1] / "src/napari_apprentice/models/starter"
+
+
+# -- the recipes ----------------------------------------------------------------------------
+
+
+def hippocampus_items(data: Path, split: str) -> list[TrainItem]:
+    """Volumes of the Medical Segmentation Decathlon, Task04; both sides of a subject are one group."""
+    folder = data / "hippocampus3d"
+    with (folder / "splits.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    classes = (LabelClass(1, "anterior"), LabelClass(2, "posterior"))
+    items = []
+    for row in rows:
+        name = f"{row['case']}.nii.gz"
+        labels = open_labels(folder / "labelsTr" / name)
+        items.append(
+            TrainItem(
+                row["case"],
+                open_volume(folder / "imagesTr" / name),
+                Annotation(labels.grid, labels.numpy(), classes),
+                row["subject"],
+            )
+        )
+    return items
+
+
+def nuclei_items(data: Path, split: str) -> list[TrainItem]:
+    """Fluorescence images of the 2018 Data Science Bowl; instances become nucleus and boundary."""
+    folder = data / "nuclei2d"
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["split"] == split]
+    classes = (LabelClass(1, "nucleus"), LabelClass(2, "boundary"))
+    items = []
+    for row in rows:
+        if not row["modality"].startswith("fluo"):
+            continue
+        labels = open_labels(folder / row["label"])
+        annotation = Annotation(labels.grid, with_boundaries(labels.numpy()), classes)
+        items.append(
+            TrainItem(
+                row["id"], open_volume(folder / row["image"]), annotation, row["mosaic_group"]
+            )
+        )
+    return items
+
+
+def with_boundaries(instances: np.ndarray) -> np.ndarray:
+    """Nucleus 1, boundary 2: the outermost pixel of each nucleus, and both sides where two touch."""
+    labels = (instances > 0).astype(np.uint8)
+    labels[find_boundaries(instances, mode="inner") & (instances > 0)] = 2
+    return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Starter:
+    """One starter model: what it is, what it learns from, and how."""
+
+    spec: ModelSpec
+    items: Callable[[Path, str], list[TrainItem]]
+    config: TrainConfig
+
+
+STARTER_MODELS = {
+    "hippocampus-mri": Starter(
+        ModelSpec(
+            name="hippocampus-mri",
+            task="semantic",
+            network="unet",
+            network_args={"channels": [32, 64, 128, 256], "strides": [2, 2, 2], "num_res_units": 2},
+            ndim=3,
+            channels=("T1",),
+            spacing=(1.0, 1.0, 1.0),
+            unit="mm",
+            orientation="LPS",
+            normalization=Normalization(),
+            classes=(ClassSpec(value=1, name="anterior"), ClassSpec(value=2, name="posterior")),
+            tile=(48, 64, 48),
+            # Left and right hippocampus are mirror images, and both are in the data.
+            mirror_axes=(2,),
+            description="Anterior and posterior hippocampus in T1-weighted MRI, cropped around the hippocampus.",
+            licence="CC-BY-SA-4.0",
+            data="Medical Segmentation Decathlon Task04 Hippocampus, 143 training volumes (CC-BY-SA 4.0)",
+            citation="Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13, 4128 (2022)",
+        ),
+        hippocampus_items,
+        TrainConfig(held_out=0, ema=0.998, checks=6),
+    ),
+    "nuclei": Starter(
+        ModelSpec(
+            name="nuclei",
+            task="semantic",
+            network="unet",
+            network_args={
+                "channels": [16, 32, 64, 128, 256],
+                "strides": [1, 2, 2, 2],
+                "num_res_units": 1,
+            },
+            ndim=2,
+            channels=("nuclei",),
+            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
+            classes=(
+                ClassSpec(value=1, name="nucleus", color="#56B4E9"),
+                ClassSpec(value=2, name="boundary", color="#E69F00"),
+            ),
+            tile=(256, 256),
+            mirror_axes=(0, 1),
+            description="Nuclei and their boundaries in fluorescence microscopy, 2-D, nuclei about 10 to 60 pixels wide.",
+            licence="CC0-1.0",
+            data="BBBC038v1 (2018 Data Science Bowl), 260 fluorescence training images, corrected masks (CC0)",
+            citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+        ),
+        nuclei_items,
+        TrainConfig(held_out=0, ema=0.998, checks=6, batch_size=4, augment="strong"),
+    ),
+}
+
+
+# -- training and scoring -------------------------------------------------------------------
+
+
+def learn(starter: Starter, data: Path, work: Path, config: TrainConfig, *, resume: bool) -> Model:
+    """Train on the training split and ship the result with half-precision weights."""
+    began = time.perf_counter()
+
+    def say(event: Event) -> None:
+        if isinstance(event, Log) or (
+            isinstance(event, Metric) and (event.name != "loss" or event.step % 100 == 0)
+        ):
+            print(f"{time.perf_counter() - began:7.0f} s  {event}", flush=True)
+
+    result = run_to_end(
+        train(
+            starter.items(data, "train"),
+            init=starter.spec,
+            config=config,
+            folder=work,
+            name=starter.spec.name,
+            resume=resume,
+        ),
+        say,
+    )
+    return ship(starter, result.spec, result.state)
+
+
+def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -> Model:
+    """Write the starter folder; the words of its card are those of the recipe above."""
+    words = ("description", "licence", "data", "citation")
+    spec = trained.model_copy(
+        update={word: getattr(starter.spec, word) for word in words} | {"scores": {}}
+    )
+    return save_model(spec, state, STARTERS / spec.name, dtype="float16")
+
+
+def score(starter: Starter, data: Path) -> dict[str, float]:
+    """Mean scores over the validation split, each case on its own grid."""
+    model = load_model(STARTERS / starter.spec.name)
+    task = TASKS[starter.spec.task]
+    rows = []
+    for item in starter.items(data, "val"):
+        config = PredictConfig(mirror=bool(starter.spec.mirror_axes))
+        prediction = run_to_end(predict(item.volume, model, config))
+        rows.append(task.score(prediction, item.annotation))
+    return {
+        name: round(float(np.nanmean([row.get(name, np.nan) for row in rows])), 4)
+        for name in rows[0]
+        if "volume" not in name and "area" not in name
+    }
+
+
+def main() -> int:
+    """Train, ship and score one starter model."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="checkpoints")
+    parser.add_argument("--model", choices=sorted(STARTER_MODELS), required=True)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--score", action="store_true", help="only score the shipped model")
+    given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    starter = STARTER_MODELS[given.model]
+    if not given.score:
+        config = starter.config.model_copy(update={"minutes": given.minutes})
+        learn(starter, given.data, given.work, config, resume=given.resume)
+    model = load_model(STARTERS / given.model)
+    scores = score(starter, given.data)
+    print(scores)
+    save_model(
+        model.spec.model_copy(update={"scores": scores}),
+        model.state,
+        STARTERS / given.model,
+        dtype="float16",
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""From a volume to what a network sees, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.spec import ModelSpec, Normalization
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine.prepare import fits, labels_to_working, normalize, prepare
+
+
+def spec(ndim: int = 3, **more: object) -> ModelSpec:
+    known = {"name": "m", "task": "semantic", "network": "unet", "ndim": ndim, "tile": (8,) * ndim}
+    return ModelSpec.model_validate(known | more)
+
+
+def volume(shape: tuple[int, ...] = (4, 6, 8), **more: object) -> Volume:
+    axes = "CZYX"[-len(shape) :] if "axes" not in more else str(more.pop("axes"))
+    grid = Grid.regular(axes, shape, **more)
+    return Volume(np.random.default_rng(0).normal(size=shape), grid)
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "reason"),
+    [
+        (volume((6, 8)), spec(3), "expects 3-D"),
+        (volume((3, 6, 8), axes="CYX"), spec(2), "expects 1 channel, found 3"),
+        (volume((4, 6, 8)), spec(3, channels=("a", "b")), "expects 2 channels, found 1"),
+        (volume((4, 6, 8)), spec(2), None),
+        (volume((4, 6, 8)), spec(3), None),
+    ],
+)
+def test_a_model_says_why_it_cannot_take_a_volume(
+    given: Volume, model: ModelSpec, reason: str | None
+) -> None:
+    assert fits(given, model) == reason
+    if reason is not None:
+        with pytest.raises(BadInputError, match=reason):
+            prepare(given, model)
+
+
+def test_a_colour_image_is_called_one() -> None:
+    colour = Volume(np.zeros((3, 4, 4), "u1"), Grid.regular("CYX", (3, 4, 4)), rgb=True)
+    assert "colour" in str(fits(colour, spec(2)))
+
+
+def test_patients_are_turned_to_the_models_orientation() -> None:
+    matrix = np.diag([1.0, -1.0, -1.0, 1.0])
+    grid = Grid("ZYX", (4, 6, 8), Grid.freeze(matrix), "mm", "LPS")
+    given = Volume(np.arange(4 * 6 * 8, dtype=float).reshape(4, 6, 8), grid)
+    prepared = prepare(given, spec(orientation="LPS"))
+    assert prepared.flips == (False, True, True)
+    order = np.argsort(prepared.data[0].ravel())
+    expected = np.argsort(given.numpy()[:, ::-1, ::-1].ravel())
+    np.testing.assert_array_equal(order, expected)
+
+
+def test_resampling_goes_to_the_models_spacing_in_its_own_unit() -> None:
+    given = volume((4, 6, 8), spacing=(4000.0, 1000.0, 1000.0), unit="um")
+    prepared = prepare(given, spec(spacing=(2.0, 1.0, 1.0), unit="mm"))
+    assert prepared.grid.shape == (8, 6, 8)
+    assert prepared.grid.spacing == pytest.approx((2000, 1000, 1000))
+
+
+def test_a_plane_model_keeps_z() -> None:
+    given = volume((5, 12, 12), spacing=(4.0, 0.5, 0.5), unit="um")
+    prepared = prepare(given, spec(2, spacing=(1.0, 1.0), unit="um"))
+    assert prepared.grid.shape == (5, 6, 6)
+
+
+def test_unknown_voxel_size_is_said() -> None:
+    prepared = prepare(volume(), spec(spacing=(1.0, 1.0, 1.0), unit="mm"))
+    assert prepared.grid.shape == (4, 6, 8)
+    assert "voxel size unknown" in prepared.notes[0]
+
+
+def test_a_smooth_ramp_survives_resampling() -> None:
+    ramp = np.broadcast_to(np.arange(32.0), (8, 8, 32)).copy()
+    given = Volume(ramp, Grid.regular("ZYX", ramp.shape, (1, 1, 1), unit="mm"))
+    prepared = prepare(
+        given,
+        spec(
+            spacing=(1, 1, 2), unit="mm", normalization=Normalization(kind="window", low=0, high=31)
+        ),
+    )
+    inner = prepared.data[0, 4, 4, 3:-3] * 31
+    np.testing.assert_allclose(inner, np.arange(16)[3:-3] * 2 + 0.5, atol=0.05)
+
+
+def test_nan_is_replaced_and_said() -> None:
+    data = np.random.default_rng(0).normal(5, 1, (4, 6, 8))
+    data[0, 0, 0], data[1, 1, 1] = np.nan, np.inf
+    prepared = prepare(Volume(data, Grid.regular("ZYX", data.shape)), spec())
+    assert np.isfinite(prepared.data).all()
+    assert "2 voxels" in prepared.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["zscore", "percentile"])
+def test_a_constant_image_becomes_zero(kind: str) -> None:
+    out = normalize(np.full((1, 4, 4), 7e6, np.float32), Normalization(kind=kind))
+    assert np.isfinite(out).all()
+    assert float(np.abs(out).max()) == 0
+
+
+def test_scaling_the_image_changes_nothing() -> None:
+    data = np.random.default_rng(0).gamma(2, 1, (1, 20, 20)).astype(np.float32)
+    for kind in ("zscore", "percentile"):
+        how = Normalization(kind=kind)
+        np.testing.assert_allclose(
+            normalize(data, how), normalize(data * 1e5 + 3e4, how), atol=5e-3
+        )
+
+
+def test_labels_follow_the_image() -> None:
+    grid = Grid.regular("ZYX", (4, 6, 8), (2, 1, 1), unit="mm")
+    given = Volume(np.random.default_rng(0).normal(size=grid.shape), grid)
+    prepared = prepare(given, spec(spacing=(1, 1, 1), unit="mm"))
+    labels = np.zeros(grid.shape, "u1")
+    labels[1, 2:4] = 3
+    working = labels_to_working(labels, prepared)
+    assert working.shape == prepared.grid.shape
+    assert set(np.unique(working)) == {0, 3}
+    np.testing.assert_array_equal(np.flatnonzero(working.any((1, 2))), [2, 3])
+    with pytest.raises(GridMismatchError):
+        labels_to_working(labels[1:], prepared)

@@ -1,0 +1,105 @@
+"""The semantic task: targets, loss, planning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_apprentice.core.annotation import IGNORE, Annotation, Extent, LabelClass
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks.semantic import TASK
+
+SPEC = ModelSpec(
+    name="m",
+    task="semantic",
+    network="unet",
+    ndim=2,
+    tile=(8, 8),
+    classes=(ClassSpec(value=3, name="cell"), ClassSpec(value=7, name="Edge")),
+)
+
+
+def annotation(labels: np.ndarray, extent: Extent, classes: tuple[LabelClass, ...]) -> Annotation:
+    return Annotation(Grid.regular("YX", labels.shape), labels, classes, extent)
+
+
+def test_values_become_channel_numbers_and_the_rest_is_ignored() -> None:
+    labels = np.array([[0, 3], [7, 3]])
+    classes = (LabelClass(3, "cell"), LabelClass(7, "edge"))
+    target = TASK.targets(annotation(labels, Extent(slices=((0, 0),)), classes), SPEC)
+    np.testing.assert_array_equal(target, [[0, 1], [IGNORE, IGNORE]])
+
+
+def test_classes_meet_by_name_before_value() -> None:
+    labels = np.array([[5, 0]])
+    target = TASK.targets(annotation(labels, Extent(whole=True), (LabelClass(5, "EDGE"),)), SPEC)
+    np.testing.assert_array_equal(target, [[2, 0]])
+
+
+def test_an_unknown_value_is_named() -> None:
+    with pytest.raises(BadInputError, match=r"found \[9\]"):
+        TASK.targets(annotation(np.array([[9, 3]]), Extent(whole=True), ()), SPEC)
+
+
+def test_the_loss_does_not_see_what_was_not_said() -> None:
+    torch.manual_seed(0)
+    output = torch.randn(2, 3, 4, 4, requires_grad=True)
+    target = torch.randint(0, 3, (2, 4, 4), dtype=torch.uint8)
+    target[:, 2:] = IGNORE
+    TASK.loss(output, target, SPEC).backward()
+    assert output.grad is not None
+    assert float(output.grad[:, :, 2:].abs().max()) == 0
+    assert float(output.grad[:, :, :2].abs().min()) > 0
+
+
+def test_the_loss_falls_towards_the_truth_and_agrees_with_cross_entropy() -> None:
+    target = torch.randint(0, 3, (1, 6, 6), dtype=torch.uint8)
+    truth = torch.nn.functional.one_hot(target.long(), 3).movedim(-1, 1).float()
+    losses = [float(TASK.loss(truth * k, target, SPEC)) for k in (0.0, 2.0, 30.0)]
+    assert losses[0] > losses[1] > losses[2]
+    assert losses[2] == pytest.approx(0.0, abs=1e-3)
+    output = torch.randn(1, 3, 6, 6)
+    entropy = float(torch.nn.functional.cross_entropy(output, target.long()))
+    assert entropy < float(TASK.loss(output, target, SPEC)) < entropy + 1
+
+
+def test_nothing_said_gives_a_zero_loss_that_can_be_learned_from() -> None:
+    output = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = TASK.loss(output, torch.full((1, 4, 4), IGNORE, dtype=torch.uint8), SPEC)
+    loss.backward()
+    assert float(loss.detach()) == 0
+
+
+def test_labels_carry_the_classes_values() -> None:
+    scores = torch.zeros(3, 1, 3)
+    scores[0, 0, 0] = scores[1, 0, 1] = scores[2, 0, 2] = 1
+    assert TASK.reduce(scores, SPEC).tolist() == [[0, 3, 7]]
+    grid = Grid.regular("YX", (1, 3), (0.5, 0.5), unit="um")
+    prediction = TASK.decode(TASK.reduce(scores, SPEC).numpy(), grid, SPEC)
+    assert prediction.summary == "cell 0.25 µm² · Edge 0.25 µm²"
+
+
+def test_the_plan_fits_the_network_and_pools_coarse_axes_less() -> None:
+    grid = Grid.regular("ZYX", (20, 200, 220), (5.0, 0.7, 0.7), unit="mm", world="LPS")
+    volume = Volume(np.zeros(grid.shape, "i2"), grid)
+    spec = TASK.default_spec("m", [volume], [LabelClass(1, "a")])
+    divisor = NETWORKS[spec.network].divisor(ndim=3, args=spec.network_args)
+    assert all(t % d == 0 for t, d in zip(spec.tile, divisor, strict=True))
+    strides = spec.network_args["strides"]
+    assert strides[0][0] == 1
+    assert strides[0][1:] == [2, 2]
+    assert spec.spacing == pytest.approx((5.0, 0.7, 0.7))
+    assert (spec.orientation, spec.mirror_axes) == ("LPS", ())
+
+
+def test_images_of_two_kinds_cannot_share_a_plan() -> None:
+    volumes = [Volume(np.zeros(s), Grid.regular("ZYX"[-len(s) :], s)) for s in ((8, 8), (8, 8, 8))]
+    with pytest.raises(BadInputError, match="one kind"):
+        TASK.default_spec("m", volumes, [LabelClass(1, "a")])
+    with pytest.raises(BadInputError, match="0 classes"):
+        TASK.default_spec("m", volumes[:1], [])
