@@ -78,13 +78,12 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments) or ["--help"], standalone_mode=False)
         sys.stdout.flush()
+        # typer turns Ctrl-C into this code; no command of ours returns it.
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         return int(code or 0)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED, arguments)
-    except typer.Abort:
-        return _fail("interrupted", INTERRUPTED, arguments)
-    except typer.Exit as leaving:
-        return leaving.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

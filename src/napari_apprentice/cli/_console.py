@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.core.jobs import Log, Metric, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TextIO
 
     from napari_apprentice.core.jobs import Event
@@ -81,7 +81,9 @@ class Listener:
         Where to write; standard error by default.
     """
 
-    def __init__(self, stop: Any = None, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, stop: Callable[[], None] | None = None, stream: TextIO | None = None
+    ) -> None:
         self._stop = stop
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
@@ -94,6 +96,9 @@ class Listener:
         """Show one event."""
         if self._stop is not None:
             self._stop()
+        self._show(event)
+
+    def _show(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, Metric):
