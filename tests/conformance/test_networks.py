@@ -89,7 +89,9 @@ def test_every_weight_learns(name: str, args: dict[str, Any], ndim: int) -> None
     shape = network.divisor(ndim=ndim, args=args)
     output = module(torch.randn(2, 1, *(2 * s for s in shape)))
     (output * torch.randn_like(output)).sum().backward()
-    idle = [key for key, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    idle = [
+        key for key, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ]
     assert idle == []
     assert any(bool(p.grad.abs().sum() > 0) for p in module.parameters() if p.grad is not None)
 
@@ -138,7 +140,11 @@ def test_unknown_arguments_are_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "args", "message"),
     [
-        ("unet", {"channels": [8, 16, 32], "strides": [2]}, "expected 2 strides for 3 levels, found 1"),
+        (
+            "unet",
+            {"channels": [8, 16, 32], "strides": [2]},
+            "expected 2 strides for 3 levels, found 1",
+        ),
         ("unet", {"channels": [8, 100_000], "strides": [2]}, "channels.1"),
         ("unet", {"channels": [8, 8], "strides": [0]}, "strides.0"),
         ("unet", {"dropout": 1.0}, "dropout"),
@@ -146,10 +152,18 @@ def test_unknown_arguments_are_refused_by_name(name: str) -> None:
         ("dynunet", {"kernels": [3, 3]}, "expected 4 kernels for 4 levels, found 2"),
         ("dynunet", {"kernels": [3, 3, 2, 3]}, "expected odd kernel sizes"),
         ("dynunet", {"strides": [2, 2, 4], "residual": True}, r"at level 3 .* found \[4, 4\]"),
-        ("dynunet", {"strides": [4, 2, 2], "kernels": [3, 1, 3, 3]}, r"at most \[2, 2\] at level 1"),
+        (
+            "dynunet",
+            {"strides": [4, 2, 2], "kernels": [3, 1, 3, 3]},
+            r"at most \[2, 2\] at level 1",
+        ),
         ("basic_unet", {"channels": [8, 8]}, "channels"),
         ("segresnet", {"init_filters": 12}, "multiple of 8, found 12"),
-        ("segresnet", {"blocks_down": [1, 1]}, "expected 1 decoder levels for 2 encoder levels, found 3"),
+        (
+            "segresnet",
+            {"blocks_down": [1, 1]},
+            "expected 1 decoder levels for 2 encoder levels, found 3",
+        ),
         ("attention_unet", {"strides": [2]}, "expected 3 strides for 4 levels, found 1"),
     ],
 )
@@ -167,7 +181,9 @@ def test_listing_and_describing_networks_loads_no_torch() -> None:
         "print([n.title and n.divisor(ndim=3, args={}) for _, n in NETWORKS.items()])\n"
         "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -176,5 +192,7 @@ def test_building_a_network_prints_nothing() -> None:
         "from napari_apprentice.models.networks import NETWORKS\n"
         "NETWORKS['segresnet'].build(ndim=2, in_channels=1, out_channels=2, args={})"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert (result.stdout, result.stderr) == ("", "")

@@ -178,12 +178,18 @@ def test_card_tells_what_one_must_know(saved: Model) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("model.0.conv.bias"), r"expected weights 'model\.0\.conv\.bias' of shape \[2\], found none"),
+        (
+            lambda s: s.pop("model.0.conv.bias"),
+            r"expected weights 'model\.0\.conv\.bias' of shape \[2\], found none",
+        ),
         (
             lambda s: s.update({"model.0.conv.bias": torch.zeros(5)}),
             r"expected 'model\.0\.conv\.bias' of shape \[2\], found \[5\]",
         ),
-        (lambda s: s.update(extra=torch.zeros(2, 3)), r"expected no weights 'extra'.*found shape \[2, 3\]"),
+        (
+            lambda s: s.update(extra=torch.zeros(2, 3)),
+            r"expected no weights 'extra'.*found shape \[2, 3\]",
+        ),
         (
             lambda s: s.update({"model.0.conv.bias": torch.tensor([0.0, float("nan")])}),
             r"NaN or infinity in 'model\.0\.conv\.bias'",
@@ -243,9 +249,15 @@ ENTRY = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         (b"\x05" + b"\0" * 7 + b"hello world", "expected a safetensors header"),
         (header({"a": ENTRY})[:20], "header"),
         (header({"a": ENTRY}), "the file is incomplete"),
-        (header({"a": ENTRY | {"shape": [2**40, 2**20]}}) + b"\0" * 8, r"expected \d+ bytes for 'a'"),
+        (
+            header({"a": ENTRY | {"shape": [2**40, 2**20]}}) + b"\0" * 8,
+            r"expected \d+ bytes for 'a'",
+        ),
         (header({"a": ENTRY | {"shape": [-2]}}) + b"\0" * 8, "within the file"),
-        (header({"a": ENTRY | {"dtype": "OBJECT"}}) + b"\0" * 8, "plain numbers in 'a', found OBJECT"),
+        (
+            header({"a": ENTRY | {"dtype": "OBJECT"}}) + b"\0" * 8,
+            "plain numbers in 'a', found OBJECT",
+        ),
         (header({"a": [1, 2]}) + b"\0" * 8, "expected a safetensors header"),
         (b"\xff" * 4096, "claims"),
         ((50_000).to_bytes(8, "little") + b"[" * 50_000, "expected a safetensors header"),
@@ -283,7 +295,9 @@ def test_a_header_may_begin_like_a_pickle(saved: Model) -> None:
     length = int.from_bytes(data[:8], "little")
     # Spaces after the header are allowed: 0x480 reads as pickle protocol 4, 0x4B50 as "PK".
     for wanted in (0x480, 0x4B50):
-        padded = wanted.to_bytes(8, "little") + data[8 : 8 + length].ljust(wanted) + data[8 + length :]
+        padded = (
+            wanted.to_bytes(8, "little") + data[8 : 8 + length].ljust(wanted) + data[8 + length :]
+        )
         path.write_bytes(padded)
         change_json(saved.folder, weights_sha256=None)
         assert torch.equal(
@@ -307,7 +321,9 @@ def test_a_pickle_beside_the_description_is_not_looked_at(saved: Model, tmp_path
     sentinel = tmp_path / "sentinel"
     (saved.folder / "weights.safetensors").unlink()
     (saved.folder / "weights.pt").write_bytes(pickled("torch", sentinel))
-    with pytest.raises(ModelError, match=r"expected weights\.safetensors beside model\.json, found none.*pickles"):
+    with pytest.raises(
+        ModelError, match=r"expected weights\.safetensors beside model\.json, found none.*pickles"
+    ):
         load_model(saved.folder)
     (saved.folder / "model.json").unlink()
     with pytest.raises(ModelError, match="pickle file, which can run any code"):
@@ -318,7 +334,10 @@ def test_a_pickle_beside_the_description_is_not_looked_at(saved: Model, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 2}, r"expected a model of version 1, found version 2.*Update napari-apprentice"),
+        (
+            {"version": 2},
+            r"expected a model of version 1, found version 2.*Update napari-apprentice",
+        ),
         ({"version": 0}, "'version'"),
         ({"flavour": "new"}, r"'flavour': .*found 'new'"),
         ({"ndim": 4}, "'ndim'"),
@@ -341,7 +360,10 @@ def test_descriptions_are_checked(saved: Model, changes: dict[str, Any], message
         ({"network": "unett"}, "no network named 'unett'. Did you mean 'unet'?"),
         ({"task": "semantics"}, "no task named 'semantics'. Did you mean 'semantic'?"),
         ({"network_args": {"channels": [2, 3], "strides": [2], "x": 1}}, "network argument 'x'"),
-        ({"channels": ["red", "green"]}, r"expected 'model\.\S+' of shape \[2, 2, 3, 3\], found \[2, 1, 3, 3\]"),
+        (
+            {"channels": ["red", "green"]},
+            r"expected 'model\.\S+' of shape \[2, 2, 3, 3\], found \[2, 1, 3, 3\]",
+        ),
     ],
 )
 def test_descriptions_must_name_what_is_here(
@@ -353,7 +375,9 @@ def test_descriptions_must_name_what_is_here(
         load_model(saved.folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b" " * 5_000_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b" " * 5_000_000]
+)
 def test_broken_descriptions_are_refused(saved: Model, content: bytes) -> None:
     assert saved.folder is not None
     (saved.folder / "model.json").write_bytes(content)
@@ -374,7 +398,9 @@ def test_other_places_are_no_models(tmp_path: Path) -> None:
 def test_a_lying_description_allocates_nothing(saved: Model) -> None:
     assert saved.folder is not None
     # 2048 channels on six levels would take gigabytes.
-    change_json(saved.folder, network_args={"channels": [2048] * 6, "strides": [2] * 5, "num_res_units": 8})
+    change_json(
+        saved.folder, network_args={"channels": [2048] * 6, "strides": [2] * 5, "num_res_units": 8}
+    )
     with pytest.raises(ModelError, match="of shape"):
         load_model(saved.folder)
 
@@ -464,7 +490,9 @@ def test_foreign_files_are_not_written_over(saved: Model, tmp_path: Path) -> Non
         save_model(saved.spec, saved.state, tmp_path / "file")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
 def test_a_read_only_folder_is_named(saved: Model, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir()
@@ -618,7 +646,9 @@ def test_unique_name_counts_on(store: ModelStore) -> None:
         store.save(spec, make_state(spec))
 
 
-def test_user_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_folder_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path))
     assert user_folder() == tmp_path
     assert ModelStore().folder == tmp_path / "models"
@@ -646,6 +676,8 @@ def test_listing_models_loads_no_torch(store: ModelStore) -> None:
         f"print(list(ModelStore({str(store.folder)!r}).specs()))\n"
         "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "mine" in result.stdout

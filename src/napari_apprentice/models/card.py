@@ -11,9 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["model_card"]
 
-_INTENDED = (
-    "Research use only. This is not a medical device: its results must not be used to diagnose or treat."
-)
+_INTENDED = "Research use only. This is not a medical device: its results must not be used to diagnose or treat."
 _LIMITS = (
     "Expect good results only on images like those it learned from: same modality and stain, similar voxel "
     "spacing, contrast and subjects. Look at every result, and correct it where it is wrong."
@@ -45,7 +43,10 @@ def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
     yield "Network", f"{spec.network} ({_plain(spec.network_args) or 'defaults'})"
     yield "Spatial axes", spec.ndim
     yield "Channels", ", ".join(spec.channels)
-    yield "Working spacing", _lengths(spec.spacing, spec.unit) if spec.spacing else "the image's own"
+    yield (
+        "Working spacing",
+        _lengths(spec.spacing, spec.unit) if spec.spacing else "the image's own",
+    )
     yield "Tile", _lengths(spec.tile, "voxels")
     yield "Intensities", spec.normalization.kind
     if spec.orientation:

@@ -64,12 +64,16 @@ def read_spec(folder: Path) -> ModelSpec:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_SPEC:
-            raise ModelError(f"expected at most {_MAX_SPEC} bytes, found {path.stat().st_size}", path=path)
+            raise ModelError(
+                f"expected at most {_MAX_SPEC} bytes, found {path.stat().st_size}", path=path
+            )
         data = json.loads(path.read_bytes())
     except OSError as error:
         raise ModelError(f"the description cannot be read ({error.strerror})", path=path) from error
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"expected JSON, found something else ({error})"[:300], path=path) from error
+        raise ModelError(
+            f"expected JSON, found something else ({error})"[:300], path=path
+        ) from error
     if not isinstance(data, dict):
         raise ModelError(f"expected a JSON object, found {type(data).__name__}", path=path)
     return data
@@ -116,7 +120,9 @@ def write_folder(spec: ModelSpec, payload: bytes, folder: Path) -> None:
     files = {
         WEIGHTS: payload,
         CARD: model_card(spec).encode(),
-        SPEC: (json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n").encode(),
+        SPEC: (
+            json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+        ).encode(),
     }
     with _writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

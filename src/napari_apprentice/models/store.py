@@ -134,7 +134,11 @@ def load_model(folder: Path | str) -> Model:
 
 
 def save_model(
-    spec: ModelSpec, state: Mapping[str, Tensor], folder: Path | str, *, dtype: Precision = "float32"
+    spec: ModelSpec,
+    state: Mapping[str, Tensor],
+    folder: Path | str,
+    *,
+    dtype: Precision = "float32",
 ) -> Model:
     """Save a model: description, weights and card, all or nothing.
 
@@ -230,7 +234,9 @@ class ModelStore:
         folders: dict[str, Path] = {}
         for root in (self.starters, self.folder):
             if root.is_dir():
-                folders |= {f.name: f for f in root.iterdir() if f.is_dir() and f.name[0] not in "._"}
+                folders |= {
+                    f.name: f for f in root.iterdir() if f.is_dir() and f.name[0] not in "._"
+                }
         return dict(sorted(folders.items(), key=lambda item: item[0].casefold()))
 
     def load(self, name: str | Path) -> Model:
@@ -296,13 +302,24 @@ class ModelStore:
         return save_model(spec, state, self.folder / spec.name, dtype=dtype)
 
     def add(self, folder: Path | str) -> str:
-        """Copy a model folder into the store, once it is known to be sound.
+        """Copy a model folder, or a declarative MONAI bundle, into the store once it is known to be sound.
 
         Returns
         -------
         str
             Its name here: its own, with a number where that is taken.
+
+        Raises
+        ------
+        ModelError
+            Neither of the two, or broken.
         """
+        from .bundle import is_bundle, load_bundle
+
+        if is_bundle(folder):
+            bundle = load_bundle(folder)
+            spec = bundle.spec.model_copy(update={"name": self.unique_name(bundle.spec.name)})
+            return self.save(spec, bundle.state).spec.name
         model = load_model(folder)
         name = self.unique_name(model.spec.name)
         payload = (Path(folder) / WEIGHTS).read_bytes()
@@ -362,4 +379,6 @@ class ModelStore:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            raise JobError(f"the model could not be removed ({error.strerror})", path=folder) from error
+            raise JobError(
+                f"the model could not be removed ({error.strerror})", path=folder
+            ) from error

@@ -98,12 +98,16 @@ def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     try:
         state = load(payload)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"the weights cannot be read ({error})", path=path, remedy=_DAMAGED) from error
+        raise ModelError(
+            f"the weights cannot be read ({error})", path=path, remedy=_DAMAGED
+        ) from error
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     for key, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ModelError(
-                f"expected finite weights, found NaN or infinity in {key!r}", path=path, remedy=_DAMAGED
+                f"expected finite weights, found NaN or infinity in {key!r}",
+                path=path,
+                remedy=_DAMAGED,
             )
     return state
 
@@ -133,7 +137,9 @@ def shapes_of(path: Path) -> Shapes:
     except OSError as error:
         raise ModelError(f"the weights cannot be read ({error.strerror})", path=path) from error
     except (ValueError, RecursionError) as error:
-        raise ModelError("expected a safetensors header, found something else", path=path) from error
+        raise ModelError(
+            "expected a safetensors header, found something else", path=path
+        ) from error
     return _shapes(header, size - 8 - length, path)
 
 
@@ -161,7 +167,9 @@ def _shapes(header: Any, body: int, path: Path) -> Shapes:
         spans = {k: tuple(int(n) for n in v["data_offsets"]) for k, v in entries.items()}
         kinds = {k: str(v["dtype"]) for k, v in entries.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError("expected a safetensors header, found something else", path=path) from error
+        raise ModelError(
+            "expected a safetensors header, found something else", path=path
+        ) from error
     for key, shape in shapes.items():
         width = _BYTES_OF.get(kinds[key])
         if width is None:

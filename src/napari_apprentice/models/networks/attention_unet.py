@@ -20,10 +20,14 @@ class AttentionUNetArgs(NetworkArgs):
     """Arguments of MONAI's ``AttentionUnet``, which normalises by batch."""
 
     channels: Channels = Field(
-        (32, 64, 128, 256), title="Channels", description="Feature channels of each level, top first"
+        (32, 64, 128, 256),
+        title="Channels",
+        description="Feature channels of each level, top first",
     )
     strides: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(
-        (2, 2, 2), title="Strides", description="Down-sampling from each level to the next, same along all axes"
+        (2, 2, 2),
+        title="Strides",
+        description="Down-sampling from each level to the next, same along all axes",
     )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, title="Dropout", description="Share of features dropped while learning"

@@ -34,7 +34,9 @@ class DynUNetArgs(NetworkArgs):
         description="Down-sampling from each level to the next: one number, or one per axis",
     )
     kernels: _Kernels = Field(
-        (), title="Kernels", description="Odd kernel sizes of each level, one number or one per axis; none: 3"
+        (),
+        title="Kernels",
+        description="Odd kernel sizes of each level, one number or one per axis; none: 3",
     )
     residual: bool = Field(
         False, title="Residual blocks", description="Add each block's input to its output"
@@ -49,9 +51,13 @@ class DynUNetArgs(NetworkArgs):
         if levels < 3:
             raise ValueError(f"expected at least 3 levels, found channels {self.channels}")
         if len(self.strides) != levels - 1:
-            raise ValueError(f"expected {levels - 1} strides for {levels} levels, found {len(self.strides)}")
+            raise ValueError(
+                f"expected {levels - 1} strides for {levels} levels, found {len(self.strides)}"
+            )
         if self.kernels and len(self.kernels) != levels:
-            raise ValueError(f"expected {levels} kernels for {levels} levels, found {len(self.kernels)}")
+            raise ValueError(
+                f"expected {levels} kernels for {levels} levels, found {len(self.kernels)}"
+            )
         sizes = [s for k in self.kernels for s in ((k,) if isinstance(k, int) else k)]
         if any(size % 2 == 0 for size in sizes):
             raise ValueError(f"expected odd kernel sizes, found {self.kernels}")

@@ -31,10 +31,14 @@ class SegResNetArgs(NetworkArgs):
         description="Feature channels at full resolution; each level doubles them",
     )
     blocks_down: Annotated[tuple[_Blocks, ...], Field(min_length=2, max_length=6)] = Field(
-        (1, 2, 2, 4), title="Encoder blocks", description="Residual blocks of each encoder level, top first"
+        (1, 2, 2, 4),
+        title="Encoder blocks",
+        description="Residual blocks of each encoder level, top first",
     )
     blocks_up: Annotated[tuple[_Blocks, ...], Field(min_length=1, max_length=5)] = Field(
-        (1, 1, 1), title="Decoder blocks", description="Residual blocks of each decoder level, deepest first"
+        (1, 1, 1),
+        title="Decoder blocks",
+        description="Residual blocks of each decoder level, deepest first",
     )
     dropout: float = Field(
         0.0, ge=0.0, lt=1.0, title="Dropout", description="Share of features dropped while learning"

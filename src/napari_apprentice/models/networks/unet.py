@@ -20,7 +20,9 @@ class UNetArgs(NetworkArgs):
     """Arguments of MONAI's ``UNet``; the defaults are the recipe that learns fastest on two CPU cores."""
 
     channels: Channels = Field(
-        (32, 64, 128, 256), title="Channels", description="Feature channels of each level, top first"
+        (32, 64, 128, 256),
+        title="Channels",
+        description="Feature channels of each level, top first",
     )
     strides: tuple[PerAxis, ...] = Field(
         (2, 2, 2),
@@ -28,7 +30,11 @@ class UNetArgs(NetworkArgs):
         description="Down-sampling from each level to the next: one number, or one per axis",
     )
     num_res_units: int = Field(
-        1, ge=0, le=8, title="Residual units", description="Convolutions in each level's residual unit; 0: plain"
+        1,
+        ge=0,
+        le=8,
+        title="Residual units",
+        description="Convolutions in each level's residual unit; 0: plain",
     )
     norm: Literal["instance", "batch", "group"] = Field(
         "instance", title="Normalisation", description="Layer that normalises features"
