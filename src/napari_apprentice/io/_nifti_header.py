@@ -269,7 +269,7 @@ def _check_unzipped(path: Path, expected: int) -> None:
     found = 0
     try:
         with gzip.open(path) as file:
-            while found < expected and (part := file.read(1 << 20)):
+            while found < expected and (part := file.read(1 << 16)):
                 found += len(part)
     except (EOFError, OSError, zlib.error) as error:
         raise _cut(path, expected, found) from error

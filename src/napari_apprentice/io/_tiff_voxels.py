@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ._faults import MAX_DEFLATE_RATIO, check_claim, reading
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_series", "lazy_array"]
+__all__ = ["check_chain", "check_series", "lazy_array"]
 
 _CHUNK_BYTES = 16 * 2**20
 # What a codec can shrink a constant picture to, at most; the rest have no useful bound.
@@ -119,6 +119,43 @@ def _grown(shape: tuple[int, ...], chunks: tuple[int, ...], itemsize: int) -> tu
         grown[axis] = min(shape[axis], chunks[axis] * times)
         room //= times
     return tuple(grown)
+
+
+def check_chain(path: Path, file: Any) -> str | None:
+    """Refuse a file whose list of pages leads out of it; return a warning where the list runs in a circle.
+
+    Raises
+    ------
+    FormatError
+        No page, or pages are missing because the file is cut off.
+    """
+    count = len(file.pages)
+    if count == 0 or not file.series:
+        raise FormatError(
+            "expected at least one image, found none", path=path, remedy="Copy or export it again."
+        )
+    size = path.stat().st_size
+    following = _following(path, file, int(file.pages[-1].offset))
+    if following == 0:
+        return None
+    if following >= size:
+        raise FormatError(
+            f"expected page {count + 1} at byte {following}, found the end of the file at {size}",
+            path=path,
+            remedy="The file is cut off; copy or export it again.",
+        )
+    return f"the list of pages is damaged after page {count}; what follows is not shown"
+
+
+def _following(path: Path, file: Any, offset: int) -> int:
+    """Where the page after the one at `offset` is said to be; 0 for none (TIFF 6.0, section 2)."""
+    order: Literal["little", "big"] = "little" if file.byteorder == "<" else "big"
+    layout = file.tiff
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        tags = int.from_bytes(stream.read(layout.tagnosize), order)
+        stream.seek(offset + layout.tagnosize + tags * layout.tagsize)
+        return int.from_bytes(stream.read(layout.offsetsize), order)
 
 
 def check_series(path: Path, series: Any) -> None:

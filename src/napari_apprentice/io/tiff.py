@@ -25,7 +25,7 @@ from ._atomic import writing
 from ._faults import reading
 from ._names import bare_name
 from ._tiff_place import Facts, facts_of
-from ._tiff_voxels import check_series, lazy_array
+from ._tiff_voxels import check_chain, check_series, lazy_array
 from ._tiff_write import layout_of
 
 if TYPE_CHECKING:
@@ -84,13 +84,14 @@ def _open(path: Path, *, labels: bool) -> Volume:
     with reading(path, "TIFF"):
         file = tifffile.TiffFile(path)
         try:
+            broken = check_chain(path, file)
             index, series = max(enumerate(file.series), key=lambda pair: int(pair[1].size))
             check_series(path, series)
             facts = facts_of(file, series, index)
             axes, guessed = _named(series.axes, series.shape, labels=labels)
             array, axes = _canonical(lazy_array(path, file, index), axes)
             volume = _volume(path, array, axes, facts, rgb=_is_colour(series))
-            return _with_notes(volume, file, index, guessed)
+            return _with_notes(volume, file, index, guessed, broken)
         finally:
             # The lazy array opens the file anew when it needs it.
             file.close()
@@ -157,10 +158,12 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
     )
 
 
-def _with_notes(volume: Volume, file: Any, index: int, guessed: bool) -> Volume:
+def _with_notes(volume: Volume, file: Any, index: int, guessed: bool, broken: str | None) -> Volume:
     from dataclasses import replace
 
     warnings = tuple(volume.metadata["warnings"])
+    if broken:
+        warnings += (broken,)
     if guessed:
         warnings += (
             f"the file does not name its axes {tuple(file.series[index].shape)}; taken as {volume.grid.axes}",

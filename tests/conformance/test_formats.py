@@ -1,0 +1,104 @@
+"""What every registered format promises, whoever wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_apprentice.core.errors import BadInputError, FormatError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.io import FORMATS, Format, WritableFormat, describe, open_volume, save, stem
+
+NAMES = FORMATS.names()
+WRITABLE = [
+    (name, suffix)
+    for name, entry in FORMATS.items()
+    if isinstance(entry, WritableFormat)
+    for suffix in entry.suffixes
+]
+
+
+def plane(classes: dict[int, str] | None = None) -> Volume:
+    array = np.random.default_rng(0).integers(0, 3, (11, 13)).astype(np.uint8)
+    array[0, -1] = 2
+    return Volume(array, Grid.regular("YX", array.shape), classes=classes or {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_format_has_what_the_contract_asks(name: str) -> None:
+    entry = FORMATS[name]
+    assert isinstance(entry, Format)
+    assert entry.name == name
+    assert entry.title
+    assert entry.suffixes
+    assert all(s.startswith(".") and s == s.lower() for s in entry.suffixes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sniffing_never_raises(name: str, tmp_path: Path) -> None:
+    entry = FORMATS[name]
+    (tmp_path / "empty").touch()
+    (tmp_path / "junk").write_bytes(bytes(range(256)) * 4)
+    (tmp_path / "zipped").write_bytes(b"\x1f\x8b\x08" + bytes(40))
+    (tmp_path / "folder").mkdir()
+    for path in (*tmp_path.iterdir(), tmp_path / "none"):
+        assert entry.sniff(path) is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", [b"x", b"junk" * 300, bytes(2000), b"\x1f\x8b" * 200])
+def test_junk_is_a_typed_error(name: str, content: bytes, tmp_path: Path) -> None:
+    for suffix in FORMATS[name].suffixes:
+        path = tmp_path / f"a{suffix}"
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match="a"):
+            open_volume(path)
+
+
+@pytest.mark.parametrize(("name", "suffix"), WRITABLE)
+def test_a_plane_survives(name: str, suffix: str, tmp_path: Path) -> None:
+    volume = plane()
+    path = tmp_path / f"case{suffix}"
+    try:
+        save(volume, path)
+    except BadInputError as refusal:
+        assert refusal.remedy
+        assert not path.exists()
+        return
+    again = open_volume(path)
+    np.testing.assert_array_equal(again.numpy(), volume.data)
+    assert FORMATS[name].sniff(path)
+    assert (again.format, again.source, again.name) == (name, str(path), "case")
+    assert stem(path) == "case"
+    assert describe(again)["shape"] == [11, 13]
+
+
+@pytest.mark.parametrize(("name", "suffix"), WRITABLE)
+def test_spacing_survives_or_is_refused(name: str, suffix: str, tmp_path: Path) -> None:
+    grid = Grid.regular("ZYX", (3, 4, 5), (2.5, 0.75, 0.5), unit="um")
+    array = np.arange(60, dtype=np.uint16).reshape(grid.shape)
+    path = tmp_path / f"case{suffix}"
+    volume = Volume(array, grid)
+    entry = FORMATS[name]
+    assert isinstance(entry, WritableFormat)
+    if entry.check(volume) is not None:
+        with pytest.raises(BadInputError):
+            save(volume, path)
+        return
+    save(volume, path)
+    again = open_volume(path)
+    assert again.grid == grid
+    np.testing.assert_array_equal(again.numpy(), array)
+
+
+@pytest.mark.parametrize(("name", "suffix"), WRITABLE)
+def test_class_names_survive(name: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"case{suffix}"
+    try:
+        save(plane({1: "one", 2: "zwei ü"}), path)
+    except FormatError:
+        return  # a suffix that is read only
+    assert dict(open_volume(path).classes) == {1: "one", 2: "zwei ü"}

@@ -1,0 +1,134 @@
+"""Opening reads a header, not voxels; looking at a plane reads about that plane."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import tracemalloc
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+
+from napari_apprentice import io
+from napari_apprentice.core.volume import Volume
+
+MB = 10**6
+
+
+def sparse_nifti(path: Path) -> Path:
+    """A NIfTI of 2 GB that takes no room on the disk."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape((1000, 1000, 1000))
+    header["vox_offset"] = 352
+    path.write_bytes(header.binaryblock + bytes(4))
+    os.truncate(path, 352 + 2 * 10**9)
+    with path.open("rb+") as file:
+        file.seek(352 + 2 * (700 * 1000 * 1000))
+        file.write(b"\7\0")
+    return path
+
+
+def sparse_tiff(path: Path) -> Path:
+    """A BigTIFF of 2 GB in one run."""
+    shape = (1000, 1000, 1000)
+    tifffile.imwrite(path, shape=shape, dtype=np.uint16, bigtiff=True, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path) as file:
+        offset = file.series[0].dataoffset
+    with path.open("rb+") as file:
+        file.seek(offset + 2 * (700 * 1000 * 1000))
+        file.write(b"\7\0")
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs sparse files")
+@pytest.mark.parametrize(("make", "suffix"), [(sparse_nifti, ".nii"), (sparse_tiff, ".tif")])
+def test_two_gigabytes_open_without_reading_them(tmp_path: Path, make, suffix: str) -> None:
+    path = make(tmp_path / f"big{suffix}")
+    io.open_volume(path)  # libraries are imported now
+    tracemalloc.start()
+    try:
+        volume = io.open_volume(path)
+        opened = tracemalloc.get_traced_memory()[1]
+        plane = np.asarray(volume.data[700])
+        looked = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert volume.nbytes == 2 * 10**9
+    assert opened < 3 * MB
+    assert looked < 60 * MB
+    assert (plane[0, 0], plane.sum()) == (7, 7)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (64, 64)}])
+def test_an_opened_tiff_leaves_no_file_open(tmp_path: Path, options: dict) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 128, 128), np.uint8), **options)
+    io.open_volume(
+        tmp_path / "a.tif"
+    ).numpy()  # Zarr's own thread keeps a few descriptors from now on
+    gc.collect()
+    before = open_files()
+    volume: Volume | None = io.open_volume(tmp_path / "a.tif")
+    assert volume is not None
+    volume.numpy()
+    del volume
+    gc.collect()
+    assert open_files() == before
+
+
+def open_files() -> int:
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def test_many_threads_read_one_compressed_tiff(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 99, (40, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", array, compression="zlib")
+    volume = io.open_volume(tmp_path / "a.tif")
+    wrong: list[int] = []
+
+    def read(start: int) -> None:
+        for z in range(start, 40, 4):
+            if not np.array_equal(np.asarray(volume.data[z]), array[z]):
+                wrong.append(z)
+
+    threads = [threading.Thread(target=read, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_gzipped_volume_is_unzipped_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.random.default_rng(0).integers(0, 99, (6, 7, 30)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    volume = io.open_volume(tmp_path / "a.nii.gz")
+    reads = []
+    plain = nibabel.arrayproxy.ArrayProxy.__array__
+    monkeypatch.setattr(
+        nibabel.arrayproxy.ArrayProxy,
+        "__array__",
+        lambda self, *a, **k: (reads.append(1), plain(self, *a, **k))[1],
+    )
+    for z in range(30):
+        np.testing.assert_array_equal(np.asarray(volume.data[z]), array[:, :, z].T)
+    assert len(reads) == 1
+
+
+def test_a_file_that_vanishes_is_a_typed_error(tmp_path: Path) -> None:
+    from napari_apprentice.core.errors import FormatError
+
+    array = np.zeros((4, 5, 6), np.uint8)
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii")
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack")
+    for name in ("a.nii", "a.tif"):
+        volume = io.open_volume(tmp_path / name)
+        (tmp_path / name).unlink()
+        with pytest.raises(FormatError, match=name):
+            volume.numpy()

@@ -1,0 +1,95 @@
+"""Real files: what our readers say against what other readers said (``formats/manifest.csv``)."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import tifffile
+
+from napari_apprentice import io
+
+pytestmark = pytest.mark.real
+
+
+def manifest(shared_data: Path, group: str) -> list[dict[str, str]]:
+    with (shared_data / "formats" / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["group"] == group]
+
+
+@pytest.mark.parametrize("group", ["tiff", "nifti"])
+def test_shape_and_range_are_those_of_the_manifest(shared_data: Path, group: str) -> None:
+    rows = manifest(shared_data, group)
+    assert rows
+    for row in rows:
+        volume = io.open_volume(shared_data / "formats" / row["path"])
+        lengths = sorted(int(n) for n in row["shape"].split("x"))
+        assert sorted(volume.grid.shape) == lengths, row["path"]
+        array = volume.numpy()
+        assert (array.min(), array.max()) == (float(row["min"]), float(row["max"])), row["path"]
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "spacing", "unit"),
+    [
+        ("cell_3channel_16bit_imagej.tif", "CYX", (0.13249, 0.13249), "um"),
+        ("nuclei_stack_zyx_imagej.tif", "ZYX", (4, 0.82864, 0.82864), "um"),
+        ("spots_zcyx_imagej.tif", "CZYX", (0.4, 0.094134, 0.094134), "um"),
+        ("polyp_timelapse_tyx_imagej.tif", "TYX", (1, 1), "pixel"),
+        ("cells_rgb.tif", "CYX", (1, 1), "pixel"),
+        ("multichannel_int8.ome.tif", "CYX", (1, 1), "pixel"),
+        ("nup_nuclei_2channel_label.tif", "YX", (1, 1), "pixel"),
+    ],
+)
+def test_microscopy(
+    shared_data: Path, name: str, axes: str, spacing: tuple[float, ...], unit: str
+) -> None:
+    path = shared_data / "formats" / "tiff" / name
+    volume = io.open_volume(path)
+    assert volume.grid.axes == axes
+    assert volume.grid.unit == unit
+    np.testing.assert_allclose(volume.grid.spacing, spacing, rtol=1e-4)
+    theirs = tifffile.imread(path)
+    assert volume.numpy().sum(dtype=float) == theirs.sum(dtype=float)
+
+
+def test_radiology_agrees_with_nibabel(shared_data: Path, tmp_path: Path) -> None:
+    paths = sorted((shared_data / "ct").glob("*.nii.gz"))[:3]
+    paths += sorted((shared_data / "formats" / "nifti").iterdir())
+    assert paths
+    for path in paths:
+        theirs = nibabel.load(path)
+        volume = io.open_volume(path)
+        np.testing.assert_array_equal(volume.numpy(), np.asanyarray(theirs.dataobj).T)
+        corner = np.array(theirs.shape[:3]) - 1
+        x, y, z = theirs.affine[:3, :3] @ corner + theirs.affine[:3, 3]
+        np.testing.assert_allclose(volume.grid.to_world(corner[::-1]), (z, -y, -x), atol=1e-4)
+        labels = np.ones(volume.grid.spatial_shape, np.uint8)
+        io.save(io.labels_like(volume, labels, {1: "all"}), tmp_path / "labels.nii.gz")
+        np.testing.assert_array_equal(
+            nibabel.load(tmp_path / "labels.nii.gz").affine, theirs.affine
+        )
+
+
+def test_names_of_another_program_are_read(shared_data: Path) -> None:
+    path = shared_data / "ct" / "example_ct_sm_seg_totalsegmentator.nii.gz"
+    classes = io.open_labels(path).classes
+    assert classes[1] == "spleen"
+    assert len(classes) > 100
+
+
+def test_grey_stored_as_colours_is_grey(shared_data: Path) -> None:
+    folder = shared_data / "nuclei2d" / "val"
+    pairs = io.pair(folder / "images", folder / "labels")
+    assert len(pairs) == 79
+    grey = [i for i, _ in pairs if i.name.startswith(("fluo", "brightfield"))][:5]
+    assert grey
+    for path in grey:
+        assert io.open_volume(path).grid.axes == "YX"
+    purple = io.open_volume(next(i for i, _ in pairs if i.name.startswith("purple")))
+    assert purple.channels == ("red", "green", "blue")
+    image, labels = pairs[0]
+    assert io.open_labels(labels).grid.shape == io.open_volume(image).grid.spatial_shape
