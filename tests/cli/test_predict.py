@@ -22,7 +22,11 @@ def test_one_image_to_a_file(call: Callable[..., Any], data: Path, model: Path) 
     answer = call("predict", image, "--model", model, "--out", out, "--json")
     assert answer.code == 0
     record = answer.json
-    assert (record["path"], record["output"], record["model"]) == (str(image), str(out), "tiny model")
+    assert (record["path"], record["output"], record["model"]) == (
+        str(image),
+        str(out),
+        "tiny model",
+    )
     assert record["device"] == "cpu"
     assert record["seconds"] > 0
     assert open_labels(out).grid == open_volume(image).grid
@@ -86,7 +90,8 @@ def test_settings_are_flags_and_reach_the_prediction(
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--overlap", "3"), ("--overlap", "much"), ("--device", "tpu"), ("--tile", "a")]
+    ("flag", "value"),
+    [("--overlap", "3"), ("--overlap", "much"), ("--device", "tpu"), ("--tile", "a")],
 )
 def test_a_setting_out_of_bounds_is_named(
     call: Callable[..., Any], data: Path, model: Path, flag: str, value: str
