@@ -47,6 +47,10 @@ class Budget:
         """Keep time at the end for the last look at the held-out part (at most a fifth of all)."""
         self._reserve = min(_LARGEST_RESERVE * self._seconds, seconds)
 
+    def share(self, seconds: float) -> float:
+        """Share of the whole time that so many seconds are; 0 where steps are counted."""
+        return 0.0 if self.steps is not None else seconds / self._seconds
+
     @property
     def elapsed(self) -> float:
         """Seconds spent so far, those before an interruption included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError, BadInputError, OutOfMemoryError
 from napari_apprentice.core.jobs import Log, Metric, Progress
@@ -17,6 +17,7 @@ from .adapt import adapt_spec, freeze_leading, load_overlapping, merged_classes
 from .arrays import prepare_items
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
+from .outcome import TrainResult, learned_spec
 from .split import Split, TrainItem, check_items, plan_split
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
-    from napari_apprentice.models.store import Model
 
     from napari_apprentice.core.jobs import Event, Job
+    from napari_apprentice.models.store import Model
     from napari_apprentice.tasks import Task
 
     from .check import Checker, CheckResult
@@ -38,36 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
 _CASES_WHILE_LEARNING = 8
+_CHECKING_SHARE = 0.1
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _PEAK_FROM_NOTHING = 2e-3
 _PEAK_FROM_MODEL = 5e-4
-
-
-@dataclass(frozen=True, eq=False)
-class TrainResult:
-    """What was learned.
-
-    Parameters
-    ----------
-    spec
-        The new model's description with its held-out scores and provenance.
-    state
-        Its weights: those of the best check.
-    before, after
-        Held-out scores of the starting model (None from nothing) and of the new one.
-    split
-        What it learned from and what it was checked on.
-    steps, seconds
-        How long it took.
-    """
-
-    spec: ModelSpec
-    state: dict[str, torch.Tensor]
-    before: dict[str, float] | None
-    after: dict[str, float]
-    split: Split
-    steps: int
-    seconds: float
 
 
 def train(
@@ -137,7 +112,7 @@ class _Training:
     name: str
     resume: bool
     stop: threading.Event | None
-    checks_done: int = 0
+    next_check: float = 0.0
     best: _Best = field(default_factory=_Best)
 
     # -- the whole story --------------------------------------------------------------
@@ -152,6 +127,7 @@ class _Training:
         learner = self._learner(arrays)
         checker = yield from self._checker(split)
         self.budget = Budget(self.config, len(arrays))
+        self.next_check = 1 / self.config.checks
         if self.resume:
             self._restore(learner)
         before = yield from self._before(learner, checker)
@@ -244,7 +220,7 @@ class _Training:
         while (
             fraction := self.budget.fraction(learner.step_number)
         ) < 1.0 and not self._is_stopped():
-            if fraction * self.config.checks >= self.checks_done + 1:
+            if fraction >= self.next_check:
                 yield from self._check_while_learning(learner, checker)
                 saved = time.perf_counter()
                 if self._has_waited_enough():
@@ -306,9 +282,11 @@ class _Training:
     def _check_while_learning(
         self, learner: Learner, checker: Checker
     ) -> Generator[Event, None, None]:
-        self.checks_done += 1
         result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
         self._keep_if_better(learner, result)
+        # Looking must not eat up the time for learning.
+        pause = max(1 / self.config.checks, self.budget.share(result.seconds) / _CHECKING_SHARE)
+        self.next_check += pause
         # The last look at every case happens within the time the user gave.
         per_case = result.seconds / min(len(checker), _CASES_WHILE_LEARNING)
         self.budget.reserve(per_case * len(checker))
@@ -349,7 +327,7 @@ class _Training:
             "learner": learner.data(),
             "spec": self.spec.model_dump(mode="json"),
             "elapsed": self.budget.elapsed,
-            "checks_done": self.checks_done,
+            "next_check": self.next_check,
             "best": [self.best.score, self.best.step, self.best.checks_since],
             "fingerprint": self.fingerprint,
         }
@@ -365,7 +343,7 @@ class _Training:
             )
         learner.restore(tensors, data["learner"])
         self.budget.continue_from(float(data["elapsed"]))
-        self.checks_done = int(data["checks_done"])
+        self.next_check = float(data["next_check"])
         score, step, since = data["best"]
         self.best = _Best(float(score), int(step), int(since))
 
@@ -386,34 +364,11 @@ class _Training:
             learner.average = {k: v.to(self.device.name) for k, v in state.items()}
             result = yield from self._check(learner, checker, most=None)
         seconds = self.budget.elapsed
-        spec = self._last_spec(learner, split, result.scores, seconds)
+        run = {"steps": learner.step_number, "best_step": self.best.step, "split": split.note}
+        run |= {"seconds": round(seconds, 1), "device": self.device.label}
+        run["config"] = self.config.model_dump(mode="json")
+        spec = self.spec.model_copy(
+            update={"name": self.name, "data_fingerprint": self.fingerprint}
+        )
+        spec = learned_spec(spec, self.init, len(split.train), result.scores, run)
         return TrainResult(spec, state, before, result.scores, split, learner.step_number, seconds)
-
-    def _last_spec(
-        self, learner: Learner, split: Split, scores: dict[str, float], seconds: float
-    ) -> ModelSpec:
-        parent = (
-            self.init if self.init is None or isinstance(self.init, ModelSpec) else self.init.spec
-        )
-        started: dict[str, Any] = {"steps": learner.step_number, "best_step": self.best.step}
-        learned_from = f"{len(split.train)} annotated image{'s' if len(split.train) != 1 else ''}"
-        fine_tuned = parent is not None and parent is not self.init
-        return self.spec.model_copy(
-            update={
-                "name": self.name,
-                "parent": parent.name if fine_tuned and parent is not None else None,
-                "data": learned_from
-                + (f"; before that: {parent.data}" if fine_tuned and parent else ""),
-                "data_fingerprint": self.fingerprint,
-                "weights_sha256": None,
-                "scores": scores,
-                "description": "" if parent is None else self.spec.description,
-                "training": started
-                | {
-                    "config": self.config.model_dump(mode="json"),
-                    "seconds": round(seconds, 1),
-                    "device": self.device.label,
-                    "split": split.note,
-                },
-            }
-        )

@@ -215,10 +215,14 @@ def _strides(
     return strides
 
 
-def _tile(lengths: NDArray[np.float64], divisor: NDArray[np.int64]) -> tuple[int, ...]:
-    """Cover the median volume, rounded up to the divisor, within a budget of voxels."""
+def _tile(lengths: NDArray[np.float64], pooled: NDArray[np.int64]) -> tuple[int, ...]:
+    """Cover the median volume, rounded up to what the network divides by, within a budget of voxels.
+
+    The last axis is rounded to twice that: normalisation needs more than one voxel at the bottom.
+    """
     budget = 160_000 if len(lengths) == 3 else 256 * 256
-    step = np.maximum(divisor, 1) * 2
+    step = np.array(pooled, dtype=float)
+    step[-1] *= 2
     tile = np.ceil(np.asarray(lengths) / step) * step
     while np.prod(tile) > budget and (tile > step).any():
         widest = int(np.argmax(np.where(tile > step, tile, 0)))
