@@ -193,6 +193,9 @@ class Journal:
             self._handle.close()
         self._lock.release()
 
+    def __del__(self) -> None:
+        self.close()
+
     def discard(self) -> None:
         """Stop writing and remove the journal."""
         self.close()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from napari_apprentice.core.edit import Author
     from napari_apprentice.core.grid import Grid
 
+    from .autosave import Autosave
+
 __all__ = ["AnnotationState", "Edit"]
 
 MEMORY = 2**30
@@ -85,6 +87,7 @@ class AnnotationState:
         self.name = name
         self.grid = grid
         self.objects = objects
+        self.autosave: Autosave | None = None
         self._labels = checked.labels
         self._classes = classes
         self._extent = checked.extent

@@ -1,0 +1,46 @@
+"""Where to look next in an annotation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .edits import AnnotationState
+
+__all__ = ["next_unfinished"]
+
+
+def next_unfinished(
+    state: AnnotationState, axis: int, index: int, other: NDArray[Any] | None = None
+) -> int | None:
+    """Return the next slice that is not finished, after `index` and round the end.
+
+    Parameters
+    ----------
+    state
+        The annotation, of three axes.
+    axis
+        Axis the slices are perpendicular to.
+    index
+        Where to begin; this slice itself comes last.
+    other
+        Labels of the same shape, such as a newer prediction: slices in which it says something else come first.
+        Costs one comparison of a slice per unfinished slice.
+
+    Returns
+    -------
+    int or None
+        None where every slice is finished.
+    """
+    length = state.grid.shape[axis]
+    after = [(index + step) % length for step in range(1, length + 1)]
+    open_slices = [i for i in after if not state.is_finished(axis, i)]
+    if other is not None and other.shape == state.labels.shape:
+        for i in open_slices:
+            if not np.array_equal(np.take(state.labels, i, axis), np.take(other, i, axis)):
+                return i
+    return open_slices[0] if open_slices else None

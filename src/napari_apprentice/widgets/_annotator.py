@@ -1,0 +1,289 @@
+"""`Annotator`: finds, makes and follows the layers of the annotation of the session's image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from psygnal import Signal
+
+from napari_apprentice.core.annotation import Extent, LabelClass
+from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.session.autosave import Autosave, restorable, restore
+from napari_apprentice.session.edits import AnnotationState
+
+from . import layers as adapt
+from .annotating import AnnotationLabels, annotation_layer, veil_layer
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Image, Layer
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.project.journal import Summary
+    from napari_apprentice.session.session import Session
+
+__all__ = ["Annotator"]
+
+_FALLBACK = (LabelClass(1, "foreground"),)
+_HANDED_ON = ("format", "header", "world", "time_step")
+
+
+class Annotator:
+    """Turns predictions into annotations and keeps their layers in step with the session.
+
+    Parameters
+    ----------
+    viewer
+        Where the layers are.
+    session
+        Whose image is annotated.
+    """
+
+    changed = Signal()
+    """Another image, another layer, or another state of either."""
+    problem = Signal(str)
+    """Something cannot be done or kept; the sentence says what. May come from another thread."""
+
+    def __init__(self, viewer: napari.viewer.Viewer, session: Session) -> None:
+        self.viewer = viewer
+        self.session = session
+        self._asked: tuple[str, Summary | None] = ("", None)
+        self._veiled: Extent | None = None
+        layers, dims = viewer.layers.events, viewer.dims.events
+        self._sources = [layers.inserted, layers.removed, viewer.layers.selection.events.active]
+        self._sources += [dims.order, dims.ndisplay, dims.current_step]
+        for source in self._sources:
+            source.connect(self._on_viewer_changed)
+        session.image_changed.connect(self._on_viewer_changed)
+        session.annotations_changed.connect(self._on_session_annotations)
+
+    def close(self) -> None:
+        """Listen to nothing any more; layers and annotations stay."""
+        for source in self._sources:
+            source.disconnect(self._on_viewer_changed)
+        self.session.image_changed.disconnect(self._on_viewer_changed)
+        self.session.annotations_changed.disconnect(self._on_session_annotations)
+
+    # -- what there is --------------------------------------------------------------------
+
+    @property
+    def grid(self) -> Grid | None:
+        """Grid that an annotation of the image lies on."""
+        volume = self.session.volume
+        return None if volume is None else volume.grid.spatial
+
+    @property
+    def state(self) -> AnnotationState | None:
+        """Annotation of the image."""
+        key = self.session.key
+        return None if key is None else self.session.annotations.get(key)
+
+    @property
+    def layer(self) -> AnnotationLabels | None:
+        """Layer in which it is made; None where there is none, or it was deleted."""
+        state = self.state
+        own = (o for o in self.viewer.layers if isinstance(o, AnnotationLabels))
+        return next((o for o in own if o.state is state), None)
+
+    def blocked(self) -> str | None:
+        """Why this image cannot be annotated, or None where it can."""
+        volume = self.session.volume
+        if volume is None:
+            return "Open or select an image first."
+        if "T" in volume.grid.axes:
+            return "Annotations are made of one time point: split the image along time first."
+        return None
+
+    def predictions(self) -> list[Labels]:
+        """Labels that could be corrected, best first: the selected one, then predictions of this image, newest first."""
+        grid, key = self.grid, self.session.key
+        if grid is None:
+            return []
+        fitting = [
+            o
+            for o in reversed(self.viewer.layers)
+            if isinstance(o, Labels)
+            and not isinstance(o, AnnotationLabels)
+            and not o.multiscale
+            and tuple(o.data.shape) == grid.shape
+        ]
+        active = self.viewer.layers.selection.active
+        return sorted(fitting, key=lambda o: (o is not active, adapt.image_key_of(o) != key))
+
+    def found(self) -> Summary | None:
+        """Journal that an earlier session left for this image, if there is one and nothing is annotated yet."""
+        grid = self.grid
+        if grid is None or self.state is not None or self.session.volume is None:
+            return None
+        key = self._recovery_key()
+        if self._asked[0] != key:
+            self._asked = (key, restorable(key, grid))
+        return self._asked[1]
+
+    def _recovery_key(self) -> str:
+        volume, grid = self.session.volume, self.grid
+        if volume is None or grid is None:
+            return ""
+        return volume.source or f"{volume.name} {grid.shape} {grid.spacing} {grid.unit}"
+
+    # -- beginning ------------------------------------------------------------------------
+
+    def correct(self, source: Labels) -> None:
+        """Make an annotation of a prediction, which stays, hidden."""
+        labels = np.asarray(source.data)
+        classes = _classes_of(source) or self._classes_of_model()
+        objects = int(labels.max(initial=0)) > max(c.value for c in classes)
+        kind = np.uint32 if objects else np.uint8
+        self._begin(labels.astype(kind), classes, objects, source)
+        source.visible = False
+
+    def start(self) -> None:
+        """Make an empty annotation."""
+        if self.grid is not None:
+            labels = np.zeros(self.grid.shape, np.uint8)
+            self._begin(labels, self._classes_of_model(), False, None)
+
+    def _classes_of_model(self) -> tuple[LabelClass, ...]:
+        spec = self.session.spec
+        return (spec and tuple(c.as_class() for c in spec.classes)) or _FALLBACK
+
+    def _begin(
+        self, labels: Any, classes: tuple[LabelClass, ...], objects: bool, source: Labels | None
+    ) -> None:
+        if self.grid is None or self.session.volume is None:
+            return
+        # Numbered objects are only understood whole: their strokes alone teach nothing.
+        extent = Extent(strokes=not objects)
+        name = self.session.volume.name
+        state = AnnotationState(name, self.grid, labels, classes, extent, objects=objects)
+        self._adopt(state, source)
+
+    def _adopt(self, state: AnnotationState, source: Labels | None, folder: Any = None) -> None:
+        key = self.session.key
+        if key is None:
+            return
+        state.autosave = Autosave(state, self._recovery_key(), folder)
+        state.autosave.failed.connect(self._on_autosave_failed)
+        self._asked = ("", None)
+        self.session.annotations[key] = state
+        self.show(source)
+
+    def _on_autosave_failed(self, sentence: str) -> None:
+        self.problem.emit(sentence)
+
+    # -- what a crash left ----------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Bring back what an earlier session left."""
+        summary = self.found()
+        if summary is None:
+            return
+        try:
+            self._adopt(restore(summary.folder), None, summary.folder)
+        except ApprenticeError as error:
+            self.problem.emit(str(error))
+
+    def discard(self) -> None:
+        """Forget what an earlier session left."""
+        summary = self.found()
+        if summary is not None:
+            from napari_apprentice.project.journal import Journal
+
+            Journal.remove(summary.folder)
+            self._asked = ("", None)
+            self.changed.emit()
+
+    # -- layers ---------------------------------------------------------------------------
+
+    def show(self, source: Layer | None = None) -> None:
+        """Show the annotation in a layer and make that the active one."""
+        state, key = self.state, self.session.key
+        if state is None or key is None:
+            return
+        layer = self.layer
+        if layer is None:
+            name = self._free(f"{state.name} ▸ annotation")
+            layer = annotation_layer(state, self._placement(source), name, self._facts(source))
+            layer.axes_order = self._order(layer.ndim)
+            self.viewer.add_layer(layer)
+        layer.visible = True
+        self.viewer.layers.selection.active = layer
+        if layer.mode == "pan_zoom":
+            layer.mode = "paint"
+        self.changed.emit()
+
+    def _facts(self, source: Layer | None) -> dict[str, Any]:
+        volume = self.session.volume
+        facts = {} if source is None else dict(source.metadata.get(adapt.METADATA) or {})
+        kept = {name: facts[name] for name in _HANDED_ON if name in facts}
+        if volume is not None and "header" not in kept:
+            kept |= {"format": volume.format, "header": dict(volume.metadata)}
+        return {**kept, "of": self.session.key}
+
+    def _placement(self, source: Layer | None) -> dict[str, Any]:
+        grid = self.grid
+        if grid is None:
+            return {}
+        layer = source or self._image_layer()
+        return adapt.spatial_kwargs(grid) if layer is None else adapt.layer_kwargs(layer, grid.ndim)
+
+    def _image_layer(self) -> Layer | None:
+        key = self.session.key
+        own = (o for o in self.viewer.layers if adapt.image_key_of(o) is None)
+        return next((o for o in own if adapt.key_of(o) == key), None)
+
+    def _free(self, name: str) -> str:
+        return adapt.unique_name([o.name for o in self.viewer.layers], name)
+
+    def _order(self, ndim: int) -> tuple[int, ...]:
+        """The viewer's order of axes, as a layer with so many axes counts them."""
+        extra = self.viewer.dims.ndim - ndim
+        return tuple(axis - extra for axis in self.viewer.dims.order if axis >= extra)
+
+    # -- the veil -------------------------------------------------------------------------
+
+    def _veil(self) -> Image | None:
+        key = self.session.key
+        facts = ((o, o.metadata.get(adapt.METADATA) or {}) for o in self.viewer.layers)
+        return next((o for o, f in facts if f.get("veil") and f.get("of") == key), None)
+
+    def _show_veil(self) -> None:
+        """Dim the rest as soon as a part is finished; in 3-D a veil would hide everything."""
+        state, layer, veil = self.state, self.layer, self._veil()
+        partial = state is not None and bool(state.extent.slices or state.extent.boxes)
+        wanted = partial and layer is not None and not (state is None or state.extent.whole)
+        if veil is None and wanted and state is not None and layer is not None:
+            active = self.viewer.layers.selection.active
+            name = self._free(f"{state.name} ▸ not finished")
+            placed = adapt.layer_kwargs(layer, layer.ndim)
+            veil = self.viewer.add_layer(veil_layer(state, placed, name, str(self.session.key)))
+            self.viewer.layers.selection.active = active
+        if veil is None:
+            return
+        if state is not None and state.extent != self._veiled:
+            self._veiled = state.extent
+            veil.refresh(extent=False)
+        visible = wanted and self.viewer.dims.ndisplay == 2
+        if veil.visible != visible:
+            veil.visible = visible
+
+    # -- following ------------------------------------------------------------------------
+
+    def _on_session_annotations(self) -> None:
+        self._show_veil()
+        self.changed.emit()
+
+    def _on_viewer_changed(self, event: Any = None) -> None:
+        layer = self.layer
+        if layer is not None:
+            layer.axes_order = self._order(layer.ndim)
+        if getattr(event, "type", "") == "ndisplay":
+            self._show_veil()
+        self.changed.emit()
+
+
+def _classes_of(layer: Layer) -> tuple[LabelClass, ...]:
+    facts = layer.metadata.get(adapt.METADATA) or {}
+    return tuple(LabelClass(**entry) for entry in facts.get("classes") or ())

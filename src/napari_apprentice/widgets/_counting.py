@@ -1,0 +1,234 @@
+"""What counts: finished slices, boxes, the whole image, or the strokes; and on to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_apprentice.session.navigate import next_unfinished
+
+from ._box import BoxDrawing, box_around, box_in_view
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ._annotator import Annotator
+
+__all__ = ["KEYS", "Counting"]
+
+KEYS = {
+    "Shift+F": "finish the slice shown, or reopen it",
+    "Shift+N": "go to the next slice that is not finished",
+    "Shift+B": "draw a box that is finished",
+}
+
+_FLAT = "A 2-D image has no slices: finish a box or the whole image"
+_IN_3D = "Show slices first: this is the 3-D view"
+
+
+class Counting(QWidget):
+    """Says where the annotation counts, and changes it.
+
+    Parameters
+    ----------
+    annotator
+        Whose annotation it is about.
+    """
+
+    def __init__(self, annotator: Annotator) -> None:
+        super().__init__()
+        self._annotator = annotator
+        self.drawing = BoxDrawing(annotator.viewer)
+        self.chip = QLabel()
+        self.hint = QLabel()
+        self.slice = QPushButton()
+        self.next = QPushButton("Next ▸")
+        self.box = QPushButton("Draw box")
+        self.view = QPushButton("Box = view")
+        self.whole = QPushButton("Whole image")
+        self.strokes = QPushButton("Strokes")
+        self.depth = QSpinBox()
+        self._lay_out()
+        self.slice.clicked.connect(self.toggle_slice)
+        self.next.clicked.connect(self.go_on)
+        self.box.clicked.connect(self.toggle_drawing)
+        self.view.clicked.connect(self._on_view_clicked)
+        self.whole.clicked.connect(self._on_whole_clicked)
+        self.strokes.clicked.connect(self._on_strokes_clicked)
+        self.drawing.drawn.connect(self._on_drawing_drawn)
+        self.drawing.ended.connect(self.render_state)
+
+    def _lay_out(self) -> None:
+        self.chip.setObjectName("apprentice_chip")
+        self.chip.setTextFormat(Qt.TextFormat.PlainText)
+        self.chip.setWordWrap(True)
+        self.chip.setToolTip("Only this part of the annotation is learned from and scored")
+        self.hint.setWordWrap(True)
+        self.depth.setRange(0, 999)
+        self.depth.setPrefix("± ")
+        self.depth.setSuffix(" slices")
+        self.depth.setAccessibleName("depth of a box")
+        for button in (self.box, self.whole, self.strokes):
+            button.setCheckable(True)
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        buttons = (self.slice, self.next, self.box, self.view, self.whole, self.strokes)
+        for at, button in enumerate(buttons):
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            grid.addWidget(button, at // 2, at % 2)
+        self.depth_row = QWidget()
+        row = QHBoxLayout(self.depth_row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(QLabel("Boxes reach"))
+        row.addWidget(self.depth)
+        row.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.chip)
+        layout.addLayout(grid)
+        layout.addWidget(self.depth_row)
+        layout.addWidget(self.hint)
+
+    # -- showing --------------------------------------------------------------------------
+
+    def render_state(self) -> None:
+        """Show where the annotation counts and what can be done about it."""
+        state, layer = self._annotator.state, self._annotator.layer
+        self.setEnabled(state is not None)
+        if state is None:
+            return
+        self.chip.setText(f"Counts: {state.describe()}")
+        empty = state.extent.is_empty
+        self.hint.setVisible(empty)
+        self.hint.setText("Nothing is learned from yet: say which part is finished.")
+        self._render_slice()
+        flat = state.grid.ndim < 3
+        no_layer = "Show the annotation first" if layer is None else ""
+        in_3d = no_layer or (_IN_3D if self._annotator.viewer.dims.ndisplay == 3 else "")
+        _allow(self.box, in_3d, "Draw a rectangle in which everything is right (Shift+B)")
+        _allow(self.view, in_3d, "Everything that is in view now is right")
+        self.box.setChecked(self.drawing.is_active)
+        self.box.setText("Draw on the image…" if self.drawing.is_active else "Draw box")
+        self.depth_row.setVisible(not flat)
+        self.depth.setToolTip("How far a box reaches beyond the slice shown, to both sides")
+        self.whole.setChecked(state.extent.whole)
+        self.whole.setToolTip("Everything in the image is right; press again to take it back")
+        self.strokes.setChecked(state.extent.strokes)
+        self.strokes.setToolTip(
+            "Every voxel you went over counts, erased ones too; press again to take it back"
+        )
+
+    def _render_slice(self) -> None:
+        state, where = self._annotator.state, self._slice()
+        if state is None:
+            return
+        reason = _FLAT if state.grid.ndim < 3 else _IN_3D
+        finished = where is not None and state.is_finished(*where)
+        text = "slice" if where is None else f"slice {where[1]}"
+        self.slice.setText(f"Reopen {text}" if finished else f"Finish {text}")
+        tip = "Go on correcting here" if finished else "Everything in this slice is right"
+        _allow(self.slice, "" if where is not None else reason, f"{tip} (Shift+F)")
+        _allow(
+            self.next,
+            "" if where is not None else reason,
+            "Go to the next slice that is not finished; "
+            "first to those where the newest prediction says something else (Shift+N)",
+        )
+
+    # -- where the viewer is --------------------------------------------------------------
+
+    def _slice(self) -> tuple[int, int] | None:
+        """Axis and index of the slice shown; None in 3-D and for flat images."""
+        layer, dims = self._annotator.layer, self._annotator.viewer.dims
+        if layer is None or layer.ndim < 3 or dims.ndisplay == 3:
+            return None
+        axis = layer.axes_order[0]
+        index = round(float(self._point()[axis]))
+        return axis, int(np.clip(index, 0, layer.data.shape[axis] - 1))
+
+    def _point(self) -> NDArray[Any]:
+        layer = self._annotator.layer
+        if layer is None:
+            return np.zeros(0)
+        return np.asarray(layer.world_to_data(self._annotator.viewer.dims.point[-layer.ndim :]))
+
+    # -- doing ----------------------------------------------------------------------------
+
+    def toggle_slice(self) -> None:
+        """Finish the slice shown, or reopen it."""
+        state, where = self._annotator.state, self._slice()
+        if state is not None and where is not None:
+            state.finish_slice(*where, finished=not state.is_finished(*where))
+
+    def go_on(self) -> None:
+        """Go to the next slice that is not finished."""
+        state, where, layer = self._annotator.state, self._slice(), self._annotator.layer
+        if state is None or where is None or layer is None:
+            return
+        axis, index = where
+        newest = next((p.data for p in self._annotator.predictions()), None)
+        found = next_unfinished(state, axis, index, newest)
+        if found is None:
+            self.hint.setText("Every slice is finished.")
+            self.hint.show()
+            return
+        point = self._point()
+        point[axis] = found
+        dims = self._annotator.viewer.dims
+        at = axis + dims.ndim - layer.ndim
+        dims.set_point(at, float(layer.data_to_world(point)[axis]))
+
+    def toggle_drawing(self) -> None:
+        """Begin to draw a box, or give it up."""
+        layer = self._annotator.layer
+        if self.drawing.is_active:
+            self.drawing.stop()
+        elif layer is not None and self.box.isEnabled():
+            self.drawing.start(layer)
+            self.render_state()
+
+    def _on_drawing_drawn(self, corners: NDArray[Any]) -> None:
+        state, layer = self._annotator.state, self._annotator.layer
+        if state is None or layer is None:
+            return
+        axes = layer.axes_order[-2:]
+        start, stop = box_around(corners, state.grid.shape, axes, self.depth.value())
+        state.finish_box(start, stop)
+
+    def _on_view_clicked(self) -> None:
+        state, layer = self._annotator.state, self._annotator.layer
+        if state is None or layer is None:
+            return
+        box = box_in_view(
+            layer, state.grid.shape, layer.axes_order[-2:], self._point(), self.depth.value()
+        )
+        state.finish_box(*box)
+
+    def _on_whole_clicked(self, finished: bool) -> None:
+        state = self._annotator.state
+        if state is not None:
+            state.finish_all(finished)
+
+    def _on_strokes_clicked(self, count: bool) -> None:
+        state = self._annotator.state
+        if state is not None:
+            state.count_strokes(count)
+
+
+def _allow(button: QPushButton, reason: str, tip: str) -> None:
+    """Enable a button, or say in its tooltip why it is not."""
+    button.setEnabled(not reason)
+    button.setToolTip(reason or tip)

@@ -1,0 +1,137 @@
+"""The tools of a labels layer as buttons: they set the layer's mode and show it, whoever set it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from .annotating import AnnotationLabels
+
+__all__ = ["TOOLS", "Tools"]
+
+TOOLS = (
+    (
+        "paint",
+        "Brush",
+        "P",
+        "Paint the chosen class. Going over voxels that are right confirms them",
+    ),
+    ("erase", "Eraser", "E", "Paint background"),
+    ("fill", "Fill", "F", "Give a whole connected area the chosen class"),
+    ("polygon", "Polygon", "3", "Click corners; Enter or a double click fills the polygon"),
+    ("pick", "Pick", "L", "Choose what to paint by clicking on it"),
+    ("pan_zoom", "Move", "Z", "Move and zoom; or hold Space in any other tool"),
+)
+"""Mode of the layer, name, napari's own key, what it does."""
+_LARGEST = 100
+
+
+class Tools(QWidget):
+    """Tools and brush size of one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layer: AnnotationLabels | None = None
+        self.group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        for number, (_, name, key, does) in enumerate(TOOLS):
+            button = QToolButton()
+            button.setText(name)
+            button.setCheckable(True)
+            button.setToolTip(f"{does} ({key})")
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            self.group.addButton(button, number)
+            row.addWidget(button)
+        self.size = QSlider(Qt.Orientation.Horizontal)
+        self.number = QSpinBox()
+        for widget in (self.size, self.number):
+            widget.setRange(1, _LARGEST)
+            widget.setToolTip("Diameter of brush and eraser in voxels ([ and ])")
+            widget.setAccessibleName("brush size")
+            widget.valueChanged.connect(self._on_size_changed)
+        self.number.setSuffix(" px")
+        self.volume = QToolButton()
+        self.volume.setText("3-D")
+        self.volume.setCheckable(True)
+        self.volume.toggled.connect(self._on_volume_toggled)
+        below = QHBoxLayout()
+        below.addWidget(QLabel("Size"))
+        below.addWidget(self.size, 1)
+        below.addWidget(self.number)
+        below.addWidget(self.volume)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(row)
+        layout.addLayout(below)
+        self.group.idClicked.connect(self._on_tool_clicked)
+
+    def set_layer(self, layer: AnnotationLabels | None) -> None:
+        """Drive another layer, or none."""
+        if layer is self._layer:
+            return
+        self._follow(False)
+        self._layer = layer
+        self._follow(True)
+        self.setEnabled(layer is not None)
+        self.render()
+
+    def _follow(self, follow: bool) -> None:
+        if self._layer is None:
+            return
+        events = self._layer.events
+        for source in (events.mode, events.brush_size, events.n_edit_dimensions):
+            (source.connect if follow else source.disconnect)(self.render)
+
+    def render(self, *_: Any) -> None:
+        """Show the layer's mode and brush."""
+        layer = self._layer
+        if layer is None:
+            return
+        modes = [mode for mode, *_ in TOOLS]
+        mode = str(layer.mode)
+        if mode in modes:
+            self.group.button(modes.index(mode)).setChecked(True)
+        self._show_size(round(layer.brush_size))
+        flat = layer.ndim < 3
+        self.volume.setEnabled(not flat)
+        was_blocked = self.volume.blockSignals(True)
+        self.volume.setChecked(not flat and layer.n_edit_dimensions > 2)
+        self.volume.blockSignals(was_blocked)
+        self.volume.setToolTip(
+            "The image is flat: there is nothing to paint through"
+            if flat
+            else "Brush, fill and polygon reach through slices"
+        )
+
+    def _show_size(self, size: int) -> None:
+        for widget in (self.size, self.number):
+            was_blocked = widget.blockSignals(True)
+            widget.setValue(size)
+            widget.blockSignals(was_blocked)
+
+    def _on_tool_clicked(self, number: int) -> None:
+        if self._layer is not None:
+            self._layer.mode = TOOLS[number][0]
+
+    def _on_size_changed(self, size: int) -> None:
+        if self._layer is not None:
+            self._layer.brush_size = size
+
+    def _on_volume_toggled(self, through: bool) -> None:
+        if self._layer is not None:
+            self._layer.n_edit_dimensions = self._layer.ndim if through else 2

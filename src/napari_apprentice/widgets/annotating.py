@@ -1,0 +1,192 @@
+"""Between a napari labels layer and an `AnnotationState`: strokes become edits, undo goes through one history."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.utils.colormaps import Colormap
+from napari.utils.notifications import show_warning
+
+from napari_apprentice.core.errors import ApprenticeError
+
+from ._strokes import Dab, dab_of, stroke_of
+from ._veil import Veil
+from .layers import METADATA, class_colors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from napari_apprentice.core.edit import Edit
+    from napari_apprentice.session.edits import AnnotationState
+
+__all__ = ["AnnotationLabels", "annotation_layer", "veil_layer"]
+
+_PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_NAMES = {"paint": "Brush", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
+_OPACITY = 0.6
+_VEIL_OPACITY = 0.5
+
+
+class AnnotationLabels(Labels):
+    """A labels layer whose array is that of an `AnnotationState`, and whose undo is the state's.
+
+    Whatever paints (brush, fill, polygon, another plugin through ``data_setitem``) ends in one `Edit`. ``undo`` and
+    ``redo`` are overridden, so that napari's own keys and every caller walk through the same history.
+
+    Parameters
+    ----------
+    state
+        The annotation; its labels are shared, not copied.
+    **kwargs
+        As for a labels layer.
+    """
+
+    def __init__(self, state: AnnotationState, **kwargs: Any) -> None:
+        self.state = state
+        self.axes_order: tuple[int, ...] = tuple(range(state.labels.ndim))
+        self._dabs: list[Dab] = []
+        self._strokes_open = 0
+        self._is_recording = False
+        self._placed = {name: kwargs[name] for name in _PLACEMENT if name in kwargs}
+        super().__init__(state.labels, **kwargs)
+        self.events.paint.connect(self._on_self_paint)
+        self.events.data.connect(self._on_self_data)
+        state.edited.connect(self._on_state_edited)
+
+    # -- one history ----------------------------------------------------------------------
+
+    def undo(self) -> None:
+        """Take back the last edit of the annotation, whatever made it; not in the middle of a stroke."""
+        if not self._strokes_open:
+            self.state.undo()
+
+    def redo(self) -> None:
+        """Do the last undone edit again."""
+        if not self._strokes_open:
+            self.state.redo()
+
+    # -- strokes --------------------------------------------------------------------------
+
+    @contextmanager
+    def block_history(self) -> Iterator[None]:
+        """Group what is painted meanwhile into one edit."""
+        self._strokes_open += 1
+        try:
+            with super().block_history():
+                yield
+        finally:
+            self._strokes_open -= 1
+            if not self._strokes_open:
+                self._record(())
+
+    def paint(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
+        """Paint one dab, and note where it went even if the value was right already."""
+        if self._strokes_open and not self.preserve_labels:
+            axes = self.axes_order[-self.n_edit_dimensions :]
+            dab = dab_of(coord, self.brush_size, self.scale, axes, self.data.shape)
+            self._dabs += [] if dab is None else [dab]
+        super().paint(coord, new_label, refresh)
+
+    def _on_self_paint(self, event: Any) -> None:
+        self._record(event.value)
+
+    def _record(self, atoms: Sequence[Any]) -> None:
+        stroke = stroke_of(atoms, self._dabs, self.state.labels)
+        self._dabs = []
+        if stroke is None:
+            return
+        name = _NAMES.get(str(self.mode), "Paint")
+        end = (a + n for a, n in zip(stroke.start, stroke.after.shape, strict=True))
+        box = tuple(slice(a, b) for a, b in zip(stroke.start, end, strict=True))
+        self.state.labels[box] = stroke.after
+        self._is_recording = True
+        try:
+            self.state.record_stroke(stroke.start, stroke.before, stroke.touched, name)
+        finally:
+            self._is_recording = False
+
+    # -- changes from elsewhere -----------------------------------------------------------
+
+    def _on_state_edited(self, edit: Edit) -> None:
+        if edit.classes is not None and not self.state.objects:
+            self._show_classes()
+        if edit.blocks and not self._is_recording:
+            self.refresh(extent=False)
+
+    def _show_classes(self) -> None:
+        look = class_colors(self.state.classes)
+        self.colormap, self.features = look["colormap"], look["features"]
+
+    def _on_self_data(self) -> None:
+        """Take over an array that somebody put in place of ours, as an edit; one of another shape is refused."""
+        found: Any = self.data
+        ours = self.state.labels
+        if found is ours:
+            return
+        self.data = ours
+        for name, value in self._placed.items():  # an array with fewer axes made napari forget it
+            setattr(self, name, value)
+        try:
+            values = np.asarray(found)
+            if values.shape != ours.shape:
+                show_warning(
+                    f"{self.name}: expected labels of {ours.shape}, found {values.shape}; "
+                    "the annotation stays as it was."
+                )
+                return
+            start = (0,) * ours.ndim
+            self.state.paint(start, values, values != ours, name="Replace labels")
+        except ApprenticeError as error:
+            show_warning(str(error))
+
+
+# Writers, menus and icons of napari know layers by the name of their class.
+AnnotationLabels.__name__ = "Labels"
+
+
+def annotation_layer(
+    state: AnnotationState,
+    placed: Mapping[str, Any],
+    name: str,
+    facts: Mapping[str, Any],
+) -> AnnotationLabels:
+    """Make the layer in which a person annotates.
+
+    Parameters
+    ----------
+    state
+        The annotation.
+    placed
+        Placement of the image (scale, translate, affine, units, …).
+    name
+        Name of the layer.
+    facts
+        What its metadata say: ``of`` (key of the image), and what a writer wants back.
+    """
+    look: dict[str, Any] = {} if state.objects else class_colors(state.classes)
+    known = {**facts, "axes": state.grid.axes, "world": state.grid.world, "annotation": True}
+    metadata = {METADATA: {**known, "classes": [asdict(c) for c in state.classes]}}
+    layer = AnnotationLabels(
+        state, name=name, opacity=_OPACITY, metadata=metadata, **placed, **look
+    )
+    layer.brush_size = max(2, round(min(state.grid.shape[-2:]) / 40))
+    return layer
+
+
+def veil_layer(state: AnnotationState, placed: Mapping[str, Any], name: str, key: str) -> Image:
+    """Make the layer that dims what is not finished."""
+    return Image(
+        Veil(state.grid.shape, lambda: state.extent),
+        name=name,
+        colormap=Colormap([[0.3, 0.3, 0.3, 0], [0.3, 0.3, 0.3, 1]], name="unfinished"),
+        contrast_limits=(0, 1),
+        opacity=_VEIL_OPACITY,
+        blending="translucent_no_depth",
+        multiscale=False,
+        metadata={METADATA: {"of": key, "veil": True, "result": True}},
+        **placed,
+    )
