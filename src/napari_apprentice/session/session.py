@@ -16,6 +16,7 @@ from napari_apprentice.core.home import user_folder
 from napari_apprentice.core.jobs import JobStatus, Metric, Preview
 
 from . import _jobs as jobs
+from ._jobs import Candidate
 from .choice import ModelChoice, best_choice, model_choices
 from .material import Folders, Material, describe_material, split_note, state_items
 from .runner import JobRunner
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.config import PredictConfig, TrainConfig
     from napari_apprentice.models.store import ModelStore
 
-    from ._jobs import Candidate, LearnRequest, Predictor, Trainer
+    from ._jobs import LearnRequest, Predictor, Trainer
     from .edits import AnnotationState
 
-__all__ = ["Predicted", "Session"]
+__all__ = ["Candidate", "Predicted", "Session"]
 
 _SECONDS_BETWEEN_UPDATES = 0.05
 _Action = Callable[[], None]
@@ -135,6 +136,7 @@ class Session:
         self._specs: dict[str, ModelSpec] | None = None
         self._stop = threading.Event()
         self._on_result: Callable[[Any], None] = lambda _: None
+        self._is_learning = False
         self._told = 0.0
         self._is_closed = False
         self.runner.changed.connect(self._on_runner_changed)
@@ -338,11 +340,16 @@ class Session:
 
         def done(result: Any) -> None:
             self.interrupted = None
-            self.candidate = jobs.Candidate(result, request)
+            self.candidate = Candidate(result, request)
             self.candidate_changed.emit()
 
         job = jobs.learn_job(self.store, request, resume, self._stop, self._train)
-        return self._launch(f"Learning {request.name}", job, done)
+        return self._launch(f"Learning {request.name}", job, done, is_learning=True)
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether the job at work is a training."""
+        return self._is_learning and self.status.is_running
 
     def can_resume(self) -> bool:
         """Whether an interrupted training left a checkpoint to go on from."""
@@ -406,12 +413,14 @@ class Session:
         names += [v.source for v in self.volumes.values() if v.source]
         return names
 
-    def _launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
+    def _launch(
+        self, name: str, job: Job[Any], done: Callable[[Any], None], *, is_learning: bool = False
+    ) -> bool:
         if self._is_closed or not self.runner.claim(name):
             job.close()
             self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")
             return False
-        self._on_result = done
+        self._on_result, self._is_learning = done, is_learning
         self._start(lambda: self.runner.run(name, job))
         return True
 

@@ -1,0 +1,134 @@
+"""What all docks share: their session, their width, and a scroll area that cuts nothing off."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from ._parts import ImageHead, JobLine
+from ._session import link_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+    from psygnal import SignalInstance
+
+    from napari_apprentice.session.session import Session
+
+__all__ = ["Dock", "SessionWidget", "scrolled"]
+
+WIDTH = 380
+
+
+class SessionWidget(QWidget):
+    """A widget around one session; connects to it with `listen`, which also disconnects.
+
+    Parameters
+    ----------
+    viewer
+        The viewer it stands in.
+    session
+        Default: the one that all docks of the viewer share.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, session: Session | None = None) -> None:
+        super().__init__()
+        self._link = link_for(viewer) if session is None else None
+        self.viewer = viewer
+        self.session: Session = session or link_for(viewer).session
+        self._connections: list[tuple[SignalInstance, Callable[..., Any]]] = []
+        self.destroyed.connect(_disconnector(self._connections))
+
+    def listen(self, signal: SignalInstance, slot: Callable[..., Any]) -> None:
+        """Call `slot` when the session says something, until this dock is gone."""
+        signal.connect(slot)
+        self._connections.append((signal, slot))
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As wide as docks are."""
+        return QSize(WIDTH, 600)
+
+    def event(self, event: QEvent) -> bool:
+        """Find the window this dock stands in: the session ends with it."""
+        if self._link is not None and event.type() in (QEvent.Type.ParentChange, QEvent.Type.Show):
+            window = self.window()
+            if window is not self:
+                self._link.watch(window)
+        return super().event(event)
+
+
+class Dock(SessionWidget):
+    """A dock whose ``body`` scrolls between its image above and the job at work below.
+
+    Parameters
+    ----------
+    viewer, session
+        As of `SessionWidget`.
+    embedded
+        Without image and job, because the dock around it shows them.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        session: Session | None = None,
+        *,
+        embedded: bool = False,
+    ) -> None:
+        super().__init__(viewer, session)
+        inner = QWidget()
+        self.body = _column(inner, (8, 8, 8, 8), 8)
+        self.scroll = scrolled(inner)
+        self.head = _column(None, (8, 8, 8, 0), 4)
+        self.foot = _column(None, (8, 0, 8, 8), 4)
+        layout = _column(self, (0, 0, 0, 0), 4)
+        layout.addLayout(self.head)
+        layout.addWidget(self.scroll, 1)
+        layout.addLayout(self.foot)
+        if not embedded:
+            self._add_frame()
+
+    def _add_frame(self) -> None:
+        image, job, session = ImageHead(), JobLine(self.session), self.session
+        self.head.addWidget(image)
+        self.foot.addWidget(job)
+        image.set_volume(session.volume)
+        self.listen(session.image_changed, lambda: image.set_volume(session.volume))
+        self.listen(session.status_changed, job.set_status)
+
+
+def _column(
+    parent: QWidget | None, margins: tuple[int, int, int, int], spacing: int
+) -> QVBoxLayout:
+    column = QVBoxLayout(parent) if parent is not None else QVBoxLayout()
+    column.setContentsMargins(*margins)
+    column.setSpacing(spacing)
+    return column
+
+
+def scrolled(widget: QWidget) -> QScrollArea:
+    """Let a widget scroll up and down where there is too little room for it."""
+    area = QScrollArea()
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
+
+
+def _disconnector(
+    connections: list[tuple[SignalInstance, Callable[..., Any]]],
+) -> Callable[..., None]:
+    """Return what disconnects; it must not hold the dock, which is half gone when it runs."""
+
+    def disconnect(*_: Any) -> None:
+        for signal, slot in connections:
+            with suppress(ValueError, RuntimeError):
+                signal.disconnect(slot)
+        connections.clear()
+
+    return disconnect

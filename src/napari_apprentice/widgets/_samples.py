@@ -1,0 +1,98 @@
+"""The sample images that come with the package: where they lie, and small pictures of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError
+
+from .layers import layer_tuples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Sample", "sample_layers", "samples", "thumbnail"]
+
+_PACKAGE = Path(__file__).parents[1]
+# In an installed package; in a checkout.
+_FOLDERS = (_PACKAGE / "_sample_data", _PACKAGE.parents[1] / "sample_data")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample image.
+
+    Parameters
+    ----------
+    key
+        As in the manifest.
+    title, description
+        For people.
+    image
+        The file.
+    """
+
+    key: str
+    title: str
+    description: str
+    image: Path
+
+
+def samples(*, offered: bool = True) -> list[Sample]:
+    """List the samples of the index: those that are offered first thing, or all.
+
+    An installation without them has none, which is no error.
+    """
+    for folder in _FOLDERS:
+        index = folder / "index.json"
+        if index.is_file():
+            return _listed(folder, json.loads(index.read_text("utf-8")), offered)
+    return []
+
+
+def _listed(folder: Path, index: dict[str, Any], offered: bool) -> list[Sample]:
+    return [
+        Sample(entry["key"], entry["title"], entry["description"], folder / entry["image"])
+        for entry in index["samples"]
+        if not offered or entry["key"] in index["defaults"]
+    ]
+
+
+def sample_layers(key: str) -> list[tuple[Any, dict[str, Any], str]]:
+    """Open a sample as layers.
+
+    Raises
+    ------
+    BadInputError
+        No such sample, or an installation without samples.
+    """
+    from napari_apprentice.io import open_volume
+
+    for sample in samples(offered=False):
+        if sample.key == key:
+            volume = open_volume(sample.image)
+            return layer_tuples(replace(volume, name=key))
+    raise BadInputError(
+        f"no sample named {key!r} in this installation",
+        remedy="Install napari-apprentice again, or open an image of your own.",
+    )
+
+
+def thumbnail(sample: Sample, size: int) -> NDArray[np.uint8]:
+    """Small grey picture of a sample: its middle plane, at most `size` pixels high and wide."""
+    from napari_apprentice.io import open_volume
+
+    data = open_volume(sample.image).numpy()
+    plane = data if data.ndim == 2 else data[data.shape[0] // 2]
+    step = max(1, -(-max(plane.shape) // size))
+    small = plane[::step, ::step].astype(np.float32)
+    low, high = np.percentile(small, (0.5, 99.5))
+    grey: NDArray[np.uint8] = (np.clip((small - low) / max(high - low, 1e-6), 0, 1) * 255).astype(
+        np.uint8
+    )
+    return np.ascontiguousarray(grey)

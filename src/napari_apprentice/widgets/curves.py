@@ -1,0 +1,102 @@
+"""Live curves of a training: the loss, and the held-out score above it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyqtgraph as pg
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_apprentice.core.annotation import OKABE_ITO
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_apprentice.core.jobs import Metric
+
+__all__ = ["CurvePlot"]
+
+_MILLISECONDS = 200
+_MOST_POINTS = 2000
+_BLUE, _ORANGE = OKABE_ITO[4], OKABE_ITO[0]
+
+
+class CurvePlot(QWidget):
+    """Loss (line) and held-out score (line with dots) over the training's seconds; drawn at most five times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._metrics: list[Metric] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_MILLISECONDS)
+        self._timer.timeout.connect(self.draw)
+        self.loss = pg.PlotWidget()
+        self.score = pg.PlotWidget()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        for plot in (self.loss, self.score):
+            plot.setMenuEnabled(False)
+            plot.hideButtons()
+            plot.setMouseEnabled(False, False)
+            plot.setMinimumHeight(96)
+            plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            layout.addWidget(plot)
+        self.score.setYRange(0, 1, padding=0.02)
+        self.score.setXLink(self.loss)
+        self._loss_line = self.loss.plot()
+        self._score_line = self.score.plot()
+        self.set_theme()
+
+    def set_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Show these points; an empty list clears the plot."""
+        self._metrics = list(metrics)
+        self.draw()
+
+    def add(self, metric: Metric) -> None:
+        """Show one more point soon."""
+        self._metrics.append(metric)
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def draw(self) -> None:
+        """Draw what there is."""
+        losses = [m for m in self._metrics if m.name == "loss"]
+        scores = [m for m in self._metrics if m.name != "loss"]
+        step = max(1, len(losses) // _MOST_POINTS)
+        shown = losses[::step]
+        self._loss_line.setData([m.seconds for m in shown], [m.value for m in shown])
+        self._score_line.setData([m.seconds for m in scores], [m.value for m in scores])
+        self._title(self.loss, "loss", losses)
+        self._title(self.score, scores[-1].name if scores else "held-out score", scores)
+
+    def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
+        text = f"{name} {points[-1].value:.3g}" if points else name
+        plot.setTitle(text, color=self.palette().windowText().color(), size=f"{self._points()}pt")
+
+    def _points(self) -> int:
+        return max(7, self.font().pointSize())
+
+    def set_theme(self) -> None:
+        """Take colours from the palette; the curves keep theirs, and differ by dots too."""
+        back, front = self.palette().window().color(), self.palette().windowText().color()
+        for plot in (self.loss, self.score):
+            plot.setBackground(back)
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(front)
+                axis.setTextPen(front)
+        self.loss.getAxis("bottom").setStyle(showValues=False)
+        self.score.setLabel("bottom", "time", units="s")
+        self._loss_line.setPen(pg.mkPen(_ORANGE, width=2))
+        self._score_line.setPen(pg.mkPen(_BLUE, width=2))
+        self._score_line.setSymbol("o")
+        self._score_line.setSymbolSize(6)
+        self._score_line.setSymbolBrush(_BLUE)
+        self.draw()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Room for two small plots."""
+        return QSize(320, 240)

@@ -1,0 +1,384 @@
+"""Pure adapters between napari layers and volumes: nothing here touches a viewer or draws."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.grid import AXES_ORDER, Grid
+from napari_apprentice.core.volume import Volume
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.prediction import Prediction
+
+__all__ = [
+    "METADATA",
+    "channel_group",
+    "class_colors",
+    "contour_width",
+    "image_key_of",
+    "key_of",
+    "label_colors",
+    "layer_kwargs",
+    "layer_tuples",
+    "prediction_layers",
+    "spatial_kwargs",
+    "unique_name",
+    "volume_from",
+    "volume_of",
+]
+
+METADATA = "napari-apprentice"
+"""Key of `layer.metadata`. The readers write ``grid``, ``group``, ``channel``, ``channels``, ``format``, ``source`` and
+``header`` there and `volume_from` reads them; results write ``of`` (key of their image), ``classes``, ``summary`` and
+``provenance``."""
+
+LayerTuple = tuple[Any, dict[str, Any], str]
+
+_AXES_BY_NDIM = {2: "YX", 3: "ZYX", 4: "TZYX"}
+_UNITS = {
+    "micrometer": "um",
+    "millimeter": "mm",
+    "nanometer": "nm",
+    "centimeter": "cm",
+    "meter": "m",
+    "pixel": "pixel",
+}
+_SPATIAL = "ZYX"
+_NO_CLASS = "#999999"  # of Okabe and Ito: a value that is no class is visible, not lost
+_LARGE_BYTES = 2**24
+
+
+# -- layer → volume ---------------------------------------------------------------------
+
+
+def volume_of(layer: Layer, siblings: Sequence[Layer] = ()) -> Volume:
+    """Return what a layer shows as a volume on its grid; voxels are shared and lazy ones stay lazy.
+
+    The placement is the layer's own (a user may have moved it); unit, world and channel names come from our reader
+    where it opened the image. Multiscale layers give their finest level.
+
+    Parameters
+    ----------
+    layer
+        An image or labels layer.
+    siblings
+        Layers with the other channels of the same image, see `channel_group`; stacked on a channel axis.
+
+    Raises
+    ------
+    BadInputError
+        A layer that is neither, or has more axes than ``TZYX``.
+    """
+    group = channel_group(layer, siblings)
+    if len(group) < 2:
+        return volume_from(*layer.as_layer_data_tuple()[:2])
+    volumes = [volume_of(one) for one in group]
+    first, shapes = volumes[0], {v.grid.shape for v in volumes}
+    if len(shapes) > 1:
+        return volume_of(layer)
+    grid = first.grid.with_channels(len(volumes))
+    stacked = _stack([v.data for v in volumes], grid.axes.index("C"))
+    names = tuple(v.channels[0] for v in volumes)
+    return replace(first, data=stacked, grid=grid, channels=names, name=_facts(layer)["image"])
+
+
+def _stack(arrays: Sequence[Any], axis: int) -> Any:
+    if all(isinstance(a, np.ndarray) and a.nbytes < _LARGE_BYTES for a in arrays):
+        return np.stack(arrays, axis=axis)
+    import dask.array as da
+
+    return da.stack([da.asarray(a) for a in arrays], axis=axis)
+
+
+def channel_group(layer: Layer, others: Sequence[Layer]) -> list[Layer]:
+    """Layers that our reader made of one image, this one included, in the order of its channels."""
+    group = _facts(layer).get("group")
+    if group is None:
+        return [layer]
+    members = [o for o in others if o is not layer and _facts(o).get("group") == group]
+    return sorted([layer, *members], key=lambda o: int(_facts(o).get("channel", 0)))
+
+
+def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
+    """Return a volume for a layer's data and its state, as napari's writers get them.
+
+    Parameters
+    ----------
+    data
+        Array, or a list of levels.
+    state
+        ``scale``, ``translate``, ``rotate``, ``shear``, ``affine``, ``units``, ``axis_labels``, ``metadata``, ``name``.
+    """
+    if state.get("multiscale"):
+        data = data[0]
+    facts = dict((state.get("metadata") or {}).get(METADATA) or {})
+    rgb = bool(state.get("rgb"))
+    ndim = len(data.shape) - rgb
+    axes = _axes(ndim, facts, state.get("axis_labels"))
+    n = sum(a in _SPATIAL for a in axes)
+    matrix = _world_matrix(state, ndim)
+    keep = [*range(ndim - n, ndim), ndim]
+    unit = _unit((state.get("units") or ())[-n:])
+    grid = Grid(
+        axes,
+        tuple(data.shape[:ndim]),
+        Grid.freeze(matrix[np.ix_(keep, keep)]),
+        unit,
+        facts.get("world", "stage"),
+        facts.get("time_step"),
+    )
+    name = str(state.get("name") or "image")
+    if rgb:
+        data, grid = _channels_first(data, grid)
+    return Volume(
+        data,
+        grid,
+        channels=tuple(facts.get("channels") or ()) if rgb else (facts.get("name") or name,),
+        name=name,
+        source=facts.get("source"),
+        format=facts.get("format"),
+        rgb=rgb,
+        metadata=facts.get("header") or {},
+    )
+
+
+def _facts(layer: Layer) -> dict[str, Any]:
+    return dict(layer.metadata.get(METADATA) or {})
+
+
+def _axes(ndim: int, facts: Mapping[str, Any], labels: Sequence[str] | None) -> str:
+    """Axes as our reader noted them, as the layer's labels say, or the usual ones."""
+    noted = str(facts.get("axes", ""))
+    said = "".join(str(label)[-1:].upper() for label in labels or ())
+    for axes in (noted, said):
+        is_plain = axes[-2:] == "YX" and [a for a in AXES_ORDER if a in axes] == list(axes)
+        if len(axes) == ndim and is_plain and "C" not in axes:
+            return axes
+    if ndim not in _AXES_BY_NDIM:
+        raise BadInputError(
+            f"expected an image of 2 to 4 axes (T Z Y X), found {ndim}",
+            remedy="Split it into layers with right click ▸ Split Stack.",
+        )
+    return _AXES_BY_NDIM[ndim]
+
+
+def _world_matrix(state: Mapping[str, Any], ndim: int) -> NDArray[np.float64]:
+    """Compose a layer's transforms as napari does: affine · translate · rotate · shear · scale."""
+    from napari.utils.transforms import Affine
+
+    given = {
+        name: state[name]
+        for name in ("scale", "translate", "rotate", "shear")
+        if state.get(name) is not None
+    }
+    own = np.asarray(Affine(**given, ndim=ndim).affine_matrix, dtype=float)
+    affine = state.get("affine")
+    outer = np.eye(ndim + 1) if affine is None else _matrix_of(affine, ndim)
+    return outer @ own
+
+
+def _matrix_of(affine: Any, ndim: int) -> NDArray[np.float64]:
+    matrix = np.asarray(getattr(affine, "affine_matrix", affine), dtype=float)
+    if matrix.shape == (ndim + 1, ndim + 1):
+        return matrix
+    padded = np.eye(ndim + 1)
+    n = matrix.shape[0]
+    padded[-n:, -n:] = matrix
+    return padded
+
+
+def _unit(units: Sequence[Any]) -> str:
+    names = {_UNITS.get(str(unit), "pixel") for unit in units}
+    return names.pop() if len(names) == 1 else "pixel"
+
+
+def _channels_first(data: Any, grid: Grid) -> tuple[Any, Grid]:
+    grid = grid.with_channels(int(data.shape[-1]))
+    order = list(range(data.ndim - 1))
+    order.insert(grid.axes.index("C"), data.ndim - 1)
+    return data.transpose(order), grid
+
+
+def key_of(layer: Layer) -> str:
+    """What a layer's image is known by: the file it came from, else the layer itself."""
+    facts = _facts(layer)
+    return str(facts.get("source") or facts.get("group") or layer.unique_id)
+
+
+def image_key_of(layer: Layer) -> str | None:
+    """Key of the image that a result or an annotation belongs to; None for layers that are neither."""
+    key = _facts(layer).get("of")
+    return None if key is None else str(key)
+
+
+# -- volume → layers --------------------------------------------------------------------
+
+
+def spatial_kwargs(grid: Grid) -> dict[str, Any]:
+    """Keyword arguments that place a layer on a grid (without its channel axis).
+
+    Grids along the world's axes get scale and translate. Any other keeps its spacing in ``scale`` and the rest in
+    ``affine``, so that scale bars and other plugins see the voxel size. World axes are ``z, y, x``; of patients in LPS.
+    """
+    grid = grid.without("C")
+    n, ndim = grid.ndim, len(grid.axes)
+    lead = [grid.time_step or 1.0] * (ndim - n)
+    matrix, spacing = grid.matrix, np.array(grid.spacing)
+    units = ("second" if grid.time_step else "pixel",) * (ndim - n) + (grid.unit,) * n
+    placed: dict[str, Any] = {
+        "scale": (*lead, *map(float, spacing)),
+        "units": units,
+        "axis_labels": tuple(grid.axes.lower()),
+    }
+    if np.array_equal(matrix[:n, :n], np.diag(spacing)):
+        return placed | {"translate": (*(0.0 for _ in lead), *map(float, matrix[:n, n]))}
+    affine = np.eye(ndim + 1)
+    affine[-n - 1 : -1, -n - 1 : -1] = matrix[:n, :n] / spacing
+    affine[-n - 1 : -1, -1] = matrix[:n, n]
+    return placed | {"affine": affine}
+
+
+def layer_kwargs(layer: Layer, ndim: int) -> dict[str, Any]:
+    """Placement of another layer for a result with as many or fewer axes, copied exactly where they are as many."""
+    if layer.ndim == ndim:
+        names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+        placed = {name: getattr(layer, name) for name in names}
+        return placed | {"affine": placed["affine"].affine_matrix.copy()}
+    return spatial_kwargs(volume_of(layer).grid.spatial)
+
+
+def layer_tuples(volume: Volume) -> list[LayerTuple]:
+    """Layers that show a volume: one, or one per channel; colour pictures stay one.
+
+    Raises
+    ------
+    BadInputError
+        Never for volumes of our readers.
+    """
+    facts: dict[str, Any] = {
+        "axes": volume.grid.without("C").axes,
+        "world": volume.grid.world,
+        "time_step": volume.grid.time_step,
+        "source": volume.source,
+        "format": volume.format,
+        "header": dict(volume.metadata),
+        "image": volume.name,
+    }
+    placed = spatial_kwargs(volume.grid)
+    if volume.rgb:
+        facts["channels"] = list(volume.channels)
+        at = volume.grid.axes.index("C")
+        colours = np.moveaxis(volume.numpy(), at, -1)
+        return [(colours, placed | _named(volume.name, facts) | {"rgb": True}, "image")]
+    count = volume.grid.length("C")
+    if "C" not in volume.grid.axes:
+        return [(volume.data, placed | _named(volume.name, facts), "image")]
+    group = uuid.uuid4().hex
+    tuples = []
+    for index, channel in enumerate(volume.channels):
+        own = facts | {"group": group, "channel": index, "name": channel}
+        look = {"blending": "additive", "colormap": _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]}
+        data = volume.select((index,)).data
+        name = f"{volume.name} · {channel}" if count > 1 else volume.name
+        tuples.append((data, placed | _named(name, own) | (look if count > 1 else {}), "image"))
+    return tuples
+
+
+_CHANNEL_COLORS = ("gray", "green", "magenta", "cyan", "yellow", "red", "blue")
+
+
+def _named(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": name, "metadata": {METADATA: dict(facts)}}
+
+
+def prediction_layers(
+    prediction: Prediction,
+    volume: Volume,
+    name: str,
+    placed: Mapping[str, Any] | None = None,
+    key: str = "",
+) -> list[LayerTuple]:
+    """Layers that show a prediction.
+
+    Parameters
+    ----------
+    prediction
+        The answer of a model.
+    volume
+        The image it was made of.
+    name
+        Name of the labels layer.
+    placed
+        Placement: `layer_kwargs` of the image's layer; default: that of the prediction's grid.
+    key
+        Key of the image it was made of.
+    """
+    facts: dict[str, Any] = {
+        "of": key,
+        "axes": prediction.grid.axes,
+        "world": prediction.grid.world,
+        "time_step": prediction.grid.time_step,
+        "classes": [asdict(c) for c in prediction.classes],
+        "summary": prediction.summary,
+        "result": True,
+        "format": volume.format,
+        "header": dict(volume.metadata),
+    }
+    placed = spatial_kwargs(prediction.grid) if placed is None else placed
+    if prediction.provenance is not None:
+        facts["provenance"] = asdict(prediction.provenance)
+    layers: list[LayerTuple] = []
+    if prediction.image is not None:
+        label = name if prediction.labels is None else f"{name} · image"
+        layers.append((prediction.image, {**placed, **_named(label, facts)}, "image"))
+    if prediction.labels is not None:
+        look = label_colors(prediction)
+        layers.append((prediction.labels, {**placed, **_named(name, facts), **look}, "labels"))
+    return layers
+
+
+def contour_width(shape: Sequence[int]) -> int:
+    """Width of contours in voxels: visible on large images, not coarse on small ones."""
+    return 1 if max(shape[-2:]) <= 256 else 2
+
+
+def label_colors(prediction: Prediction) -> dict[str, Any]:
+    """Colours and names by class where the labels are classes; numbered objects keep napari's own colours."""
+    labels, classes = prediction.labels, prediction.classes
+    if labels is None or not classes or int(labels.max(initial=0)) > max(c.value for c in classes):
+        return {}
+    return class_colors(classes)
+
+
+def class_colors(classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """Keyword arguments of a labels layer: the classes' colours, and their names in the status bar."""
+    import pandas as pd
+    from napari.utils.colormaps import DirectLabelColormap
+
+    colors: dict[int | None, str] = {None: _NO_CLASS, 0: "transparent"}
+    colors |= {c.value: c.color for c in classes}
+    table = {
+        "index": [0, *(c.value for c in classes)],
+        "class": ["background", *(c.name for c in classes)],
+    }
+    return {
+        "colormap": DirectLabelColormap(color_dict=colors),
+        "features": pd.DataFrame(table),
+    }
+
+
+def unique_name(taken: Sequence[str], name: str) -> str:
+    """`name`, or ``"name [1]"`` … where a layer already has it: results never overwrite."""
+    if name not in taken:
+        return name
+    return next(n for n in (f"{name} [{i}]" for i in range(1, len(taken) + 2)) if n not in taken)

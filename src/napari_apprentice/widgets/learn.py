@@ -1,0 +1,237 @@
+"""*Learn*: from what was corrected, for as long as the person has time; *Stop* keeps the best so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+)
+
+from napari_apprentice.session.material import Folders
+from napari_apprentice.session.text import duration
+
+from ._dock import Dock
+from ._parts import ErrorLine, ModelList, elided, wrapped
+from .curves import CurvePlot
+from .form import ConfigForm
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_apprentice.core.jobs import Metric
+    from napari_apprentice.session.session import Candidate, Session
+
+__all__ = ["LearnDock"]
+
+_MILLISECONDS = 300
+_NOTHING = "nothing (a new network)"
+
+
+class LearnDock(Dock):
+    """Teach a model from annotations of this session and from folders of labelled images.
+
+    Parameters
+    ----------
+    viewer
+        The viewer it stands in.
+    session
+        Default: the one that all docks of the viewer share.
+    embedded
+        Leave out image and job, because the dock around it has them.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        session: Session | None = None,
+        *,
+        embedded: bool = False,
+    ) -> None:
+        super().__init__(viewer, session, embedded=embedded)
+        self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
+        self.material = wrapped()
+        self.folders = QPushButton("Add folders …")
+        self.forget = QPushButton("Leave folders out")
+        self.models = ModelList(_NOTHING)
+        self.split = wrapped()
+        self.plan = elided()
+        self.button = QPushButton("Learn")
+        self.stop = QPushButton("Stop")
+        self.resume = QPushButton("Resume")
+        self.refusal = ErrorLine()
+        self.curves = CurvePlot()
+        self.card = ResultCard()
+        self._start: str | None = None
+        self._is_start_chosen = False
+        self._soon = QTimer(self, interval=_MILLISECONDS, singleShot=True)
+        self._lay_out()
+        self._connect()
+        self.curves.set_metrics(self.session.curve)
+        self.render()
+        self._render_split()
+
+    def _lay_out(self) -> None:
+        folders = QHBoxLayout()
+        folders.addWidget(self.folders)
+        folders.addWidget(self.forget)
+        form = QFormLayout()
+        form.addRow("Learn from", self.material)
+        form.addRow("", folders)
+        form.addRow("Start from", self.models)
+        actions = QHBoxLayout()
+        for button in (self.button, self.stop, self.resume):
+            actions.addWidget(button)
+        self.body.addLayout(form)
+        self.body.addWidget(self.form.native)
+        self.body.addWidget(self.split)
+        self.body.addWidget(self.plan)
+        self.body.addLayout(actions)
+        self.body.addWidget(self.refusal)
+        self.body.addWidget(self.card)
+        self.body.addWidget(self.curves)
+        self.body.addStretch()
+        self.folders.setToolTip(
+            "Learn from labelled images on disk too: images and labels pair by file name"
+        )
+        self.forget.setToolTip("Learn from the annotations of this session only")
+        self.stop.setToolTip("End now and keep the best model so far")
+        self.resume.setToolTip("Go on with the training that was interrupted")
+
+    def _connect(self) -> None:
+        session = self.session
+        self.folders.clicked.connect(self._on_folders_clicked)
+        self.forget.clicked.connect(lambda: session.set_folders(None))
+        self.models.currentIndexChanged.connect(self._on_models_index)
+        self.form.changed.connect(self._on_form_changed)
+        self.button.clicked.connect(self._on_button_clicked)
+        self.stop.clicked.connect(self._on_stop_clicked)
+        self.resume.clicked.connect(session.resume)
+        self._soon.timeout.connect(self._render_split)
+        self.card.use.clicked.connect(lambda: session.keep(use=True))
+        self.card.both.clicked.connect(lambda: session.keep(use=False))
+        self.card.discard.clicked.connect(session.discard)
+        self.listen(session.annotations_changed, self._on_session_annotations)
+        self.listen(session.image_changed, self.render)
+        self.listen(session.model_changed, self.render)
+        self.listen(session.candidate_changed, self.render)
+        self.listen(session.status_changed, self._on_session_status)
+        self.listen(session.metric_added, self._on_session_metric)
+        self.listen(session.refused, self.refusal.set_sentence)
+
+    # -- session → dock ---------------------------------------------------------------------
+
+    def render(self, *_: object) -> None:
+        """Show the session as it is."""
+        session = self.session
+        material = session.material()
+        lines = [f"{name}: {extent}" for name, extent in material.extents]
+        lines.insert(0, material.problem or material.describe())
+        self.material.setText("\n".join(lines[:6] + (["…"] if len(lines) > 6 else [])))
+        self.plan.setVisible(material.problem is None)
+        self.forget.setVisible(session.folders is not None)
+        if not self._is_start_chosen:
+            self._start = session.model
+        self.models.set_choices(session.choices(), self._start, first=_NOTHING)
+        self.refusal.set_sentence(self.form.problem or "")
+        self._render_plan(material.describe())
+        self._render_buttons()
+        self.card.set_candidate(session.candidate)
+        self.curves.setVisible(bool(session.curve))
+
+    def _render_plan(self, material: str) -> None:
+        """One line that says what the button will do: ``1 image, 3 corrections · start from nuclei v1 · 2 min``."""
+        parts = [material, f"start from {self._start or 'nothing'}"]
+        if self.form.problem is None:
+            parts.append(duration(60 * self.form.value().minutes))
+        self.plan.setText(" · ".join(parts))
+
+    def _render_buttons(self) -> None:
+        session = self.session
+        problem = self.form.problem or session.learn_problem()
+        is_learning = session.is_learning
+        self.button.setVisible(not is_learning)
+        self.button.setEnabled(problem is None)
+        self.button.setToolTip(problem or "Teach the model (Ctrl+Return)")
+        self.stop.setVisible(is_learning)
+        self.resume.setVisible(session.can_resume())
+
+    def _render_split(self) -> None:
+        note = ""
+        if self.form.problem is None and not self.session.is_learning:
+            note = self.session.split_note(self.form.value())
+        self.split.setText(note)
+        self.split.setVisible(bool(note))
+
+    def _on_session_annotations(self) -> None:
+        # A stroke every few milliseconds must not count voxels each time.
+        self._soon.start()
+        self.render()
+
+    def _on_session_status(self, status: object) -> None:
+        self._render_buttons()
+
+    def _on_session_metric(self, metric: Metric) -> None:
+        self.curves.setVisible(True)
+        self.curves.add(metric)
+
+    # -- dock → session ---------------------------------------------------------------------
+
+    def _on_models_index(self, index: int) -> None:
+        self._start, self._is_start_chosen = self.models.itemData(index), True
+        self.render()
+
+    def _on_form_changed(self) -> None:
+        self.render()
+        self._soon.start()
+
+    def _on_button_clicked(self) -> None:
+        self.refusal.set_sentence("")
+        self.stop.setEnabled(True)
+        if self.session.learn(self.form.value(), self._start):
+            self.curves.set_metrics([])
+
+    def _on_stop_clicked(self) -> None:
+        self.stop.setEnabled(False)
+        self.session.stop()
+
+    def _on_folders_clicked(self) -> None:
+        images = QFileDialog.getExistingDirectory(self, "Folder of images")
+        labels = QFileDialog.getExistingDirectory(self, "Folder of labels") if images else ""
+        if images and labels:
+            self.session.set_folders(Folders(Path(images), Path(labels)))
+
+
+class ResultCard(QFrame):
+    """What was learned, and what to do with it: use it, keep both, or discard it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.text = wrapped()
+        self.use = QPushButton("Use it")
+        self.both = QPushButton("Keep both")
+        self.discard = QPushButton("Discard")
+        self.use.setToolTip("Save the new model and predict with it from now on")
+        self.both.setToolTip("Save the new model, and stay with the present one")
+        self.discard.setToolTip("Forget what was learned")
+        row = QHBoxLayout()
+        for button in (self.use, self.both, self.discard):
+            row.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addWidget(self.text)
+        layout.addLayout(row)
+
+    def set_candidate(self, candidate: Candidate | None) -> None:
+        """Show the result, or nothing."""
+        self.setVisible(candidate is not None)
+        if candidate is not None:
+            self.text.setText(f"{candidate.name}: {candidate.describe()}")

@@ -1,0 +1,97 @@
+"""What napari.yaml offers beside the docks: readers, writers and samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.core.errors import ApprenticeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["get_reader", "sample_brain", "sample_nuclei", "write_image", "write_labels"]
+
+_LayerTuples = list[tuple[Any, dict[str, Any], str]]
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], _LayerTuples] | None:
+    """Return a reader for a file or several, or None where one of them is none of ours; never raises."""
+    from napari_apprentice.io import format_of
+
+    paths = [path] if isinstance(path, str) else list(path)
+    try:
+        for one in paths:
+            format_of(Path(one))
+    except (ApprenticeError, OSError, ValueError, TypeError):
+        return None
+    return _read if paths else None
+
+
+def _read(path: str | list[str]) -> _LayerTuples:
+    """Open files as layers with their axes, spacing and unit.
+
+    Raises
+    ------
+    FormatError
+        A damaged file: says which, what was expected, and what to do.
+    """
+    from napari_apprentice.io import open_volume
+
+    from .layers import layer_tuples
+
+    paths = [path] if isinstance(path, str) else path
+    return [layer for one in paths for layer in layer_tuples(open_volume(Path(one)))]
+
+
+def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save a labels layer in the format of the suffix, on its own grid, with its class names.
+
+    Returns
+    -------
+    list of str
+        The file that was written; napari tells the user.
+    """
+    from dataclasses import replace
+
+    from napari_apprentice.io import save
+
+    from .layers import METADATA, volume_from
+
+    volume = volume_from(data, attributes)
+    facts = (attributes.get("metadata") or {}).get(METADATA) or {}
+    classes = {int(c["value"]): str(c["name"]) for c in facts.get("classes", ())}
+    save(replace(volume, classes=classes), Path(path))
+    return [path]
+
+
+def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save an image layer in the format of the suffix, on its own grid.
+
+    Returns
+    -------
+    list of str
+        The file that was written.
+    """
+    from napari_apprentice.io import save
+
+    from .layers import volume_from
+
+    save(volume_from(data, attributes), Path(path))
+    return [path]
+
+
+def sample_brain() -> _LayerTuples:
+    """Open the synthetic brain MRI."""
+    return _sample("brain-mri")
+
+
+def sample_nuclei() -> _LayerTuples:
+    """Open the synthetic nuclei."""
+    return _sample("nuclei")
+
+
+def _sample(key: str) -> _LayerTuples:
+    from ._samples import sample_layers
+
+    return sample_layers(key)

@@ -1,0 +1,113 @@
+"""*Predict*: choose a model, see the price, press the button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
+
+from ._dock import Dock
+from ._parts import ErrorLine, ModelList, elided, wrapped
+from .form import ConfigForm
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_apprentice.session.session import Session
+
+__all__ = ["PredictDock"]
+
+
+class PredictDock(Dock):
+    """Apply a model to the selected image.
+
+    Parameters
+    ----------
+    viewer
+        The viewer it stands in.
+    session
+        Default: the one that all docks of the viewer share.
+    embedded
+        Leave out head and job line, because the dock around it has them.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        session: Session | None = None,
+        *,
+        embedded: bool = False,
+    ) -> None:
+        super().__init__(viewer, session, embedded=embedded)
+        self.form = ConfigForm(self.session.preferences.predict, main=("device",))
+        self.models = ModelList("no model yet")
+        self.cost = elided()
+        self.button = QPushButton("Predict")
+        self.summary = wrapped()
+        self.refusal = ErrorLine()
+        self._lay_out()
+        self._connect()
+        self.render()
+
+    def _lay_out(self) -> None:
+        row = QFormLayout()
+        row.addRow("Model", self.models)
+        line = QVBoxLayout()
+        line.setSpacing(2)
+        line.addWidget(self.cost)
+        line.addWidget(self.button)
+        self.body.addLayout(row)
+        self.body.addWidget(self.form.native)
+        self.body.addLayout(line)
+        self.body.addWidget(self.refusal)
+        self.body.addWidget(self.summary)
+        self.body.addStretch()
+
+    def _connect(self) -> None:
+        session = self.session
+        self.models.currentIndexChanged.connect(self._on_models_index)
+        self.form.changed.connect(self.render)
+        self.button.clicked.connect(self._on_button_clicked)
+        self.listen(session.image_changed, self.render)
+        self.listen(session.model_changed, self.render)
+        self.listen(session.predicted, self.render)
+        self.listen(session.status_changed, self._on_session_status)
+        self.listen(session.refused, self.refusal.set_sentence)
+
+    # -- session → dock ---------------------------------------------------------------------
+
+    def render(self, *_: object) -> None:
+        """Show the session as it is."""
+        session = self.session
+        self.models.set_choices(session.choices(), session.model)
+        cost = session.cost(self.form.value()) if self.form.problem is None else ""
+        self.cost.setText(cost or " ")
+        self.cost.setToolTip("Estimated time and extra memory of this prediction")
+        self._render_button()
+        self.summary.setText(session.summary)
+        self.summary.setVisible(bool(session.summary))
+        self.refusal.set_sentence(self.form.problem or "")
+
+    def _render_button(self) -> None:
+        problem, session = self.problem(), self.session
+        self.button.setEnabled(problem is None)
+        name = "" if session.volume is None else session.volume.name
+        self.button.setToolTip(problem or f"Apply {session.model} to {name} (Ctrl+Return)")
+
+    def problem(self) -> str | None:
+        """Why the button cannot be pressed, or None where it can."""
+        return self.form.problem or self.session.predict_problem()
+
+    def _on_session_status(self, status: object) -> None:
+        self._render_button()
+
+    # -- dock → session ---------------------------------------------------------------------
+
+    def _on_models_index(self, index: int) -> None:
+        name = self.models.itemData(index)
+        if name is not None:
+            self.session.use_model(name)
+
+    def _on_button_clicked(self) -> None:
+        self.refusal.set_sentence("")
+        self.session.predict(self.form.value())
