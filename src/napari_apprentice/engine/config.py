@@ -47,7 +47,12 @@ class TrainConfig(_Config):
 
     device: DeviceWish = _DEVICE
     minutes: float = Field(
-        5.0, gt=0, le=100_000, title="Time", description="Longest training time in minutes"
+        5.0,
+        gt=0,
+        le=100_000,
+        title="Time",
+        description="Longest training time in minutes",
+        json_schema_extra={"unit": "min"},
     )
     epochs: int | None = Field(
         None, ge=1, title="Epochs", description="Stop after so many passes instead of after the time"
