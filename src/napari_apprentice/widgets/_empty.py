@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from napari_apprentice.core.errors import ApprenticeError
 
 from ._parts import ErrorLine, wrapped
-from ._samples import Sample, sample_layers, samples, thumbnail
+from ._samples import Sample, sample_layers, samples, thumbnail_file
 
 if TYPE_CHECKING:
     import napari
@@ -63,17 +63,10 @@ class EmptyPage(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         button.setIconSize(QSize(_SIZE, _SIZE))
         button.clicked.connect(lambda: self.open(sample))
-        try:
-            grey = thumbnail(sample, _SIZE)
-        except ApprenticeError as error:
-            button.setToolTip(str(error))
-            return button
-        height, width = grey.shape
-        image = QImage(grey.data, width, height, width, QImage.Format.Format_Grayscale8)
-        pixmap = QPixmap.fromImage(image.copy()).scaled(
-            _SIZE, _SIZE, Qt.AspectRatioMode.KeepAspectRatio
-        )
-        button.setIcon(QIcon(pixmap))
+        picture = QPixmap(str(thumbnail_file(sample)))
+        if not picture.isNull():
+            size = QSize(_SIZE, _SIZE)
+            button.setIcon(QIcon(picture.scaled(size, Qt.AspectRatioMode.KeepAspectRatio)))
         return button
 
     def open(self, sample: Sample) -> None:

@@ -16,7 +16,7 @@ from .layers import layer_tuples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Sample", "sample_layers", "samples", "thumbnail"]
+__all__ = ["Sample", "sample_layers", "samples", "thumbnail", "thumbnail_file"]
 
 _PACKAGE = Path(__file__).parents[1]
 # In an installed package; in a checkout.
@@ -83,8 +83,16 @@ def sample_layers(key: str) -> list[tuple[Any, dict[str, Any], str]]:
     )
 
 
-def thumbnail(sample: Sample, size: int) -> NDArray[np.uint8]:
-    """Small grey picture of a sample: its middle plane, at most `size` pixels high and wide."""
+def thumbnail_file(sample: Sample) -> Path:
+    """Small picture of an offered sample, drawn beforehand: opening the dock must not wait for a reader."""
+    return Path(__file__).parent / "thumbnails" / f"{sample.key}.png"
+
+
+def thumbnail(sample: Sample, size: int = 150) -> NDArray[np.uint8]:
+    """Draw the small grey picture of a sample: its middle plane, at most `size` pixels high and wide.
+
+    ``thumbnails/`` holds what this returns; a test compares.
+    """
     from napari_apprentice.io import open_volume
 
     data = open_volume(sample.image).numpy()
