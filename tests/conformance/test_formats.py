@@ -64,10 +64,9 @@ def test_a_plane_survives(name: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"case{suffix}"
     try:
         save(volume, path)
-    except BadInputError as refusal:
-        assert refusal.remedy
+    except FormatError:
         assert not path.exists()
-        return
+        return  # a suffix that is read only
     again = open_volume(path)
     np.testing.assert_array_equal(again.numpy(), volume.data)
     assert FORMATS[name].sniff(path)

@@ -70,9 +70,14 @@ except ApprenticeError as error:
 
 def test_an_interruption_leaves_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    with pytest.raises(KeyboardInterrupt), _atomic.writing(path) as temporary:
-        temporary.write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with _atomic.writing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 

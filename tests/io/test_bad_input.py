@@ -86,17 +86,25 @@ CASES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
     "picture named nifti": ("a.nii.gz", lambda _: png(), r"expected NIfTI.*found PNG.*\.png"),
     "nifti named picture": ("a.png", lambda _: nifti(), r"found NIfTI"),
     "junk nifti": ("a.nii", lambda _: b"junk" * 200, "found something else"),
-    "junk tiff": ("a.tif", lambda _: b"II*\0" + b"\xff" * 400, "cannot be read"),
+    "junk tiff": ("a.tif", lambda _: b"II*\0" + b"\x08\0\0\0" + b"\xff" * 400, "cannot be read"),
     "tiff without a page": ("a.tif", lambda _: b"II*\0" + bytes(4), "found none"),
-    "huge tiff": ("a.tif", lambda d: tiff(d, None, WIDE), "GB.*found"),
-    "huge tiff, compressed": ("a.tif", lambda d: tiff(d, "zlib", WIDE), "GB.*found"),
+    "huge tiff": ("a.tif", lambda d: tiff(d, None, WIDE), r"8\.32 MB.*found 8\.19 kB"),
+    "huge tiff, compressed": (
+        "a.tif",
+        lambda d: tiff(d, "zlib", WIDE),
+        r"8\.32 MB.*at most 1032 times",
+    ),
     "unknown codec": (
         "a.tif",
         lambda d: tiff(d, "zlib", {"Compression": struct.pack("<H", 51234)}),
         "51234.*imagecodecs",
     ),
     "cut tiff": ("a.tif", lambda d: tiff(d, None, {})[:-3000], "expected"),
-    "cut compressed tiff": ("a.tif", lambda d: tiff(d, "zlib", {})[:-3000], "expected page"),
+    "cut compressed tiff": (
+        "a.tif",
+        lambda d: tiff(d, "zlib", {})[:-3000],
+        "expected .* found .*cut off",
+    ),
     "cut picture": ("a.png", lambda _: png()[:-100], "truncated"),
     "junk picture": ("a.png", lambda _: png()[:8] + bytes(100), "cannot"),
     "text": ("a.xyz", lambda _: b"hello", r"unknown kind of file '.xyz'"),
@@ -130,7 +138,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         io.open_volume(tmp_path)
 
 
-def test_pages_in_a_circle_give_the_first_ones_and_a_warning(tmp_path: Path) -> None:
+def test_pages_in_a_circle_give_the_first_and_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, NOISE, compression="zlib", metadata=None)
     with tifffile.TiffFile(path) as file:
@@ -142,8 +150,8 @@ def test_pages_in_a_circle_give_the_first_ones_and_a_warning(tmp_path: Path) -> 
 
     volume = io.open_volume(path)
 
-    assert volume.grid.shape[0] == 3
-    assert "damaged after page 3" in volume.metadata["warnings"][0]
+    np.testing.assert_array_equal(volume.numpy(), NOISE[0])
+    assert "damaged after page 1" in volume.metadata["warnings"][0]
 
 
 def test_voxels_that_vanish_after_opening_are_a_typed_error(tmp_path: Path) -> None:
@@ -177,6 +185,7 @@ def test_flipped_bytes_give_a_volume_or_a_typed_error(tmp_path: Path, suffix: st
     io.save(Volume(small, Grid.regular("YX", small.shape), classes={1: "x"}), whole)
     source = whole.read_bytes()
     random = np.random.default_rng(3)
+    refused = 0
     for _ in range(60):
         raw = bytearray(source)
         for at in random.integers(0, min(len(raw), 700), 3):
@@ -187,5 +196,6 @@ def test_flipped_bytes_give_a_volume_or_a_typed_error(tmp_path: Path, suffix: st
             volume = io.open_volume(path)
             if volume.nbytes < 10**8:
                 volume.numpy()
-        except FormatError as error:
-            assert error.remedy
+        except FormatError:
+            refused += 1
+    assert refused > 0

@@ -39,7 +39,17 @@ def opened(path: Path, array: np.ndarray, mode: str | None = None) -> Volume:
         (np.dstack([*[GREY] * 3, FADED]), 4),
         (np.dstack([GREY, FADED]), 2),
     ],
-    ids="grey greyRGB greyRGBA LA RGB opaqueRGBA RGBA fadedGreyRGBA fadedLA".split(),
+    ids=[
+        "grey",
+        "greyRGB",
+        "greyRGBA",
+        "LA",
+        "RGB",
+        "opaqueRGBA",
+        "RGBA",
+        "fadedGreyRGBA",
+        "fadedLA",
+    ],
 )
 def test_channels_that_carry_nothing_are_left_out(
     tmp_path: Path, array: np.ndarray, channels: int

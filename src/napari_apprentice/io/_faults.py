@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.errors import ApprenticeError, FormatError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,10 @@ def reading(path: Path | str, what: str) -> Iterator[None]:
     remedy = "The file is damaged or not finished copying; copy or export it again."
     try:
         yield
+    except BadInputError as error:
+        if error.path is not None:
+            raise
+        raise FormatError(error.message, path=path, remedy=error.remedy or remedy) from error
     except ApprenticeError:
         raise
     except MemoryError as error:

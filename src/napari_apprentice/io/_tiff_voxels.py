@@ -186,6 +186,13 @@ def check_series(path: Path, series: Any) -> None:
         if frame.parent is not page.parent:  # a set of several OME-TIFF files
             continue
         counts = list(frame.databytecounts)
+        wanted = math.prod(page.chunked)
+        if len(counts) < wanted:
+            raise FormatError(
+                f"expected {wanted} strips or tiles for {tuple(page.shape)}, found {len(counts)}",
+                path=path,
+                remedy="The header is damaged; export the image again.",
+            )
         check_claim(path, chunk if any(counts) else 0, max(counts, default=0), ratio)
         end = max((o + c for o, c in zip(frame.dataoffsets, counts, strict=True)), default=0)
         check_claim(path, end, size)
