@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from .styles import CLASS
 
 if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
@@ -110,12 +112,12 @@ class ClassButtons(QWidget):
 
     def _add_row(self, row: int, entry: LabelClass) -> None:
         key = class_key(row + 1)
-        button = QToolButton()
+        button = QPushButton()
+        button.setStyleSheet(CLASS)
         button.setCheckable(True)
         button.setIcon(swatch(entry.color))
         button.setIconSize(QSize(_SWATCH, _SWATCH))
         button.setText(_short(entry.name) + (f"   {key}" if key else ""))
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         button.setToolTip(f"Paint {entry.name} (label {entry.value}{f', {key}' if key else ''})")
         button.setAccessibleName(f"class {entry.name}")

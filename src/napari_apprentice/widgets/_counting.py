@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_apprentice.session.navigate import next_unfinished
 
 from ._box import BoxDrawing, box_around, box_in_view
+from .styles import CHIP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class Counting(QWidget):
         self.drawing.ended.connect(self.render_state)
 
     def _lay_out(self) -> None:
-        self.chip.setObjectName("apprentice_chip")
+        self.chip.setStyleSheet(CHIP)
         self.chip.setTextFormat(Qt.TextFormat.PlainText)
         self.chip.setWordWrap(True)
         self.chip.setToolTip("Only this part of the annotation is learned from and scored")

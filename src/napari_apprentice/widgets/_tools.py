@@ -9,10 +9,10 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QSizePolicy,
     QSlider,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -49,8 +49,8 @@ class Tools(QWidget):
         row = QHBoxLayout()
         row.setSpacing(2)
         for number, (_, name, key, does) in enumerate(TOOLS):
-            button = QToolButton()
-            button.setText(name)
+            button = QPushButton(name)
+            button.setStyleSheet("padding: 3px 2px;")
             button.setCheckable(True)
             button.setToolTip(f"{does} ({key})")
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -64,8 +64,7 @@ class Tools(QWidget):
             widget.setAccessibleName("brush size")
             widget.valueChanged.connect(self._on_size_changed)
         self.number.setSuffix(" px")
-        self.volume = QToolButton()
-        self.volume.setText("3-D")
+        self.volume = QPushButton("3-D")
         self.volume.setCheckable(True)
         self.volume.toggled.connect(self._on_volume_toggled)
         below = QHBoxLayout()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -19,11 +18,14 @@ from qtpy.QtWidgets import (
 from napari_apprentice.core.errors import ApprenticeError
 
 from ._annotator import Annotator
+from ._beginning import Beginning, RecoveryBar
 from ._classes import ClassButtons, class_key
 from ._counting import KEYS as COUNTING_KEYS
 from ._counting import Counting
 from ._dock import Dock
-from ._parts import ErrorLine, elided, wrapped
+from ._objects import KEYS as OBJECT_KEYS
+from ._objects import ObjectButtons
+from ._parts import ErrorLine
 from ._tools import Tools
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ __all__ = ["KEYS", "CorrectDock"]
 
 KEYS = {
     "Ctrl+1 … Ctrl+9": "paint the first … ninth class",
+    **OBJECT_KEYS,
     **COUNTING_KEYS,
     "Ctrl+Z": "undo anything: strokes, classes, what is finished",
     "Ctrl+Shift+Z": "redo",
@@ -73,17 +76,14 @@ class CorrectDock(Dock):
         self.error = ErrorLine()
         self.pages = QStackedWidget()
         self.classes = ClassButtons()
+        self.objects = ObjectButtons()
         self.tools = Tools()
         self.counting = Counting(self.annotator)
+        self.what = _title("Class")
         self.undo = QPushButton("Undo")
         self.redo = QPushButton("Redo")
-        self.correct = QPushButton("Correct the prediction")
-        self.start = QPushButton("Start from nothing")
-        self.source = elided()
-        self.show_again = QPushButton("Show the annotation")
-        self.found = QLabel()
-        self.restore = QPushButton("Restore")
-        self.discard = QPushButton("Discard")
+        self.beginning = Beginning(self.annotator)
+        self.recovery = RecoveryBar(self.annotator)
         self._bound: AnnotationLabels | None = None
         self._lay_out()
         self._connect()
@@ -92,42 +92,12 @@ class CorrectDock(Dock):
     # -- layout -----------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self.recovery = self._recovery_bar()
-        self.pages.addWidget(self._empty_page())
+        self.pages.addWidget(self.beginning)
         self.pages.addWidget(self._work_page())
         self.body.addWidget(self.recovery)
         self.body.addWidget(self.error)
         self.body.addWidget(self.pages)
         self.body.addStretch()
-
-    def _recovery_bar(self) -> QFrame:
-        bar = QFrame()
-        bar.setFrameShape(QFrame.Shape.StyledPanel)
-        self.found.setWordWrap(True)
-        row = QHBoxLayout()
-        row.addWidget(self.restore)
-        row.addWidget(self.discard)
-        row.addStretch()
-        column = QVBoxLayout(bar)
-        column.addWidget(self.found)
-        column.addLayout(row)
-        self.restore.setToolTip("Go on where you were")
-        self.discard.setToolTip("Delete these corrections for good")
-        return bar
-
-    def _empty_page(self) -> QWidget:
-        page = QWidget()
-        column = QVBoxLayout(page)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(
-            wrapped(
-                "Correct what is wrong; say which part is right; then let a model learn from it."
-            )
-        )
-        for widget in (self.source, self.correct, self.start, self.show_again):
-            column.addWidget(widget)
-        column.addStretch()
-        return page
 
     def _work_page(self) -> QWidget:
         page = QWidget()
@@ -138,8 +108,9 @@ class CorrectDock(Dock):
         for button in (self.undo, self.redo):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             history.addWidget(button)
-        column.addWidget(_title("Class"))
+        column.addWidget(self.what)
         column.addWidget(self.classes)
+        column.addWidget(self.objects)
         column.addWidget(_title("Tool"))
         column.addWidget(self.tools)
         column.addLayout(history)
@@ -153,11 +124,7 @@ class CorrectDock(Dock):
         self.listen(annotator.changed, self.render_state)
         self.listen(annotator.problem, self._on_annotator_problem)
         self._told.connect(self.error.set_sentence)
-        self.correct.clicked.connect(self._on_correct_clicked)
-        self.start.clicked.connect(annotator.start)
-        self.show_again.clicked.connect(lambda: annotator.show())
-        self.restore.clicked.connect(annotator.restore)
-        self.discard.clicked.connect(annotator.discard)
+        self.objects.refused.connect(self.error.set_sentence)
         self.undo.clicked.connect(self._on_undo_clicked)
         self.redo.clicked.connect(self._on_redo_clicked)
         self.classes.picked.connect(self.pick)
@@ -172,45 +139,23 @@ class CorrectDock(Dock):
         """Show the session's image, its annotation and the layer as they are."""
         annotator = self.annotator
         state, layer = annotator.state, annotator.layer
-        self._render_recovery()
+        self.recovery.render_state()
         at_work = state is not None and layer is not None
         self.pages.setCurrentIndex(int(at_work))
         self.tools.set_layer(layer)
+        numbered = state is not None and state.objects
+        self.objects.set_layer(layer if numbered else None)
         self._bind(layer)
         if not at_work or state is None or layer is None:
-            self._render_empty()
+            self.beginning.render_state()
             return
         self.classes.set_classes(state.classes)
+        self.classes.setVisible(not state.objects)
+        self.objects.setVisible(state.objects)
+        self.what.setText("Object" if state.objects else "Class")
         self._render_selected()
         self._render_history()
         self.counting.render_state()
-
-    def _render_recovery(self) -> None:
-        summary = self.annotator.found()
-        self.recovery.setVisible(summary is not None)
-        if summary is not None:
-            when = summary.saved.astimezone().strftime("%-d %b %Y, %H:%M")
-            edits = f"{summary.edits} edit{'' if summary.edits == 1 else 's'}"
-            self.found.setText(f"An earlier session left {edits} of this image, last on {when}.")
-
-    def _render_empty(self) -> None:
-        annotator = self.annotator
-        blocked = annotator.blocked()
-        is_hidden = annotator.state is not None
-        candidates = [] if blocked else annotator.predictions()
-        name = candidates[0].name if candidates else ""
-        self.source.setText(name)
-        self.source.setVisible(bool(name) and not is_hidden)
-        self.correct.setVisible(not is_hidden)
-        self.start.setVisible(not is_hidden)
-        self.show_again.setVisible(is_hidden)
-        self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
-        nothing = "There is no prediction on the grid of this image yet: press Predict first."
-        reason = blocked or ("" if name else nothing)
-        self.correct.setEnabled(not reason)
-        self.correct.setToolTip(reason or f"{name} becomes an annotation; it stays, hidden")
-        self.start.setEnabled(not blocked)
-        self.start.setToolTip(blocked or "Paint everything yourself")
 
     def _render_selected(self, *_: Any) -> None:
         if self._bound is not None:
@@ -249,11 +194,6 @@ class CorrectDock(Dock):
         state = self.annotator.state
         if state is not None and number <= len(state.classes):
             self.pick(state.classes[number - 1].value)
-
-    def _on_correct_clicked(self) -> None:
-        candidates = self.annotator.predictions()
-        if candidates:
-            self.annotator.correct(candidates[0])
 
     def _on_undo_clicked(self) -> None:
         if self.annotator.layer is not None:
@@ -296,8 +236,11 @@ class CorrectDock(Dock):
             for n in numbers
         }
         counting = self.counting
-        actions = (counting.toggle_slice, counting.go_on, counting.toggle_drawing)
-        return keys | dict(zip(COUNTING_KEYS, actions, strict=True))
+        objects = self.objects
+        counted = (counting.toggle_slice, counting.go_on, counting.toggle_drawing)
+        edited = (objects.make, objects.start_merging, objects.cut, objects.remove)
+        keys |= dict(zip(COUNTING_KEYS, counted, strict=True))
+        return keys | dict(zip(OBJECT_KEYS, edited, strict=True))
 
 
 def _title(text: str) -> QLabel:

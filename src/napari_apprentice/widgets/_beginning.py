@@ -1,0 +1,108 @@
+"""What *Correct* shows before there is an annotation, and what a crash left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ._parts import elided, wrapped
+
+if TYPE_CHECKING:
+    from ._annotator import Annotator
+
+__all__ = ["Beginning", "RecoveryBar"]
+
+
+class Beginning(QWidget):
+    """Correct a prediction, start from nothing, or show an annotation whose layer is gone.
+
+    Parameters
+    ----------
+    annotator
+        What the buttons drive.
+    """
+
+    def __init__(self, annotator: Annotator) -> None:
+        super().__init__()
+        self._annotator = annotator
+        self.correct = QPushButton("Correct the prediction")
+        self.start = QPushButton("Start from nothing")
+        self.source = elided()
+        self.show_again = QPushButton("Show the annotation")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(
+            wrapped("Correct what is wrong, say which part is right, and let a model learn it.")
+        )
+        for widget in (self.source, self.correct, self.start, self.show_again):
+            column.addWidget(widget)
+        column.addStretch()
+        self.correct.clicked.connect(self._on_correct_clicked)
+        self.start.clicked.connect(annotator.start)
+        self.show_again.clicked.connect(lambda: annotator.show())
+
+    def render_state(self) -> None:
+        """Show what can be begun, and say why the rest cannot."""
+        annotator = self._annotator
+        blocked = annotator.blocked()
+        is_hidden = annotator.state is not None
+        candidates = [] if blocked else annotator.predictions()
+        name = candidates[0].name if candidates else ""
+        self.source.setText(name)
+        self.source.setVisible(bool(name) and not is_hidden)
+        self.correct.setVisible(not is_hidden)
+        self.start.setVisible(not is_hidden)
+        self.show_again.setVisible(is_hidden)
+        self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
+        nothing = "There are no labels on the grid of this image yet: press Predict first."
+        reason = blocked or ("" if name else nothing)
+        self.correct.setEnabled(not reason)
+        self.correct.setToolTip(reason or f"{name} becomes an annotation; it stays, hidden")
+        self.start.setEnabled(not blocked)
+        self.start.setToolTip(blocked or "Paint everything yourself")
+
+    def _on_correct_clicked(self) -> None:
+        candidates = self._annotator.predictions()
+        if candidates:
+            self._annotator.correct(candidates[0])
+
+
+class RecoveryBar(QFrame):
+    """Offers the corrections that an earlier session left; hidden where there are none.
+
+    Parameters
+    ----------
+    annotator
+        What the buttons drive.
+    """
+
+    def __init__(self, annotator: Annotator) -> None:
+        super().__init__()
+        self._annotator = annotator
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.found = QLabel()
+        self.found.setWordWrap(True)
+        self.restore = QPushButton("Restore")
+        self.restore.setToolTip("Go on where you were")
+        self.discard = QPushButton("Discard")
+        self.discard.setToolTip("Delete these corrections for good")
+        row = QHBoxLayout()
+        row.addWidget(self.restore)
+        row.addWidget(self.discard)
+        row.addStretch()
+        column = QVBoxLayout(self)
+        column.addWidget(self.found)
+        column.addLayout(row)
+        self.restore.clicked.connect(annotator.restore)
+        self.discard.clicked.connect(annotator.discard)
+
+    def render_state(self) -> None:
+        """Show what there is to restore."""
+        summary = self._annotator.found()
+        self.setVisible(summary is not None)
+        if summary is not None:
+            saved = summary.saved.astimezone()
+            when = f"{saved.day} {saved:%b %Y, %H:%M}"
+            edits = f"{summary.edits} edit{'' if summary.edits == 1 else 's'}"
+            self.found.setText(f"An earlier session left {edits} of this image, last on {when}.")
