@@ -123,7 +123,7 @@ def test_one_volume_holds_out_a_slab(tmp_path: Path, tiny_spec: ModelSpec, make_
     held_counts = result.split.held_out[0].annotation.counts()
     assert not (train_counts & held_counts).any()
     assert held_counts.any()
-    assert "held out slices" in result.split.note
+    assert "held out slice" in result.split.note
 
 
 def test_groups_are_never_divided(tmp_path: Path, tiny_spec: ModelSpec, make_item: Make) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,7 +10,7 @@ from .annotation import LabelClass
 
 __all__ = ["SPEC_VERSION", "ClassSpec", "ModelSpec", "Normalization"]
 
-SPEC_VERSION = 1
+SPEC_VERSION: Final = 1
 
 
 class _Frozen(BaseModel):

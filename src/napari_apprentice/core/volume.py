@@ -93,7 +93,8 @@ class Volume:
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy dtype of the voxels."""
-        return np.dtype(self.data.dtype)
+        kind: np.dtype[Any] = np.dtype(self.data.dtype)
+        return kind
 
     @property
     def nbytes(self) -> int:

@@ -27,7 +27,11 @@ class PredictConfig(_Config):
 
     device: DeviceWish = _DEVICE
     overlap: float = Field(
-        0.5, ge=0.0, le=0.8, title="Tile overlap", description="Share of a tile that its neighbour repeats"
+        0.5,
+        ge=0.0,
+        le=0.8,
+        title="Tile overlap",
+        description="Share of a tile that its neighbour repeats",
     )
     mirror: bool = Field(
         False,
@@ -55,7 +59,10 @@ class TrainConfig(_Config):
         json_schema_extra={"unit": "min"},
     )
     epochs: int | None = Field(
-        None, ge=1, title="Epochs", description="Stop after so many passes instead of after the time"
+        None,
+        ge=1,
+        title="Epochs",
+        description="Stop after so many passes instead of after the time",
     )
     steps: int | None = Field(
         None, ge=1, title="Steps", description="Stop after so many steps instead of after the time"
@@ -75,7 +82,11 @@ class TrainConfig(_Config):
         1e-2, ge=0, le=1, title="Weight decay", description="AdamW weight decay"
     )
     ema: float = Field(
-        0.99, ge=0, lt=1, title="Averaging", description="Decay of the moving average of the weights"
+        0.99,
+        ge=0,
+        lt=1,
+        title="Averaging",
+        description="Decay of the moving average of the weights",
     )
     augment: Literal["none", "light", "strong"] = Field(
         "light", title="Augmentation", description="How much patches are varied"
@@ -88,10 +99,18 @@ class TrainConfig(_Config):
         description="Share of patches centred on a labelled object",
     )
     held_out: float = Field(
-        0.2, ge=0, lt=1, title="Held out", description="Share kept for checking; 0 trains on everything"
+        0.2,
+        ge=0,
+        lt=1,
+        title="Held out",
+        description="Share kept for checking; 0 trains on everything",
     )
     checks: int = Field(
-        10, ge=1, le=1000, title="Checks", description="How often the held-out part is scored during training"
+        10,
+        ge=1,
+        le=1000,
+        title="Checks",
+        description="How often the held-out part is scored during training",
     )
     patience: int | None = Field(
         None,

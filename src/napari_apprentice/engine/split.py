@@ -133,12 +133,14 @@ def _by_slab(item: TrainItem, config: TrainConfig) -> Split:
         note = "too little is finished to hold a part out: scores are on what was learned from"
         return Split((item,), (), note)
     count = max(1, round(config.held_out * len(rows)))
-    start = int(np.random.default_rng(config.seed).integers(0, len(rows) - count + 1))
+    # The middle has the most to check: at either end an object is only touched.
+    start = (len(rows) - count) // 2
     chosen = rows[start : start + count]
     held = np.zeros_like(used)
     held[chosen] = True
     word = "slices" if counts.ndim == 3 else "rows"
-    note = f"held out {word} {chosen[0]}–{chosen[-1]} of {item.name}"
+    where = f"{word} {chosen[0]}–{chosen[-1]}" if count > 1 else f"{word[:-1]} {chosen[0]}"
+    note = f"held out {where} of {item.name}"
     return Split(
         (_restricted(item, counts, ~held, axis),), (_restricted(item, counts, held, axis),), note
     )

@@ -119,7 +119,7 @@ def image_quality_scores(
 
 def _ssim(first: NDArray[np.float64], second: NDArray[np.float64], data_range: float) -> float:
     return float(
-        structural_similarity(  # type: ignore[no-untyped-call]
+        structural_similarity(
             first,
             second,
             data_range=data_range,
