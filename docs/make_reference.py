@@ -1,0 +1,223 @@
+"""Write the reference pages that follow from the code: formats, tasks, networks, models, settings.
+
+Run it after adding a format, a task, a network or a setting; a test compares::
+
+    python docs/make_reference.py            # writes docs/reference/*.md
+    python docs/make_reference.py --check    # writes nothing; exit code 1 where a page is out of date
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.engine.config import PredictConfig, TrainConfig
+from napari_apprentice.engine.files import is_file_name
+from napari_apprentice.io import FORMATS
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.models.store import ModelStore
+from napari_apprentice.tasks import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+    from napari_apprentice.core.spec import ModelSpec
+
+REFERENCE = Path(__file__).parent / "reference"
+_NOTE = "<!-- Written by docs/make_reference.py from the code; edit the code instead. -->"
+_BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
+
+
+def pages() -> dict[str, str]:
+    """All generated pages: file name → text."""
+    bodies = {
+        "formats.md": _formats(),
+        "tasks.md": _tasks(),
+        "networks.md": _networks(),
+        "models.md": _models(),
+        "settings.md": _settings(),
+    }
+    return {name: f"{_NOTE}\n\n{body.rstrip()}\n" for name, body in bodies.items()}
+
+
+def main() -> int:
+    """Write the pages, or compare them with ``--check``."""
+    stale = []
+    for name, text in pages().items():
+        path = REFERENCE / name
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+    print(f"changed: {', '.join(stale)}" if stale else "up to date")
+    return 1 if stale and "--check" in sys.argv[1:] else 0
+
+
+# -- pages --------------------------------------------------------------------------------
+
+
+def _formats() -> str:
+    entries = dict(FORMATS.items())
+    rows = [
+        (entry.title, f"`{name}`", _code(entry.suffixes), _code(_written(entry)) or "–")
+        for name, entry in entries.items()
+    ]
+    parts = [
+        "# File formats",
+        "The name says which format a file should be, its first bytes must agree; where they do not, an error says "
+        "what was found instead.",
+        _table(("format", "name in the code", "read", "written"), rows),
+    ]
+    for entry in entries.values():
+        parts += [f"## {entry.title}", _prose(_module_doc(entry))]
+    return "\n\n".join(parts)
+
+
+def _tasks() -> str:
+    rows = [(f"`{name}`", task.title, f"`{task.primary}`") for name, task in TASKS.items()]
+    parts = [
+        "# Tasks",
+        "A task is what is asked of a network: how it is taught, how its answer is read, how it is marked.",
+        _table(("task", "title", "score that decides which weights are best"), rows),
+    ]
+    for name, task in TASKS.items():
+        parts += [f"## {name}", _prose(_module_doc(task)), _prose(_class_doc(task))]
+    return "\n\n".join(parts)
+
+
+def _networks() -> str:
+    entries = dict(NETWORKS.items())
+    rows = [
+        (f"`{name}`", entry.title, _prose(_module_doc(entry)).split("\n\n")[0])
+        for name, entry in entries.items()
+    ]
+    parts = [
+        "# Networks",
+        "All are MONAI's and see two or three spatial axes. A model's `model.json` names one of them and its arguments.",
+        _table(("name", "network", "in short"), rows),
+    ]
+    for name, entry in entries.items():
+        parts += [f"## {name}", _prose(_class_doc(entry)), _fields(entry.Args, flags=False)]
+    return "\n\n".join(parts)
+
+
+def _models() -> str:
+    store = ModelStore(folder=REFERENCE / "no-such-folder")
+    rows = [_model_row(name, spec) for name, spec in store.specs().items()]
+    return "\n\n".join(
+        (
+            "# Starter models",
+            "They come with the package and are never overwritten. "
+            "Their scores on images that they have not seen are in their cards: "
+            "`napari-apprentice models show NAME`.",
+            _table(("name", "task", "what it finds", "trained on", "licence"), rows),
+            "[What a model is, and what its folder holds](../concepts/models.md)",
+        )
+    )
+
+
+def _model_row(name: str, spec: ModelSpec) -> tuple[str, ...]:
+    classes = ", ".join(f"{c.value} {c.name}" for c in spec.classes)
+    kind = f"{spec.task}, {spec.ndim}-D"
+    return f"`{name}`", kind, f"{spec.description} Classes: {classes}.", spec.data, spec.licence
+
+
+def _settings() -> str:
+    return "\n\n".join(
+        (
+            "# Settings",
+            "The same settings are a row in the dock (under *More settings*), a flag on the command line "
+            "and a keyword in Python: *Tile overlap*, `--overlap 0.25`, `overlap=0.25`.",
+            "## Predict",
+            _prose(_first(PredictConfig.__doc__)),
+            _fields(PredictConfig, flags=True),
+            "## Learn",
+            _prose(_first(TrainConfig.__doc__)),
+            _fields(TrainConfig, flags=True),
+        )
+    )
+
+
+# -- pieces -------------------------------------------------------------------------------
+
+
+def _fields(config: type[BaseModel], *, flags: bool) -> str:
+    """One row per field of a config."""
+    rows = []
+    for name, field in config.model_fields.items():
+        key = f"`--{name.replace('_', '-')}`" if flags else f"`{name}`"
+        text = (field.description or "").rstrip(".")
+        rows.append((field.title or name, key, text, _bounds(field), _default(field)))
+    return _table(
+        ("setting", "flag" if flags else "argument", "meaning", "may be", "default"), rows
+    )
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None:
+        return "–"
+    if isinstance(field.default, bool):
+        return "on" if field.default else "off"
+    if isinstance(field.default, tuple):
+        return ", ".join(map(str, field.default)) or "–"
+    return str(field.default)
+
+
+def _bounds(field: FieldInfo) -> str:
+    choices = (
+        re.findall(r"'([^']+)'", str(field.annotation))
+        if "Literal" in str(field.annotation)
+        else ()
+    )
+    words = [
+        f"{word} {getattr(entry, key)}"
+        for key, word in _BOUNDS
+        for entry in field.metadata
+        if getattr(entry, key, None) is not None
+    ]
+    return ", ".join(choices or words or map(str, field.examples or ())) or "–"
+
+
+def _written(entry: Any) -> list[str]:
+    """The endings under which a format can be written."""
+    return [suffix for suffix in entry.suffixes if is_file_name(Path(f"image{suffix}"))]
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _module_doc(entry: Any) -> str:
+    return inspect.cleandoc(sys.modules[type(entry).__module__].__doc__ or "")
+
+
+def _class_doc(entry: Any) -> str:
+    return inspect.cleandoc(type(entry).__doc__ or "")
+
+
+def _first(text: str | None) -> str:
+    return inspect.cleandoc(text or "").split("\n\n")[0]
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown: literals in single backticks."""
+    return text.replace("``", "`")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        cells = [" ".join(cell.split()).replace("|", "\\|") for cell in row]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

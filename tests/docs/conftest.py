@@ -1,0 +1,66 @@
+"""The world the examples of the documentation live in: tiny images and tiny models under the names they use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine.budget import Budget
+from napari_apprentice.io import save
+
+CLASSES = (ClassSpec(value=1, name="anterior"), ClassSpec(value=2, name="posterior"))
+SHAPE = (16, 20, 16)
+
+
+def write_case(folder: Path, name: str, seed: int) -> None:
+    """An image with two bright boxes, and the boxes."""
+    grid = Grid.regular("ZYX", SHAPE, (1.0, 1.0, 1.0), unit="mm", world="LPS")
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[4:12, 3:9, 4:10] = 1
+    labels[4:12, 11:17, 4:10] = 2
+    noise = np.random.default_rng(seed).normal(100, 5, SHAPE)
+    image = (noise + 60 * labels).astype(np.int16)
+    names = {c.value: c.name for c in CLASSES}
+    for kind, array in (("images", image), ("labels", labels)):
+        (folder / kind).mkdir(exist_ok=True)
+        volume = Volume(array, grid, name=name, classes=names if kind == "labels" else {})
+        save(volume, folder / kind / f"{name}.nii.gz")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the files that the examples name; training ends after two steps."""
+    import torch
+
+    from napari_apprentice.models.store import build_network, save_model
+
+    home = tmp_path / "home"
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(home))
+    torch.manual_seed(0)
+    for name in ("hippocampus-mri", "hippocampus-mri v2"):
+        spec = ModelSpec(
+            name=name,
+            task="semantic",
+            network="unet",
+            network_args={"channels": [4, 8], "strides": [2], "num_res_units": 0},
+            ndim=3,
+            tile=(16, 16, 16),
+            spacing=(1.0, 1.0, 1.0),
+            unit="mm",
+            orientation="LPS",
+            classes=CLASSES,
+        )
+        save_model(spec, build_network(spec).state_dict(), home / "models" / name)
+    work = tmp_path / "work"
+    work.mkdir()
+    for number in (1, 2, 3):
+        write_case(work, f"case-{number}", number)
+    (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)
+    return work
