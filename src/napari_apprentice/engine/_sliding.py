@@ -14,6 +14,7 @@ from napari_apprentice.core.errors import ModelError
 from napari_apprentice.core.jobs import Progress
 
 from ._stitch import Answer, RowSampler, Window
+from ._tune import tune
 from .tiles import blend_weights, padding, tiles
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Runner:
     Parameters
     ----------
     network
-        Module in evaluation mode, mapping ``(B, C, *tile)`` to ``(B, K, *tile)``.
+        Module that maps ``(B, C, *tile)`` to ``(B, K, *tile)``; changed in place, so give a fresh one.
     plan
         How tiles are run.
     reduce
@@ -114,10 +115,11 @@ class Runner:
     ) -> None:
         self._plan = plan
         self._reduce = reduce
-        self._network = network.to(plan.device).eval()
-        if next(network.parameters(), torch.empty(0)).dtype != torch.float32:
-            # Half-precision weights on disk; the sums of a convolution want more.
-            self._network = self._network.float()
+        # Half-precision weights on disk or not, the sums of a convolution want more.
+        self._network = network.to(plan.device, torch.float32).eval()
+        self._layout = torch.contiguous_format
+        if plan.device == "cpu":
+            self._network, self._layout = tune(self._network)
         self._weights = torch.from_numpy(blend_weights(plan.tile)).to(plan.stitch)
         mirror = plan.mirror
         self._flips = [
@@ -228,7 +230,8 @@ class Runner:
             ]
             for start in batch
         ]
-        return torch.stack(cuts).to(self._plan.device)
+        stacked = torch.stack(cuts).to(self._plan.device)
+        return stacked.contiguous(memory_format=self._layout)
 
     def _pass(self, inputs: torch.Tensor, flips: tuple[int, ...]) -> torch.Tensor:
         seen = torch.flip(inputs, flips) if flips else inputs

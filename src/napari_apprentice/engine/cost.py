@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.models.store import user_folder
 
 from .prepare import _turn, _working_grid
 from .tiles import tile_shape, tile_starts
@@ -183,19 +184,7 @@ def _likely_device(wish: str) -> str:
 
 
 def _file() -> Path:
-    home = os.environ.get("NAPARI_APPRENTICE_HOME")
-    base = Path(home) if home else _user_data()
-    return base / "speed.json"
-
-
-def _user_data() -> Path:
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return root / "napari-apprentice"
+    return user_folder() / "speed.json"
 
 
 def _key(spec: ModelSpec, device: str) -> str:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import torch
-    from napari_apprentice.models.store import Model
     from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
+    from napari_apprentice.models.store import Model
     from napari_apprentice.tasks import Task
 
     from ._sliding import Clock, Plan

@@ -1,0 +1,92 @@
+"""A tuned network says what the plain one says, and only its way of computing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from napari_apprentice.engine._tune import tune
+from napari_apprentice.models.networks import NETWORKS
+
+# Channels last sums in another order: a few ten-thousandths of the largest score.
+TOLERANCE = {torch.contiguous_format: 1e-5}
+
+
+def answers(network: nn.Module, data: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """What a network says before and after tuning, both channels-contiguous, and the layout tuning chose."""
+    network.eval()
+    with torch.inference_mode():
+        plain = network(data)
+        tuned, layout = tune(network)
+        return plain, tuned(data.contiguous(memory_format=layout)), layout
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_every_network_says_the_same(name: str, ndim: int) -> None:
+    torch.manual_seed(0)
+    entry = NETWORKS[name]
+    network = entry.build(ndim=ndim, in_channels=2, out_channels=3, args={})
+    keys = list(network.state_dict())
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    size = [max(16 // d, 1) * d for d in entry.divisor(ndim=ndim, args={})]
+    plain, tuned, layout = answers(network, torch.randn(1, 2, *size))
+    scale = float(plain.abs().max())
+    assert float((plain - tuned).abs().max()) <= TOLERANCE.get(layout, 1e-3) * max(1.0, scale)
+    assert list(network.state_dict()) == keys
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS.names())
+def test_without_another_layout_it_is_the_same_to_rounding(
+    name: str, ndim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "napari_apprentice.engine._tune._layout", lambda network: torch.contiguous_format
+    )
+    torch.manual_seed(0)
+    entry = NETWORKS[name]
+    network = entry.build(ndim=ndim, in_channels=1, out_channels=2, args={}).double().float()
+    size = [max(16 // d, 1) * d for d in entry.divisor(ndim=ndim, args={})]
+    plain, tuned, _ = answers(network, torch.randn(1, 1, *size))
+    assert float((plain - tuned).abs().max()) <= 1e-5 * max(1.0, float(plain.abs().max()))
+
+
+def test_layers_with_ways_of_their_own_are_left_alone() -> None:
+    class Own(nn.Conv2d):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+            return super().forward(input) * 2
+
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        Own(4, 4, 3, padding=1),
+        nn.InstanceNorm2d(4, track_running_stats=True),
+        nn.Conv2d(
+            4, 4, (1, 3), stride=(1, 2), padding=(0, 1), dilation=(2, 1), groups=2, bias=False
+        ),
+    )
+    kinds = [type(layer) for layer in network]
+    plain, tuned, layout = answers(network, torch.randn(1, 1, 12, 12))
+    assert [type(layer) for layer in network][:4] == kinds[:4]
+    assert type(network[4]) is not kinds[4]
+    # Instance norm with running statistics is slow in channels last.
+    assert layout == torch.contiguous_format
+    torch.testing.assert_close(tuned, plain)
+
+
+def test_networks_of_tokens_keep_their_layout() -> None:
+    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.LayerNorm(4)))[1] == torch.contiguous_format
+    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU()))[1] == torch.channels_last_3d
+    assert tune(nn.Sequential(nn.Identity()))[1] == torch.contiguous_format
+
+
+def test_without_onednn_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3))
+    assert tune(network) == (network, torch.contiguous_format)
+    assert type(network[0]) is nn.Conv2d
