@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Annotator"]
 
 _FALLBACK = (LabelClass(1, "foreground"),)
+_FEW = 8  # labels nobody explained: up to so many values are classes, more are numbered objects
 _HANDED_ON = ("format", "header", "world", "time_step")
 
 
@@ -133,8 +134,9 @@ class Annotator:
     def correct(self, source: Labels) -> None:
         """Make an annotation of a prediction, which stays, hidden."""
         labels = np.asarray(source.data)
-        classes = _classes_of(source) or self._classes_of_model()
-        objects = int(labels.max(initial=0)) > max(c.value for c in classes)
+        largest = int(labels.max(initial=0))
+        classes = _classes_of(source) or self._classes_of_model(largest)
+        objects = largest > max(c.value for c in classes)
         kind = np.uint32 if objects else np.uint8
         self._begin(labels.astype(kind), classes, objects, source)
         source.visible = False
@@ -145,9 +147,14 @@ class Annotator:
             labels = np.zeros(self.grid.shape, np.uint8)
             self._begin(labels, self._classes_of_model(), False, None)
 
-    def _classes_of_model(self) -> tuple[LabelClass, ...]:
+    def _classes_of_model(self, largest: int = 0) -> tuple[LabelClass, ...]:
+        """Classes of the chosen model; where they do not explain the labels, a class for each of a few values."""
         spec = self.session.spec
-        return (spec and tuple(c.as_class() for c in spec.classes)) or _FALLBACK
+        classes = () if spec is None else tuple(c.as_class() for c in spec.classes)
+        classes = classes or _FALLBACK
+        if max(c.value for c in classes) < largest <= _FEW:
+            return tuple(LabelClass(v, f"class {v}") for v in range(1, largest + 1))
+        return classes
 
     def _begin(
         self, labels: Any, classes: tuple[LabelClass, ...], objects: bool, source: Labels | None
@@ -211,7 +218,7 @@ class Annotator:
         layer.visible = True
         self.viewer.layers.selection.active = layer
         if layer.mode == "pan_zoom":
-            layer.mode = "paint"
+            layer.mode = "pick" if state.objects else "paint"
         self.changed.emit()
 
     def _facts(self, source: Layer | None) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_apprentice.session.navigate import next_unfinished
 
 from ._box import BoxDrawing, box_around, box_in_view
+from ._parts import elided, wrapped
 from .styles import CHIP
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Counting(QWidget):
         super().__init__()
         self._annotator = annotator
         self.drawing = BoxDrawing(annotator.viewer)
-        self.chip = QLabel()
-        self.hint = QLabel()
+        self.chip = elided()
+        self.hint = wrapped()
         self.slice = QPushButton()
         self.next = QPushButton("Next ▸")
         self.box = QPushButton("Draw box")
@@ -73,10 +73,6 @@ class Counting(QWidget):
 
     def _lay_out(self) -> None:
         self.chip.setStyleSheet(CHIP)
-        self.chip.setTextFormat(Qt.TextFormat.PlainText)
-        self.chip.setWordWrap(True)
-        self.chip.setToolTip("Only this part of the annotation is learned from and scored")
-        self.hint.setWordWrap(True)
         self.depth.setRange(0, 999)
         self.depth.setPrefix("± ")
         self.depth.setSuffix(" slices")
@@ -112,6 +108,7 @@ class Counting(QWidget):
         if state is None:
             return
         self.chip.setText(f"Counts: {state.describe()}")
+        self.chip.setToolTip(f"{state.describe()}: only this is learned from and scored")
         empty = state.extent.is_empty
         self.hint.setVisible(empty)
         self.hint.setText("Nothing is learned from yet: say which part is finished.")

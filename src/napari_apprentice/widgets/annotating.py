@@ -28,7 +28,7 @@ __all__ = ["AnnotationLabels", "annotation_layer", "veil_layer"]
 _PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _NAMES = {"paint": "Brush", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
 _OPACITY = 0.6
-_VEIL_OPACITY = 0.5
+_VEIL_OPACITY = 0.4
 
 
 class AnnotationLabels(Labels):
