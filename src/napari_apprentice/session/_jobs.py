@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.train import TrainResult
     from napari_apprentice.models.store import Model, ModelStore
 
-__all__ = ["Candidate", "LearnRequest", "Predictor", "Trainer"]
+__all__ = ["Candidate", "LearnRequest", "Predicted", "Predictor", "Trainer"]
 
 
 class Predictor(Protocol):
@@ -53,6 +53,26 @@ class Trainer(Protocol):
     ) -> Job[TrainResult]:
         """Return the job."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """A prediction that has just been made.
+
+    Parameters
+    ----------
+    key, volume
+        The image it was made of, as it was when the job began.
+    prediction
+        The answer, on the grid of `volume`.
+    name
+        ``"nuclei ▸ nuclei v1"``.
+    """
+
+    key: str
+    volume: Volume
+    prediction: Prediction
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +104,11 @@ class LearnRequest:
     task: str
     config: TrainConfig
     folder: Path
+
+    @property
+    def title(self) -> str:
+        """Name of the job."""
+        return f"Learning {self.name}"
 
     def has_checkpoint(self) -> bool:
         """Whether there is something to go on from."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
@@ -16,10 +14,10 @@ from napari_apprentice.core.home import user_folder
 from napari_apprentice.core.jobs import JobStatus, Metric, Preview
 
 from . import _jobs as jobs
-from ._jobs import Candidate
+from ._jobs import Candidate, Predicted
+from ._launcher import Launcher
 from .choice import ModelChoice, best_choice, model_choices
 from .material import Folders, Material, describe_material, split_note, state_items
-from .runner import JobRunner
 from .settings import Preferences
 
 if TYPE_CHECKING:
@@ -37,32 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "Predicted", "Session"]
 
-_SECONDS_BETWEEN_UPDATES = 0.05
 _Action = Callable[[], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Predicted:
-    """A prediction that has just been made.
-
-    Parameters
-    ----------
-    key, volume
-        The image it was made of, as it was when the job began.
-    prediction
-        The answer, on the grid of `volume`.
-    name
-        ``"nuclei ▸ nuclei v1"``.
-    """
-
-    key: str
-    volume: Volume
-    prediction: Prediction
-    name: str
-
-
-def _at_once(action: _Action) -> None:
-    action()
 
 
 class Session:
@@ -109,7 +82,7 @@ class Session:
         self,
         store: ModelStore,
         start: Callable[[_Action], None],
-        post: Callable[[_Action], None] = _at_once,
+        post: Callable[[_Action], None] = lambda action: action(),
         *,
         preferences: Preferences | None = None,
         predict: Predictor | None = None,
@@ -118,7 +91,8 @@ class Session:
     ) -> None:
         self.store = store
         self.preferences = preferences or Preferences()
-        self.runner = JobRunner()
+        self._launcher = Launcher(start, post)
+        self.runner = self._launcher.runner
         self.volume: Volume | None = None
         self.key: str | None = None
         self.model: str | None = None
@@ -129,19 +103,13 @@ class Session:
         self.candidate: Candidate | None = None
         self.interrupted: LearnRequest | None = None
         self.summary = ""
-        self._start, self._post = start, post
         self._predict = predict or jobs.engine_predict
         self._train = train or jobs.engine_train
         self._folder = folder
         self._specs: dict[str, ModelSpec] | None = None
         self._stop = threading.Event()
-        self._on_result: Callable[[Any], None] = lambda _: None
-        self._is_learning = False
-        self._told = 0.0
-        self._is_closed = False
-        self.runner.changed.connect(self._on_runner_changed)
-        self.runner.event.connect(self._on_runner_event)
-        self.runner.returned.connect(self._on_runner_returned)
+        self._launcher.status_changed.connect(self.status_changed.emit)
+        self._launcher.happened.connect(self._on_job_happened)
         for happened in ("added", "removed", "changed"):
             getattr(self.annotations.events, happened).connect(self._on_annotations_replaced)
 
@@ -307,23 +275,19 @@ class Session:
         if problem is not None:
             self.refused.emit(problem)
             return False
+        request = self._request(config, init, task)
+        shutil.rmtree(request.folder, ignore_errors=True)
+        return self._learn(request, resume=False)
+
+    def _request(self, config: TrainConfig, init: str | None, task: str) -> LearnRequest:
         _, pairs = describe_material(self.annotations, self.folders)
         items = state_items(self.annotations, self.volumes)
         parent = None if init is None else self.specs.get(init)
-        name = self.store.unique_name(
-            jobs.next_name(parent, items[0].name if items else "my model")
-        )
-        request = jobs.LearnRequest(
-            name=name,
-            items=tuple(items),
-            pairs=pairs,
-            init=init,
-            task=task if parent is None else parent.task,
-            config=config,
-            folder=(self._folder or user_folder() / "training") / name,
-        )
-        shutil.rmtree(request.folder, ignore_errors=True)
-        return self._learn(request, resume=False)
+        base = jobs.next_name(parent, items[0].name if items else "my model")
+        name = self.store.unique_name(base)
+        folder = (self._folder or user_folder() / "training") / name
+        kind = task if parent is None else parent.task
+        return jobs.LearnRequest(name, tuple(items), pairs, init, kind, config, folder)
 
     def resume(self) -> bool:
         """Go on with the training that was interrupted last."""
@@ -344,12 +308,13 @@ class Session:
             self.candidate_changed.emit()
 
         job = jobs.learn_job(self.store, request, resume, self._stop, self._train)
-        return self._launch(f"Learning {request.name}", job, done, is_learning=True)
+        return self._launch(request.title, job, done)
 
     @property
     def is_learning(self) -> bool:
         """Whether the job at work is a training."""
-        return self._is_learning and self.status.is_running
+        request = self.interrupted
+        return request is not None and self.status.is_running and self.status.name == request.title
 
     def can_resume(self) -> bool:
         """Whether an interrupted training left a checkpoint to go on from."""
@@ -398,14 +363,18 @@ class Session:
         self.runner.cancel()
 
     def close(self) -> None:
-        """End everything: no signal comes any more, and a job at work is cancelled."""
-        self._is_closed = True
-        self.runner.cancel()
+        """End everything: no signal comes any more, a job at work is cancelled, journals are written to the end."""
+        if self.is_closed:
+            return
+        self._launcher.close()
+        for state in self.annotations.values():
+            if state.autosave is not None:
+                state.autosave.close()
 
     @property
     def is_closed(self) -> bool:
         """Whether the viewer is gone."""
-        return self._is_closed
+        return self._launcher.is_closed
 
     def private_names(self) -> list[str]:
         """Names of images and files, which do not belong into a report."""
@@ -413,50 +382,18 @@ class Session:
         names += [v.source for v in self.volumes.values() if v.source]
         return names
 
-    def _launch(
-        self, name: str, job: Job[Any], done: Callable[[Any], None], *, is_learning: bool = False
-    ) -> bool:
-        if self._is_closed or not self.runner.claim(name):
-            job.close()
+    def _launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
+        started = self._launcher.launch(name, job, done)
+        if not started:
             self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")
-            return False
-        self._on_result, self._is_learning = done, is_learning
-        self._start(lambda: self.runner.run(name, job))
-        return True
+        return started
 
-    # The three below run in the worker thread.
-
-    def _on_runner_changed(self, status: JobStatus) -> None:
-        """Pass a status on, but not more often than anyone can read."""
-        now = time.monotonic()
-        is_news = not status.is_running or status.progress.done == 0
-        if is_news or now - self._told >= _SECONDS_BETWEEN_UPDATES:
-            self._told = now
-            self._hop(lambda: self.status_changed.emit(status))
-
-    def _on_runner_event(self, event: Event) -> None:
+    def _on_job_happened(self, event: Event) -> None:
         if isinstance(event, Metric):
-            self._hop(lambda: self._add_metric(event))
+            self.curve.append(event)
+            self.metric_added.emit(event)
         elif isinstance(event, Preview):
-            self._hop(lambda: self.previewed.emit(event))
-
-    def _on_runner_returned(self, result: Any) -> None:
-        done = self._on_result
-        self._hop(lambda: done(result))
-
-    def _add_metric(self, metric: Metric) -> None:
-        self.curve.append(metric)
-        self.metric_added.emit(metric)
-
-    def _hop(self, action: _Action) -> None:
-        """Run on the docks' thread, unless by then the session is closed or another job has begun."""
-        generation = self.runner.generation
-
-        def unless_late() -> None:
-            if not self._is_closed and generation == self.runner.generation:
-                action()
-
-        self._post(unless_late)
+            self.previewed.emit(event)
 
     # -- annotations ----------------------------------------------------------------------
 

@@ -229,6 +229,10 @@ class ViewerLink(QObject):
         added = add(
             preview.data, name=_PREVIEW, metadata=facts, **adapt.spatial_kwargs(preview.grid)
         )
+        state = self.session.annotations.get(self.session.key or "")
+        if preview.labels and state is not None and not state.objects:
+            look = adapt.class_colors(state.classes)
+            added.colormap, added.features = look["colormap"], look["features"]
         if preview.labels:
             added.contour = adapt.contour_width(preview.data.shape)
         viewer.layers.selection.active = active
@@ -252,4 +256,4 @@ def _is_source(layer: object) -> bool:
     if not isinstance(layer, Image):
         return False
     facts = layer.metadata.get(adapt.METADATA) or {}
-    return not (facts.get("result") or facts.get("preview"))
+    return not (facts.get("of") or facts.get("preview"))

@@ -19,7 +19,7 @@ __all__ = ["CurvePlot"]
 
 _MILLISECONDS = 200
 _MOST_POINTS = 2000
-_BLUE, _ORANGE = OKABE_ITO[4], OKABE_ITO[0]
+_BLUE, _ORANGE = OKABE_ITO[1], OKABE_ITO[0]
 
 
 class CurvePlot(QWidget):
@@ -28,6 +28,7 @@ class CurvePlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._metrics: list[Metric] = []
+        self._text = "gray"
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_MILLISECONDS)
@@ -44,11 +45,13 @@ class CurvePlot(QWidget):
             plot.setMinimumHeight(96)
             plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             layout.addWidget(plot)
-        self.score.setYRange(0, 1, padding=0.02)
+            plot.getAxis("left").setWidth(44)
+        self.score.setYRange(0, 1, padding=0.05)
+        self.score.getAxis("left").setTicks([[(v, f"{v:g}") for v in (0, 0.5, 1)]])
         self.score.setXLink(self.loss)
         self._loss_line = self.loss.plot()
         self._score_line = self.score.plot()
-        self.set_theme()
+        self._style()
 
     def set_metrics(self, metrics: Sequence[Metric]) -> None:
         """Show these points; an empty list clears the plot."""
@@ -74,20 +77,23 @@ class CurvePlot(QWidget):
 
     def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
         text = f"{name} {points[-1].value:.3g}" if points else name
-        plot.setTitle(text, color=self.palette().windowText().color(), size=f"{self._points()}pt")
+        plot.setTitle(text, color=self._text, size=f"{self._points()}pt")
 
     def _points(self) -> int:
         return max(7, self.font().pointSize())
 
-    def set_theme(self) -> None:
-        """Take colours from the palette; the curves keep theirs, and differ by dots too."""
-        back, front = self.palette().window().color(), self.palette().windowText().color()
+    def set_theme(self, background: str, text: str) -> None:
+        """Take a theme's colours; the curves keep theirs, and differ by dots too."""
+        self._text = text
         for plot in (self.loss, self.score):
-            plot.setBackground(back)
+            plot.setBackground(background)
             for side in ("left", "bottom"):
                 axis = plot.getAxis(side)
-                axis.setPen(front)
-                axis.setTextPen(front)
+                axis.setPen(text)
+                axis.setTextPen(text)
+        self.draw()
+
+    def _style(self) -> None:
         self.loss.getAxis("bottom").setStyle(showValues=False)
         self.score.setLabel("bottom", "time", units="s")
         self._loss_line.setPen(pg.mkPen(_ORANGE, width=2))
@@ -95,7 +101,6 @@ class CurvePlot(QWidget):
         self._score_line.setSymbol("o")
         self._score_line.setSymbolSize(6)
         self._score_line.setSymbolBrush(_BLUE)
-        self.draw()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Room for two small plots."""
