@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_apprentice.core.home import user_folder
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.models.store import user_folder
 
 from .prepare import _turn, _working_grid
 from .tiles import tile_shape, tile_starts

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import shutil
-import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError, JobError, ModelError
+from napari_apprentice.core.home import user_folder
 from napari_apprentice.tasks import TASKS
 
 from .folder import CARD, SPEC, WEIGHTS, read_spec, write_folder
@@ -33,7 +32,6 @@ __all__ = [
     "load_model",
     "load_spec",
     "save_model",
-    "user_folder",
 ]
 
 
@@ -175,20 +173,6 @@ def save_model(
     write_folder(spec, payload, folder)
     kept = {k: v.float() if v.is_floating_point() else v for k, v in load(payload).items()}
     return Model(spec, kept, folder)
-
-
-def user_folder() -> Path:
-    """Folder of the user's own data: ``NAPARI_APPRENTICE_HOME``, else where the system keeps application data."""
-    home = os.environ.get("NAPARI_APPRENTICE_HOME")
-    if home:
-        return Path(home)
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return root / "napari-apprentice"
 
 
 def _starters() -> Path:
