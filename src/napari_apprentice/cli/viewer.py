@@ -71,7 +71,7 @@ def demo(
         screen = found
     # Nobody watches a virtual screen, nor a window that a script opened.
     close = headless or bool(screen) or is_virtual_display() or not sys.stdout.isatty()
-    options = ["--out", str(out), *(["--close"] if close else [])]
+    options = ["--out", str(out), *(["--close"] if close else []), *(["--debug"] if debug else [])]
     command = [*screen, sys.executable, "-m", _DEMO, *options]
     return subprocess.call(command)  # noqa: S603  # our interpreter, no shell
 
