@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: formats, tasks, networks, models, settings.
+"""Write the reference pages that follow from the code: formats, tasks, networks, models, settings, keys.
 
 Run it after adding a format, a task, a network or a setting; a test compares::
 
@@ -42,6 +42,7 @@ def pages() -> dict[str, str]:
         "networks.md": _networks(),
         "models.md": _models(),
         "settings.md": _settings(),
+        "keys.md": _keys(),
     }
     return {name: f"{_NOTE}\n\n{body.rstrip()}\n" for name, body in bodies.items()}
 
@@ -143,6 +144,19 @@ def _settings() -> str:
             _fields(TrainConfig, flags=True),
         )
     )
+
+
+def _keys() -> str:
+    from napari_apprentice.widgets import apprentice, correct
+
+    parts = ["# Keys", "They work while the dock is open. napari's own keys keep their meaning."]
+    for title, keys in (
+        ("In the Apprentice dock", apprentice.KEYS),
+        ("On the annotation layer, while *Correct* is open", correct.KEYS),
+    ):
+        rows = [(f"`{key}`", does[:1].lower() + does[1:]) for key, does in keys.items()]
+        parts += [f"## {title}", _table(("key", "does"), rows)]
+    return "\n\n".join(parts)
 
 
 # -- pieces -------------------------------------------------------------------------------

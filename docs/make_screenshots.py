@@ -1,0 +1,170 @@
+"""Take the pictures of the tutorial: drive the real window through its steps, with the samples and starters of the package.
+
+Needs a display of 1280 × 800; a virtual one will do::
+
+    xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_screenshots.py
+
+What a person would paint along the border of the hippocampus is copied here from the sample's own labels.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+    import numpy as np
+
+    from napari_apprentice.widgets.apprentice import ApprenticeDock
+
+IMAGES = Path(__file__).parent / "tutorials" / "images"
+SIZE = (1280, 800)
+SLICES = (7, 11, 15, 19, 23, 27)
+SHOWN = 15
+MINUTES = "2"
+_PATIENCE = 600.0
+_COLORS = 128
+
+
+def main() -> int:
+    """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["NAPARI_APPRENTICE_HOME"] = home
+        os.environ["NAPARI_CONFIG"] = str(Path(home) / "settings.yaml")
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        tour(Stage())
+        nuclei(Stage())
+    return 0
+
+
+class Stage:
+    """One window with the Apprentice dock, and a camera."""
+
+    def __init__(self) -> None:
+        import napari
+
+        self.viewer: napari.Viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(*SIZE)
+        _, widget = self.viewer.window.add_plugin_dock_widget("napari-apprentice", "Apprentice")
+        self.dock: ApprenticeDock = widget
+        self.settle()
+
+    def settle(self, seconds: float = 0.6) -> None:
+        """Let the window catch up."""
+        from qtpy.QtWidgets import QApplication
+
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    def wait(self, done: Callable[[], bool], what: str) -> None:
+        """Let the window live until something is so."""
+        end = time.monotonic() + _PATIENCE
+        while not done():
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what} did not come within {_PATIENCE:.0f} s")
+            self.settle(0.05)
+        self.settle()
+
+    def shoot(self, name: str, box: tuple[int, int, int, int] | None = None) -> None:
+        """Save the window, or a part of it (left, top, right, bottom), with few colours."""
+        self.settle()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "window.png"
+            self.viewer.window.screenshot(str(path), flash=False, canvas_only=False)
+            picture = Image.open(path).convert("RGB")
+        picture = picture.crop(box) if box else picture
+        small = picture.quantize(_COLORS, dither=Image.Dither.NONE)
+        small.save(IMAGES / f"{name}.png", optimize=True)
+        print(f"{name}: {picture.size}, {(IMAGES / f'{name}.png').stat().st_size // 1000} kB")
+
+    def is_idle(self) -> bool:
+        """Whether no job is at work."""
+        return not self.dock.session.status.is_running
+
+    def go_to(self, index: int) -> None:
+        """Show a slice."""
+        self.viewer.dims.set_current_step(0, index)
+        self.settle()
+
+
+def tour(stage: Stage) -> None:
+    """Segment, correct, teach: the brain sample."""
+    dock, viewer = stage.dock, stage.viewer
+    stage.shoot("1-start")
+    dock.empty.buttons["brain-mri"].click()
+    stage.go_to(SHOWN)
+    stage.shoot("2-image")
+    dock.predict.button.click()
+    stage.wait(stage.is_idle, "the prediction")
+    stage.shoot("3-predicted")
+    dock.show_step(1)
+    dock.correct.beginning.correct.click()
+    stage.go_to(SHOWN)
+    stage.shoot("4-correcting")
+    correct(stage, truth())
+    stage.go_to(SHOWN + 1)
+    stage.shoot("5-finished")
+    stage.go_to(SHOWN)
+    dock.show_step(2)
+    dock.learn.form.row("minutes").value = MINUTES
+    stage.settle(1.0)
+    stage.shoot("6-learn")
+    dock.learn.button.click()
+    stage.wait(lambda: sum(m.name != "loss" for m in dock.session.curve) >= 4, "the curve")
+    stage.shoot("7-learning")
+    stage.wait(lambda: dock.session.candidate is not None, "the new model")
+    stage.shoot("8-learned")
+    dock.learn.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.show_step(0)
+    for layer in viewer.layers[1:]:
+        layer.visible = False
+    dock.predict.button.click()
+    stage.wait(stage.is_idle, "the second prediction")
+    stage.shoot("9-again")
+    viewer.close()
+
+
+def correct(stage: Stage, labels: np.ndarray) -> None:
+    """Mend slices as a person would, and finish each."""
+    layer: Any = stage.dock.correct.annotator.layer
+    for index in SLICES:
+        stage.go_to(index)
+        rows, columns = (layer.data[index] != labels[index]).nonzero()
+        planes = rows * 0 + index
+        layer.data_setitem((planes, rows, columns), labels[index, rows, columns])
+        stage.dock.correct.counting.toggle_slice()
+
+
+def truth() -> np.ndarray:
+    """The sample's own labels."""
+    from napari_apprentice.io import open_labels
+
+    folder = Path(__file__).parents[1] / "sample_data" / "brain_mri" / "labels"
+    return open_labels(folder / "brain_mri_1.nii.gz").numpy()
+
+
+def nuclei(stage: Stage) -> None:
+    """One prediction of the microscopy sample."""
+    stage.dock.empty.buttons["nuclei"].click()
+    stage.settle()
+    stage.dock.predict.button.click()
+    stage.wait(stage.is_idle, "the prediction")
+    stage.viewer.reset_view()
+    stage.shoot("nuclei")
+    stage.viewer.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
