@@ -132,3 +132,17 @@ def test_the_commands_of_a_page_run_one_after_the_other(
             arguments = [arguments[0], "--help"]
         code = run(arguments)
         assert code == 0, f"{line}\n{capsys.readouterr().err}"
+
+
+# -- words ----------------------------------------------------------------------------------
+
+
+def test_what_the_correct_page_names_is_what_the_buttons_say() -> None:
+    widgets = REPOSITORY / "src/napari_apprentice/widgets"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(widgets.glob("*.py")))
+    tables = re.findall(r"^\| ([^|]+) \|", text_of(DOCS / "how-to/correct.md"), re.MULTILINE)
+    names = [name for name in tables if name not in {"tool", "press"}]
+    assert len(names) > 12
+    for name in names:
+        written = f'"{name}"' in source or f'f"{name.split()[0]} {{' in source
+        assert written, f"no button says {name!r}"
