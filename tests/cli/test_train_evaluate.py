@@ -301,7 +301,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Commands that would have been started."""
     commands: list[list[str]] = []
     monkeypatch.setattr(
-        "napari_apprentice.cli.viewer.subprocess.call", lambda c: commands.append(c) or 0
+        "napari_apprentice.cli.viewer.start", lambda command: commands.append(command) or 0
     )
     monkeypatch.setattr("napari_apprentice.cli.viewer.qt_bindings", lambda: ["PyQt6"])
     return commands

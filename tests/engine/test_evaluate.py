@@ -118,5 +118,5 @@ def test_no_pairs_are_refused() -> None:
 def test_object_numbers_are_not_taken_for_classes() -> None:
     labels = np.arange(400, dtype=np.uint16).reshape(20, 20)
     volume = Volume(labels, Grid.regular("YX", labels.shape), source="cells.tif")
-    with pytest.raises(BadInputError, match="instance"):
+    with pytest.raises(BadInputError, match="object numbers"):
         find_classes([volume])

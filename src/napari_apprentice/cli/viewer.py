@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def gui(
     # napari's own command line; files come first because --with takes every word after it.
     reader = ["--plugin", _PLUGIN] if files else []
     command = [sys.executable, "-m", "napari", *files, *reader, "--with", _PLUGIN, _DOCK]
-    return 0 if subprocess.call(command) == 0 else 1  # noqa: S603  # our interpreter, checked paths
+    return start(command)
 
 
 def demo(
@@ -73,7 +74,18 @@ def demo(
     close = headless or bool(screen) or is_virtual_display() or not sys.stdout.isatty()
     options = ["--out", str(out), *(["--close"] if close else []), *(["--debug"] if debug else [])]
     command = [*screen, sys.executable, "-m", _DEMO, *options]
-    return subprocess.call(command)  # noqa: S603  # our interpreter, no shell
+    return start(command)
+
+
+def start(command: list[str]) -> int:
+    """Run a program in the place of this process, so that Ctrl-C, signals and the exit code are its own.
+
+    Windows cannot replace a process: there it is waited for.
+    """
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(command[0], command)  # noqa: S606  # our interpreter or xvfb-run, no shell
+    return subprocess.call(command)  # noqa: S603  # as above
 
 
 def _need_qt() -> None:

@@ -102,7 +102,7 @@ def find_classes(volumes: Iterable[Volume]) -> tuple[LabelClass, ...]:
             raise BadInputError(
                 f"expected at most {_MOST_CLASSES} classes, found {len(names)} label values",
                 path=volume.source,
-                remedy="If these are object numbers, choose the task for objects (--task instance).",
+                remedy="If these are object numbers, choose a task for objects; else give each class one value.",
             )
     return tuple(LabelClass(value, names[value] or _unnamed(value)) for value in sorted(names))
 

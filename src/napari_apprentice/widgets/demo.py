@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Demo", "Outcome", "main"]
 
 SAMPLE, MODEL = "brain-mri", "hippocampus-mri"
-EVERY = 4
-STEPS = 60
-LONGEST_LEARNING = 150.0
+EVERY = 3
+STEPS = 48
+LONGEST_LEARNING = 240.0
 _PATIENCE = 600.0
 _WINDOW = (1280, 800)
 
@@ -307,7 +307,7 @@ def _run(out: Path, *, close: bool) -> int:
 
     viewer = napari.Viewer(title="napari-apprentice demo")
     viewer.window.resize(*_WINDOW)
-    outcome = Demo(viewer, out, TrainConfig(steps=STEPS, checks=4)).play()
+    outcome = Demo(viewer, out, TrainConfig(steps=STEPS, checks=6)).play()
     scores = {
         "before": outcome.before,
         "after": outcome.after,
