@@ -79,6 +79,26 @@ def test_layers_with_ways_of_their_own_are_left_alone() -> None:
     torch.testing.assert_close(tuned, plain)
 
 
+def test_activations_overwrite_only_what_a_norm_made() -> None:
+    class Twice(nn.Sequential):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002
+            return super().forward(input) + super().forward(input)
+
+    after_norm = nn.Sequential(nn.InstanceNorm2d(3), nn.Dropout2d(0.5), nn.PReLU(init=0.3))
+    first = nn.Sequential(nn.LeakyReLU(0.2), nn.GroupNorm(1, 3), nn.LeakyReLU(0.2), nn.ReLU())
+    own = Twice(nn.BatchNorm2d(3), nn.ReLU())
+    network = nn.Sequential(after_norm, first, own, nn.GroupNorm(1, 3), nn.PReLU(3))
+    data = torch.randn(1, 3, 8, 8)
+    kept = data.clone()
+    plain, tuned, _ = answers(network, data)
+    torch.testing.assert_close(tuned, plain)
+    assert torch.equal(data, kept)
+    assert type(after_norm[2]) is not nn.PReLU
+    assert [first[0].inplace, first[2].inplace, first[3].inplace] == [False, True, False]
+    assert not own[1].inplace
+    assert type(network[4]) is nn.PReLU
+
+
 def test_networks_of_tokens_keep_their_layout() -> None:
     assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.LayerNorm(4)))[1] == torch.contiguous_format
     assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU()))[1] == torch.channels_last_3d

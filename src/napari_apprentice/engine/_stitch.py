@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "RowSampler", "Window"]
 
-_CHUNK_BYTES = 32 * 2**20
+_CHUNK_BYTES = 8 * 2**20
 
 
 class Window:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as functional
 from torch import nn
@@ -11,6 +13,9 @@ __all__ = ["tune"]
 # Layers whose CPU kernels take the channels-last layout as it is; anything else that works on features
 # (attention, layer norm on tokens) would copy back and forth.
 _LAYOUT_BLIND = (nn.LayerNorm, nn.Linear, nn.MultiheadAttention)
+
+
+_NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm)
 
 
 class _InstanceNorm2d(nn.InstanceNorm2d):
@@ -56,6 +61,29 @@ def _direct(layer: nn.Conv2d | nn.Conv3d, data: torch.Tensor) -> torch.Tensor:
     return answer
 
 
+class _PReLU(nn.PReLU):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
+        return functional.leaky_relu_(input, float(self.weight))
+
+
+def _activate_in_place(network: nn.Module) -> None:
+    """Let activations overwrite what a normalisation right before them made: nobody else holds that.
+
+    Only inside ``nn.Sequential``, where the answer of a layer goes to the next one alone.
+    """
+    for chain in network.modules():
+        if not isinstance(chain, nn.Sequential) or type(chain).forward is not nn.Sequential.forward:
+            continue
+        layers = [layer for layer in chain if not isinstance(layer, nn.Dropout2d | nn.Dropout3d)]
+        for norm, activation in itertools.pairwise(layers):
+            if not isinstance(norm, _NORMS):
+                continue
+            if type(activation) is nn.PReLU and activation.num_parameters == 1:
+                activation.__class__ = _PReLU
+            elif type(activation) in (nn.ReLU, nn.LeakyReLU):
+                setattr(activation, "inplace", True)  # noqa: B010 - the stubs know no such attribute
+
+
 def _plain_norm(module: nn.Module) -> bool:
     return (
         isinstance(module, nn.InstanceNorm2d | nn.InstanceNorm3d) and not module.track_running_stats
@@ -99,6 +127,7 @@ def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
         if _plain_norm(module) or _plain_convolution(module):
             # Same state, another forward: code that looks at its layers finds what it expects.
             module.__class__ = faster.get(type(module), type(module))
+    _activate_in_place(network)
     layout = _layout(network)
     # The overload with only a memory format is missing from torch's stubs.
     return network.to(memory_format=layout), layout  # type: ignore[call-overload]
