@@ -37,6 +37,7 @@ EVERY = 3
 STEPS = 48
 LONGEST_LEARNING = 240.0
 _PATIENCE = 600.0
+_INTERRUPTED = 130
 _WINDOW = (1280, 800)
 
 
@@ -222,6 +223,8 @@ class Demo:
             error = self.session.status.error
             if error is not None:
                 raise error if isinstance(error, ApprenticeError) else JobError(str(error))
+            if self.session.is_closed:
+                raise JobError("the window was closed before the demo was over")
             if time.monotonic() > end:
                 raise JobError(f"{what} took longer than {_PATIENCE / 60:.0f} minutes")
             self._rest()
@@ -290,11 +293,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
         try:
             return _run(chosen.out, close=chosen.close)
-        except ApprenticeError as error:
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        except Exception as error:
             if chosen.debug:
                 raise
-            sys.stderr.write(f"napari-apprentice: {error}\n")
-            return error.exit_code
+            said = (
+                error if isinstance(error, ApprenticeError) else f"{type(error).__name__}: {error}"
+            )
+            sys.stderr.write(f"napari-apprentice: {said}\n")
+            return 1
 
 
 def _tell(line: str) -> None:
@@ -320,6 +328,7 @@ def _run(out: Path, *, close: bool) -> int:
     if close:
         viewer.close()
     else:
+        _tell("Close the window to end.")
         napari.run()
     return 0 if outcome.is_better else 1
 
