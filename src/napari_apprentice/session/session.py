@@ -141,8 +141,7 @@ class Session:
 
     def _forget_volumes(self) -> None:
         """Keep only volumes that someone annotated: the others may be large."""
-        kept = {*self.annotations, self.key}
-        self.volumes = {k: v for k, v in self.volumes.items() if k in kept}
+        self.volumes = {k: v for k, v in self.volumes.items() if k in self.annotations}
 
     # -- models ---------------------------------------------------------------------------
 
@@ -399,5 +398,8 @@ class Session:
 
     def _on_annotations_replaced(self) -> None:
         for state in self.annotations.values():
-            state.changed.connect(self.annotations_changed.emit, unique=True)
+            state.changed.connect(self._on_state_changed, unique=True)
+        self._on_state_changed()
+
+    def _on_state_changed(self) -> None:
         self.annotations_changed.emit()

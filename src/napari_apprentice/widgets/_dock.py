@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from ._parts import ImageHead, JobLine
@@ -55,10 +55,14 @@ class SessionWidget(QWidget):
     def event(self, event: QEvent) -> bool:
         """Find the window this dock stands in: the session ends with it."""
         if self._link is not None and event.type() in (QEvent.Type.ParentChange, QEvent.Type.Show):
-            window = self.window()
-            if window is not self:
-                self._link.watch(window)
+            # The dock's frame is put into the window only after the dock is put into its frame.
+            QTimer.singleShot(0, self._watch_window)
         return super().event(event)
+
+    def _watch_window(self) -> None:
+        with suppress(RuntimeError):  # gone by now
+            if self._link is not None and self.window() is not self:
+                self._link.watch(self.window())
 
 
 class Dock(SessionWidget):

@@ -13,6 +13,8 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import AXES_ORDER, Grid
 from napari_apprentice.core.volume import Volume
 
+from ._upright import as_stored, upright
+
 if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "METADATA",
+    "as_stored",
     "channel_group",
     "class_colors",
     "contour_width",
@@ -260,11 +263,10 @@ def layer_kwargs(layer: Layer, ndim: int) -> dict[str, Any]:
 def layer_tuples(volume: Volume) -> list[LayerTuple]:
     """Layers that show a volume: one, or one per channel; colour pictures stay one.
 
-    Raises
-    ------
-    BadInputError
-        Never for volumes of our readers.
+    A volume stored along other axes than the world's is turned, voxels and grid alike, since napari cannot slice it
+    otherwise; `as_stored` turns it back.
     """
+    volume = upright(volume)
     facts: dict[str, Any] = {
         "axes": volume.grid.without("C").axes,
         "world": volume.grid.world,

@@ -20,7 +20,7 @@ from napari_apprentice.session.material import Folders
 from napari_apprentice.session.text import duration
 
 from ._dock import Dock
-from ._parts import ErrorLine, ModelList, elided, wrapped
+from ._parts import ErrorLine, ModelList, wrapped
 from .curves import CurvePlot
 from .form import ConfigForm
 
@@ -63,7 +63,7 @@ class LearnDock(Dock):
         self.forget = QPushButton("Leave folders out")
         self.models = ModelList(_NOTHING)
         self.split = wrapped()
-        self.plan = elided()
+        self.plan = wrapped()
         self.button = QPushButton("Learn")
         self.stop = QPushButton("Stop")
         self.resume = QPushButton("Resume")

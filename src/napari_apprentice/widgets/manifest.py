@@ -56,9 +56,9 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
     from napari_apprentice.io import save
 
-    from .layers import METADATA, volume_from
+    from .layers import METADATA, as_stored, volume_from
 
-    volume = volume_from(data, attributes)
+    volume = as_stored(volume_from(data, attributes))
     facts = (attributes.get("metadata") or {}).get(METADATA) or {}
     classes = {int(c["value"]): str(c["name"]) for c in facts.get("classes", ())}
     save(replace(volume, classes=classes), Path(path))
@@ -75,9 +75,9 @@ def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari_apprentice.io import save
 
-    from .layers import volume_from
+    from .layers import as_stored, volume_from
 
-    save(volume_from(data, attributes), Path(path))
+    save(as_stored(volume_from(data, attributes)), Path(path))
     return [path]
 
 

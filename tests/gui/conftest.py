@@ -1,0 +1,75 @@
+"""A real viewer whose session has small models and small jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ._fakes import Engine, Store, spec, volume
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """What predicts and trains; nothing waits for it after the test."""
+    made = Engine()
+    yield made
+    made.go.set()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(spec("nuclei v1"), spec("brain", 3))
+
+
+@pytest.fixture
+def small_session(
+    engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Give every viewer a session of small parts, with real threads."""
+    from napari_apprentice.session.session import Session
+    from napari_apprentice.widgets import _session
+
+    def new_session(link: _session.ViewerLink) -> Session:
+        return Session(
+            store,
+            link._start,
+            link._main.post,
+            predict=engine.predict,
+            train=engine.train,
+            folder=tmp_path / "training",
+        )
+
+    monkeypatch.setattr(_session.ViewerLink, "_new_session", new_session)
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def viewer(small_session: None, make_napari_viewer_proxy: Callable[..., Any]) -> Any:
+    """A viewer as plugins get it."""
+    return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def add_image(viewer: Any) -> Callable[..., Any]:
+    """Add a small image as our readers would."""
+    from napari_apprentice.widgets.layers import layer_tuples
+
+    def add(*args: Any, **kwargs: Any) -> Any:
+        ((data, state, _),) = layer_tuples(volume(*args, **kwargs))
+        return viewer.add_image(data, **state)
+
+    return add
+
+
+@pytest.fixture
+def idle(qtbot: Any) -> Callable[[Any], None]:
+    """Wait until a session has nothing at work."""
+
+    def wait(session: Any) -> None:
+        qtbot.waitUntil(lambda: not session.status.is_running, timeout=20_000)
+        qtbot.wait(20)
+
+    return wait
