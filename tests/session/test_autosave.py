@@ -44,6 +44,7 @@ def test_everything_comes_back(state):
     state.finish_box((0, 0), (10, 10))
     state.add_class("nucleus")
     saver.close()
+    saver.close()
     summary = restorable("/data/cells.tif", GRID)
     assert summary is not None
     assert summary.edits == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -65,6 +66,7 @@ class Autosave:
         self._last_size = 0
         self._thread = ThreadPoolExecutor(1, "apprentice-autosave")
         self.problem = ""
+        self._is_closed = False
         self._thread.submit(self._begin, self._snapshot())
         state.edited.connect(self._on_state_edited)
 
@@ -74,9 +76,17 @@ class Autosave:
         return self._failed_at is not None
 
     def close(self, *, discard: bool = False) -> None:
-        """Write what is left and stop; remove the journal where nothing was corrected or `discard` says so."""
+        """Write what is left and stop; remove the journal where nothing was corrected or `discard` says so.
+
+        A second call does nothing.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._state.edited.disconnect(self._on_state_edited)
-        empty = self._state.n_corrections == 0 and self._state.extent.is_empty
+        # A new annotation counts strokes before there is any.
+        said = replace(self._state.extent, strokes=False)
+        empty = self._state.n_corrections == 0 and said.is_empty
         self._thread.submit(self._end, discard or empty)
         self._thread.shutdown(wait=True)
 

@@ -15,6 +15,8 @@ from napari_apprentice.session.objects import (
     split_object,
 )
 
+from ._following import Following
+
 if TYPE_CHECKING:
     from .annotating import AnnotationLabels
 
@@ -36,6 +38,8 @@ class ObjectButtons(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layer: AnnotationLabels | None = None
+        self._following = Following()
+        self.destroyed.connect(self._following.stop)
         self._keep = 0
         self.title = QLabel()
         self.new = QPushButton("New object")
@@ -62,12 +66,11 @@ class ObjectButtons(QWidget):
         """Work on another layer, or on none."""
         if layer is self._layer:
             return
-        if self._layer is not None:
-            self._layer.events.selected_label.disconnect(self._on_layer_selected)
+        self._following.stop()
         self._layer = layer
         self._keep = 0
         if layer is not None:
-            layer.events.selected_label.connect(self._on_layer_selected)
+            self._following.follow((layer.events.selected_label,), self._on_layer_selected)
         self.render()
 
     def render(self) -> None:

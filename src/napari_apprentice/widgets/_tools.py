@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ._following import Following
+
 if TYPE_CHECKING:
     from .annotating import AnnotationLabels
 
@@ -45,6 +47,8 @@ class Tools(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layer: AnnotationLabels | None = None
+        self._following = Following()
+        self.destroyed.connect(self._following.stop)
         self.group = QButtonGroup(self)
         row = QHBoxLayout()
         row.setSpacing(2)
@@ -83,18 +87,14 @@ class Tools(QWidget):
         """Drive another layer, or none."""
         if layer is self._layer:
             return
-        self._follow(False)
+        self._following.stop()
         self._layer = layer
-        self._follow(True)
+        if layer is not None:
+            events = layer.events
+            sources = (events.mode, events.brush_size, events.n_edit_dimensions)
+            self._following.follow(sources, self.render)
         self.setEnabled(layer is not None)
         self.render()
-
-    def _follow(self, follow: bool) -> None:
-        if self._layer is None:
-            return
-        events = self._layer.events
-        for source in (events.mode, events.brush_size, events.n_edit_dimensions):
-            (source.connect if follow else source.disconnect)(self.render)
 
     def render(self, *_: Any) -> None:
         """Show the layer's mode and brush."""

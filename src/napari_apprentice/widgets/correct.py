@@ -23,6 +23,7 @@ from ._classes import ClassButtons, class_key
 from ._counting import KEYS as COUNTING_KEYS
 from ._counting import Counting
 from ._dock import Dock
+from ._following import Following
 from ._objects import KEYS as OBJECT_KEYS
 from ._objects import ObjectButtons
 from ._parts import ErrorLine
@@ -85,6 +86,8 @@ class CorrectDock(Dock):
         self.beginning = Beginning(self.annotator)
         self.recovery = RecoveryBar(self.annotator)
         self._bound: AnnotationLabels | None = None
+        self._following = Following()
+        self.destroyed.connect(self._following.stop)
         self._lay_out()
         self._connect()
         self.render_state()
@@ -217,17 +220,12 @@ class CorrectDock(Dock):
         """Bind the keys to the layer in hand, and to no other."""
         if layer is self._bound:
             return
-        if self._bound is not None:
-            self._bound.events.selected_label.disconnect(self._render_selected)
-            self._bound.events.mode.disconnect(self._render_selected)
-            for key in self._keys():
-                self._bound.bind_key(key, None)
+        self._following.stop()
         self._bound = layer
         if layer is not None:
-            layer.events.selected_label.connect(self._render_selected)
-            layer.events.mode.connect(self._render_selected)
-            for key, action in self._keys().items():
-                layer.bind_key(key, lambda _, do=action: do(), overwrite=True)
+            events = layer.events
+            self._following.follow((events.selected_label, events.mode), self._render_selected)
+            self._following.bind(layer, self._keys())
 
     def _keys(self) -> dict[str, Callable[[], None]]:
         numbers = range(1, 10)
