@@ -84,8 +84,10 @@ def evaluate_pairs(
     return Report.from_cases(cases)
 
 
-def find_classes(volumes: Iterable[Volume]) -> tuple[LabelClass, ...]:
-    """Classes that occur in label volumes, under the names the files give them, else ``class 1``.
+def find_classes(
+    volumes: Iterable[Volume], known: Sequence[LabelClass] = ()
+) -> tuple[LabelClass, ...]:
+    """Classes that occur in label volumes, under the names of the files, else those of `known`, else ``class 1``.
 
     Raises
     ------
@@ -104,7 +106,13 @@ def find_classes(volumes: Iterable[Volume]) -> tuple[LabelClass, ...]:
                 path=volume.source,
                 remedy="If these are object numbers, choose a task for objects; else give each class one value.",
             )
-    return tuple(LabelClass(value, names[value] or _unnamed(value)) for value in sorted(names))
+    others = {entry.value: entry for entry in known}
+    return tuple(
+        LabelClass(value, names[value])
+        if names[value]
+        else others.get(value, LabelClass(value, _unnamed(value)))
+        for value in sorted(names)
+    )
 
 
 def _unnamed(value: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.io import (
     FORMATS,
@@ -26,9 +27,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.prediction import Prediction
 
-__all__ = ["output_path", "parse_classes", "read_groups", "read_items", "result_volume"]
+__all__ = [
+    "open_pairs",
+    "output_path",
+    "parse_classes",
+    "read_groups",
+    "read_items",
+    "result_volume",
+]
 
 
 # Pictures that the format reads but does not write: their compression would change labels.
@@ -38,6 +47,47 @@ _READ_ONLY = {".jpg", ".jpeg", ".bmp"}
 # -- what to learn from -------------------------------------------------------------------
 
 
+def open_pairs(
+    pairs: Sequence[tuple[Path, Path]],
+    *,
+    classes: Sequence[LabelClass] = (),
+    known: Sequence[LabelClass] = (),
+    groups: Mapping[str, str] | None = None,
+) -> Job[list[TrainItem]]:
+    """Open images and their labels, one pair at a time; every voxel of the labels counts.
+
+    Parameters
+    ----------
+    pairs
+        Image and label files, see `napari_apprentice.io.pair`.
+    classes
+        What the label values mean; by default the values found in the labels, under the names the files give them.
+    known
+        Names for values that the files do not name.
+    groups
+        Name (without suffixes) → group; items of one group stay on one side of the split.
+
+    Raises
+    ------
+    BadInputError
+        Files that cannot be read, only background, a time series.
+    GridMismatchError
+        Labels that do not lie on the grid of their image.
+    """
+    opened = []
+    for number, (image, label) in enumerate(pairs):
+        yield Progress("opening", number, len(pairs), "image")
+        opened.append((open_volume(image), open_labels(label)))
+    said = tuple(classes) or find_classes((label for _, label in opened), known)
+    if not said:
+        raise BadInputError(
+            "expected labelled voxels, found only background",
+            path=pairs[0][1].parent if pairs else None,
+            remedy="Check that these are label images.",
+        )
+    return [_item(volume, label, said, groups or {}) for volume, label in opened]
+
+
 def read_items(
     images: Path,
     labels: Path,
@@ -45,33 +95,14 @@ def read_items(
     classes: Sequence[LabelClass] = (),
     groups: Mapping[str, str] | None = None,
 ) -> list[TrainItem]:
-    """Open images and their labels, paired by file name; every voxel of the labels counts.
-
-    Parameters
-    ----------
-    images, labels
-        Two files or two folders.
-    classes
-        What the label values mean; by default the values found in the labels, under the names the files give them.
-    groups
-        Name (without suffixes) → group; items of one group stay on one side of the split.
+    """Pair two files or folders by file name and open them; see `open_pairs`.
 
     Raises
     ------
     BadInputError
-        A name without a partner, files that cannot be read, only background, a time series.
-    GridMismatchError
-        Labels that do not lie on the grid of their image.
+        A name without a partner, a group without an image, and what `open_pairs` refuses.
     """
-    opened = [(open_volume(image), open_labels(label)) for image, label in pair(images, labels)]
-    classes = tuple(classes) or find_classes(label for _, label in opened)
-    if not classes:
-        raise BadInputError(
-            "expected labelled voxels, found only background",
-            path=labels,
-            remedy="Check that these are label images.",
-        )
-    items = [_item(volume, label, tuple(classes), groups or {}) for volume, label in opened]
+    items = run_to_end(open_pairs(pair(images, labels), classes=classes, groups=groups))
     unknown = set(groups or {}) - {item.name for item in items}
     if unknown:
         raise BadInputError(

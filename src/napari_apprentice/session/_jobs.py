@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Progress
 
-from .material import folder_items
-
 if TYPE_CHECKING:
     import threading
     from pathlib import Path
@@ -174,10 +172,14 @@ def learn_job(
     train: Trainer,
 ) -> Job[TrainResult]:
     """Open what is in folders, load the model to start from, and train."""
+    from napari_apprentice.engine.files import open_pairs
+
     yield Progress("preparing")
     model = None if request.init is None else store.load(request.init)
     classes = () if model is None else model.spec.label_classes
-    opened = yield from folder_items(request.pairs, classes)
+    opened: list[TrainItem] = []
+    if request.pairs:
+        opened = yield from open_pairs(request.pairs, known=classes)
     return (
         yield from train(
             (*request.items, *opened),

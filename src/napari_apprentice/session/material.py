@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
-from napari_apprentice.core.jobs import Event, Progress
+from napari_apprentice.core.errors import ApprenticeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
 
     from .edits import AnnotationState
 
-__all__ = ["Folders", "Material", "describe_material", "folder_items", "split_note", "state_items"]
+__all__ = ["Folders", "Material", "describe_material", "split_note", "state_items"]
 
 _QUICK_VOXELS = 20_000_000
 _Pairs = tuple[tuple["Path", "Path"], ...]
@@ -136,47 +131,3 @@ def split_note(items: Sequence[TrainItem], config: TrainConfig) -> str:
     except ApprenticeError as error:
         return str(error)
     return plan_split(items, config).note
-
-
-def folder_items(
-    pairs: _Pairs, classes: Sequence[LabelClass]
-) -> Generator[Event, None, list[TrainItem]]:
-    """Open labelled images of folders, one at a time.
-
-    Parameters
-    ----------
-    pairs
-        Image and label files.
-    classes
-        Names for label values, where the label files have none.
-    """
-    from napari_apprentice.engine.split import TrainItem
-    from napari_apprentice.io import open_labels, open_volume
-
-    items = []
-    for number, (image, labels) in enumerate(pairs):
-        yield Progress("opening", number, len(pairs), "image")
-        volume, said = open_volume(image), open_labels(labels)
-        annotation = _whole(said, _named(said, classes))
-        items.append(TrainItem(volume.name, volume.frame(0), annotation))
-    return items
-
-
-def _whole(labels: Volume, classes: tuple[LabelClass, ...]) -> Annotation:
-    if labels.grid.axes != labels.grid.spatial_axes:
-        raise BadInputError(
-            f"expected labels without time and channels, found axes {labels.grid.axes}",
-            path=labels.source,
-            remedy="Save one frame and one channel per file.",
-        )
-    return Annotation(labels.grid, labels.numpy(), classes, Extent(whole=True))
-
-
-def _named(labels: Volume, classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
-    known = {c.value: c for c in classes}
-    values = [int(v) for v in np.unique(labels.numpy()) if v != 0]
-    names = dict(labels.classes)
-    return tuple(
-        LabelClass(v, names[v]) if v in names else known.get(v, LabelClass(v, f"class {v}"))
-        for v in values
-    )
