@@ -79,4 +79,6 @@ def _split_unit(name: str) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.4g}".replace(",", " ")
+    if math.isnan(value):
+        return "–"
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace(",", " ")

@@ -238,7 +238,9 @@ def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
     parts = []
     for entry in spec.classes:
         size = float(sizes[entry.value]) if entry.value < len(sizes) else 0.0
-        parts.append(f"{entry.name} {size * grid.voxel_size:,.4g} {unit}{power}".replace(",", " "))
+        amount = size * grid.voxel_size
+        number = f"{amount:,.0f}" if amount >= 1000 else f"{amount:.4g}"
+        parts.append(f"{entry.name} {number} {unit}{power}".replace(",", " "))
     return " · ".join(parts)
 
 
