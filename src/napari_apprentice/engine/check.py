@@ -54,11 +54,22 @@ class Checker:
         Held-out items; where there are none, pass the training items and say so.
     task, spec
         How to read and mark an answer.
+    is_held_out
+        Whether the items are strangers to the network: what scores and previews are called.
     """
 
-    def __init__(self, items: Sequence[TrainItem], task: Task, spec: ModelSpec) -> None:
+    def __init__(
+        self, items: Sequence[TrainItem], task: Task, spec: ModelSpec, *, is_held_out: bool
+    ) -> None:
         self._task, self._spec = task, spec
         self._cases = [_case(item, spec) for item in items]
+        self._is_held_out = is_held_out
+
+    @property
+    def metric(self) -> str:
+        """Name of the curve: ``"held-out dice"``."""
+        name = self._task.primary
+        return f"held-out {name}" if self._is_held_out else f"{name} on what it learned from"
 
     def __len__(self) -> int:
         return len(self._cases)
@@ -84,7 +95,8 @@ class Checker:
             prediction = self._task.decode(labels, case.prepared.grid, self._spec)
             rows.append(dict(self._task.score(prediction, case.annotation)))
             if preview is None and prediction.labels is not None:
-                preview = Preview(f"held out: {case.name}", prediction.labels, case.prepared.grid)
+                what = "held out" if self._is_held_out else "learned from"
+                preview = Preview(f"{what}: {case.name}", prediction.labels, case.prepared.grid)
         return CheckResult(_mean(rows), preview, time.perf_counter() - began)
 
     def _labels(

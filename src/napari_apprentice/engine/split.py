@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Split", "TrainItem", "check_items", "plan_split"]
 
-_FEWEST_ROWS = 5
+# With fewer finished slices, one of them tells little about the model, and all of them are needed to learn from.
+_FEWEST_ROWS = 8
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,7 +79,7 @@ def train(
     Yields
     ------
     Progress, Metric, Preview, Log
-        Metrics are ``"loss"`` and the held-out scores' ``"held-out dice"``.
+        Metrics are ``"loss"`` and ``"held-out dice"`` (``"dice on what it learned from"`` where nothing is held out).
 
     Raises
     ------
@@ -195,7 +195,8 @@ class _Training:
         from .check import Checker
 
         yield Progress("preparing", 1, 1, "image")
-        return Checker(split.held_out or split.train[:_CASES_WHILE_LEARNING], self.task, self.spec)
+        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
+        return Checker(items, self.task, self.spec, is_held_out=bool(split.held_out))
 
     def _before(
         self, learner: Learner, checker: Checker
@@ -205,14 +206,10 @@ class _Training:
             return None
         result = yield from self._check(learner, checker, most=None)
         self._keep_if_better(learner, result)
-        yield Metric(self._metric_name, 0, result.scores.get(self.task.primary, 0.0), 0.0)
+        yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
         return result.scores
 
     # -- learning ---------------------------------------------------------------------
-
-    @property
-    def _metric_name(self) -> str:
-        return f"held-out {self.task.primary}"
 
     def _learn(self, learner: Learner, checker: Checker) -> Generator[Event, None, None]:
         smooth: float | None = None
@@ -292,7 +289,7 @@ class _Training:
         self.budget.reserve(per_case * len(checker))
         self._save_last(learner)
         value = result.scores.get(self.task.primary, 0.0)
-        yield Metric(self._metric_name, learner.step_number, value, self.budget.elapsed)
+        yield Metric(checker.metric, learner.step_number, value, self.budget.elapsed)
         if result.preview is not None:
             yield result.preview
 
