@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from ._buttons import ElidedButton
 from ._parts import elided, wrapped
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ class Beginning(QWidget):
     def __init__(self, annotator: Annotator) -> None:
         super().__init__()
         self._annotator = annotator
-        self.correct = QPushButton("Correct the prediction")
-        self.start = QPushButton("Start from nothing")
+        self.correct = ElidedButton("Correct the prediction")
+        self.start = ElidedButton("Start from nothing")
         self.source = elided()
-        self.show_again = QPushButton("Show the annotation")
+        self.show_again = ElidedButton("Show the annotation")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(

@@ -12,14 +12,15 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
+    QMenu,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from .styles import CLASS
+from ._buttons import ElidedButton
+from .styles import CLASS, MORE
 
 if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
@@ -112,27 +113,28 @@ class ClassButtons(QWidget):
 
     def _add_row(self, row: int, entry: LabelClass) -> None:
         key = class_key(row + 1)
-        button = QPushButton()
+        button = ElidedButton(suffix=key)
         button.setStyleSheet(CLASS)
         button.setCheckable(True)
         button.setIcon(swatch(entry.color))
         button.setIconSize(QSize(_SWATCH, _SWATCH))
-        button.setText(_short(entry.name) + (f"   {key}" if key else ""))
-        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        button.set_full(entry.name)
         button.setToolTip(f"Paint {entry.name} (label {entry.value}{f', {key}' if key else ''})")
         button.setAccessibleName(f"class {entry.name}")
         self.group.addButton(button, entry.value)
         self._grid.addWidget(button, row, 0)
         self._grid.setColumnStretch(0, 1)
-        for column, text, tip, slot in (
-            (1, "Rename", f"Give {entry.name} another name", self._rename),
-            (2, "Colour", f"Give {entry.name} another colour", self._recolor),
-        ):
-            small = QToolButton()
-            small.setText(text)
-            small.setToolTip(tip)
-            small.clicked.connect(lambda *_, s=slot, e=entry, r=row: s(e, r))
-            self._grid.addWidget(small, row, column)
+        more = QToolButton()
+        more.setText("…")
+        more.setToolTip(f"Rename or recolour {entry.name}")
+        more.setAccessibleName(f"rename or recolour {entry.name}")
+        menu = QMenu(more)
+        menu.addAction("Rename", lambda: self._rename(entry, row))
+        menu.addAction("Colour…", lambda: self._recolor(entry))
+        more.setMenu(menu)
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        more.setStyleSheet(MORE)
+        self._grid.addWidget(more, row, 1)
 
     def _rename(self, entry: LabelClass, row: int) -> None:
         """Put a line to type in over the button; Enter or leaving it renames, Escape does not."""
@@ -156,7 +158,7 @@ class ClassButtons(QWidget):
 
         edit.editingFinished.connect(done)
 
-    def _recolor(self, entry: LabelClass, _row: int) -> None:
+    def _recolor(self, entry: LabelClass) -> None:
         color = QColorDialog.getColor(QColor(entry.color), self, f"Colour of {entry.name}")
         if color.isValid():
             self.recolored.emit(entry.value, color.name())
@@ -171,7 +173,3 @@ class ClassButtons(QWidget):
         self.add.setEnabled(bool(text.strip()))
         tip = "Add this class" if text.strip() else "Type a name on the left first"
         self.add.setToolTip(tip)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else f"{name[:10]}…{name[-10:]}"

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_apprentice.session.navigate import next_unfinished
 
 from ._box import BoxDrawing, box_around, box_in_view
+from ._buttons import ElidedButton
 from ._parts import elided, wrapped
 from .styles import CHIP
 
@@ -54,12 +54,12 @@ class Counting(QWidget):
         self.drawing = BoxDrawing(annotator.viewer)
         self.chip = elided()
         self.hint = wrapped()
-        self.slice = QPushButton()
-        self.next = QPushButton("Next ▸")
-        self.box = QPushButton("Draw box")
-        self.view = QPushButton("Box = view")
-        self.whole = QPushButton("Whole image")
-        self.strokes = QPushButton("Strokes")
+        self.slice = ElidedButton()
+        self.next = ElidedButton("Next ▸")
+        self.box = ElidedButton("Draw box")
+        self.view = ElidedButton("Box = view")
+        self.whole = ElidedButton("Whole image")
+        self.strokes = ElidedButton("Strokes")
         self.depth = QSpinBox()
         self._lay_out()
         self.slice.clicked.connect(self.toggle_slice)
@@ -83,7 +83,6 @@ class Counting(QWidget):
         grid.setSpacing(4)
         buttons = (self.slice, self.next, self.box, self.view, self.whole, self.strokes)
         for at, button in enumerate(buttons):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             grid.addWidget(button, at // 2, at % 2)
         self.depth_row = QWidget()
         row = QHBoxLayout(self.depth_row)
@@ -107,7 +106,7 @@ class Counting(QWidget):
         self.setEnabled(state is not None)
         if state is None:
             return
-        self.chip.setText(f"Counts: {state.describe()}")
+        self.chip.setText(state.describe())
         self.chip.setToolTip(f"{state.describe()}: only this is learned from and scored")
         empty = state.extent.is_empty
         self.hint.setVisible(empty)
@@ -119,7 +118,7 @@ class Counting(QWidget):
         _allow(self.box, in_3d, "Draw a rectangle in which everything is right (Shift+B)")
         _allow(self.view, in_3d, "Everything that is in view now is right")
         self.box.setChecked(self.drawing.is_active)
-        self.box.setText("Draw on the image…" if self.drawing.is_active else "Draw box")
+        self.box.set_full("Draw on the image…" if self.drawing.is_active else "Draw box")
         self.depth_row.setVisible(not flat)
         self.depth.setToolTip("How far a box reaches beyond the slice shown, to both sides")
         self.whole.setChecked(state.extent.whole)
@@ -136,7 +135,7 @@ class Counting(QWidget):
         reason = _FLAT if state.grid.ndim < 3 else _IN_3D
         finished = where is not None and state.is_finished(*where)
         text = "slice" if where is None else f"slice {where[1]}"
-        self.slice.setText(f"Reopen {text}" if finished else f"Finish {text}")
+        self.slice.set_full(f"Reopen {text}" if finished else f"Finish {text}")
         tip = "Go on correcting here" if finished else "Everything in this slice is right"
         _allow(self.slice, "" if where is not None else reason, f"{tip} (Shift+F)")
         _allow(

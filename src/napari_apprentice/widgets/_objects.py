@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.objects import (
@@ -15,6 +15,7 @@ from napari_apprentice.session.objects import (
     split_object,
 )
 
+from ._buttons import ElidedButton
 from ._following import Following
 
 if TYPE_CHECKING:
@@ -42,15 +43,14 @@ class ObjectButtons(QWidget):
         self.destroyed.connect(self._following.stop)
         self._keep = 0
         self.title = QLabel()
-        self.new = QPushButton("New object")
-        self.merge = QPushButton("Merge…")
-        self.split = QPushButton("Split")
-        self.delete = QPushButton("Delete")
+        self.new = ElidedButton("New object")
+        self.merge = ElidedButton("Merge…")
+        self.split = ElidedButton("Split")
+        self.delete = ElidedButton("Delete")
         self.merge.setCheckable(True)
         grid = QGridLayout()
         grid.setSpacing(4)
         for at, button in enumerate((self.new, self.merge, self.split, self.delete)):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             grid.addWidget(button, at // 2, at % 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -80,7 +80,7 @@ class ObjectButtons(QWidget):
         self.title.setText(f"Object {value}" if value else "No object: pick one (L)")
         self.new.setToolTip("Paint an object with a number of its own (Shift+O)")
         self.merge.setChecked(bool(self._keep))
-        self.merge.setText(f"Click one for {self._keep}" if self._keep else "Merge…")
+        self.merge.set_full(f"Click one for {self._keep}" if self._keep else "Merge…")
         for button, tip in (
             (self.merge, f"Click the object that belongs to {name} (Shift+J)"),
             (

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QSlider,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from ._buttons import ElidedButton
 from ._following import Following
 
 if TYPE_CHECKING:
@@ -50,16 +51,14 @@ class Tools(QWidget):
         self._following = Following()
         self.destroyed.connect(self._following.stop)
         self.group = QButtonGroup(self)
-        row = QHBoxLayout()
-        row.setSpacing(2)
+        grid = QGridLayout()
+        grid.setSpacing(2)
         for number, (_, name, key, does) in enumerate(TOOLS):
-            button = QPushButton(name)
-            button.setStyleSheet("padding: 3px 2px;")
+            button = ElidedButton(name)
             button.setCheckable(True)
             button.setToolTip(f"{does} ({key})")
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             self.group.addButton(button, number)
-            row.addWidget(button)
+            grid.addWidget(button, number // 3, number % 3)
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.number = QSpinBox()
         for widget in (self.size, self.number):
@@ -79,7 +78,7 @@ class Tools(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(row)
+        layout.addLayout(grid)
         layout.addLayout(below)
         self.group.idClicked.connect(self._on_tool_clicked)
 

@@ -8,8 +8,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QPushButton,
-    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -19,6 +17,7 @@ from napari_apprentice.core.errors import ApprenticeError
 
 from ._annotator import Annotator
 from ._beginning import Beginning, RecoveryBar
+from ._buttons import ElidedButton
 from ._classes import ClassButtons, class_key
 from ._counting import KEYS as COUNTING_KEYS
 from ._counting import Counting
@@ -81,8 +80,8 @@ class CorrectDock(Dock):
         self.tools = Tools()
         self.counting = Counting(self.annotator)
         self.what = _title("Class")
-        self.undo = QPushButton("Undo")
-        self.redo = QPushButton("Redo")
+        self.undo = ElidedButton("Undo")
+        self.redo = ElidedButton("Redo")
         self.beginning = Beginning(self.annotator)
         self.recovery = RecoveryBar(self.annotator)
         self._bound: AnnotationLabels | None = None
@@ -109,7 +108,6 @@ class CorrectDock(Dock):
         column.setSpacing(6)
         history = QHBoxLayout()
         for button in (self.undo, self.redo):
-            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             history.addWidget(button)
         column.addWidget(self.what)
         column.addWidget(self.classes)
@@ -174,7 +172,7 @@ class CorrectDock(Dock):
             (self.redo, state.redo_name, "Redo", "Ctrl+Shift+Z"),
         ):
             button.setEnabled(bool(name))
-            button.setText(f"{verb} {_lower(name)}".strip())
+            button.set_full(f"{verb} {_lower(name)}".strip())
             button.setToolTip(
                 f"{verb} {_lower(name)} ({key})" if name else f"Nothing to {verb.lower()}"
             )
