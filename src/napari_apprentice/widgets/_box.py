@@ -126,7 +126,7 @@ def box_around(
 
 
 def box_in_view(
-    layer: Labels, shape: Sequence[int], axes: Sequence[int], centre: Sequence[float], depth: int
+    layer: Labels, shape: Sequence[int], axes: Sequence[int], centre: NDArray[Any], depth: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the box of voxels that the canvas shows now."""
     pixels = np.asarray(layer.corner_pixels, dtype=float)

@@ -123,7 +123,8 @@ class AnnotationLabels(Labels):
 
     def _on_self_data(self) -> None:
         """Take over an array that somebody put in place of ours, as an edit; one of another shape is refused."""
-        found: Any = self.data
+        layer: Any = self  # napari types its own property only in parts
+        found: Any = layer.data
         ours = self.state.labels
         if found is ours:
             return
