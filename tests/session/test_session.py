@@ -273,7 +273,7 @@ def test_annotations_are_followed(session: Session) -> None:
     state.finish_all()
     assert len(changes) == 2
     assert session.learn_problem() is None
-    assert session.split_note(TrainConfig()).startswith("held out row")
+    assert session.split_note(TrainConfig()).startswith("too little is finished")
     del session.annotations["key"]
     assert session.learn_problem() is not None
 
