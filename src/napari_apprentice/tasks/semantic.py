@@ -232,7 +232,9 @@ def _tile(lengths: NDArray[np.float64], pooled: NDArray[np.int64]) -> tuple[int,
 
 def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
     """Size of each class in physical units, for the line under the button."""
-    sizes = np.bincount(labels.ravel(), minlength=1)
+    sizes = np.zeros(max((c.value for c in spec.classes), default=0) + 1, dtype=np.int64)
+    for slab in labels:  # bincount makes 8 bytes of every voxel: one slab at a time
+        sizes += np.bincount(slab.ravel(), minlength=len(sizes))[: len(sizes)]
     power = "" if grid.unit == "pixel" else ("²" if grid.ndim == 2 else "³")
     unit = {"um": "µm", "pixel": "pixels" if grid.ndim == 2 else "voxels"}.get(grid.unit, grid.unit)
     parts = []
