@@ -34,7 +34,7 @@ def test_the_plan_in_one_line_and_the_split_before_starting(dock: LearnDock, qtb
     annotate(dock.session)
     assert dock.button.isEnabled()
     assert dock.plan.text() == "1 image, 0 corrections · start from nuclei v1 · 5 min"
-    assert "nuclei: whole image" in dock.material.text()
+    assert dock.extents.text() == "nuclei: whole image"
     qtbot.waitUntil(lambda: dock.split.text().startswith("held out row"))
     dock.form.row("minutes").value = "0.5"
     dock.models.setCurrentIndex(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
@@ -52,9 +53,17 @@ def elided(text: str = "", *, bold: bool = False) -> QElidingLabel:
     return label
 
 
+class _Wrapped(QLabel):
+    """Breaks words that are too long for a line, as names of files are, so that they push nothing out of sight."""
+
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        super().setText(re.sub(r"(\S{24})(?=\S)", "\\1\u200b", text))
+
+
 def wrapped(text: str = "") -> QLabel:
     """Label of as many lines as it needs, whose text can be copied."""
-    label = QLabel(text)
+    label = _Wrapped()
+    label.setText(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(
         Qt.TextInteractionFlag.TextSelectableByMouse
@@ -70,7 +79,7 @@ class ImageHead(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.name = elided(bold=True)
-        self.facts = elided()
+        self.facts = wrapped()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
@@ -96,8 +105,9 @@ class ModelList(QComboBox):
         super().__init__()
         self._empty = empty
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # Its hint counts the longest name in a large font, which would push the dock wider.
+        self.setMinimumWidth(80)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_choices(
         self, choices: Sequence[ModelChoice], chosen: str | None, first: str | None = None
@@ -271,7 +281,7 @@ class JobLine(QWidget):
         failed = status.reason is FinishReason.ERRORED and not status.is_running
         if not failed:
             self.error.set_error(None)
-        elif status.error is not None and self.isAncestorOf(self.error):
+        elif status.error is not None:
             self.error.set_error(status.error, self._session.private_names())
         self.setVisible(status.is_running or status.reason is not None)
 

@@ -108,6 +108,7 @@ class ApprenticeDock(SessionWidget):
             self.tabs.setTabToolTip(number, f"{name} (Alt+{number + 1})")
         self.tabs.setExpanding(True)
         self.tabs.setDrawBase(False)
+        self.tabs.setUsesScrollButtons(False)
         row = QHBoxLayout()
         row.setContentsMargins(8, 0, 8, 0)
         row.addWidget(self.tabs)

@@ -117,7 +117,7 @@ def _container(rows: Sequence[ValueWidget]) -> Container:
 
 def _folded(widget: QWidget, title: str) -> QCollapsible:
     """Fold a widget away; the arrow is text, since superqt draws its own in black on every theme."""
-    fold = QCollapsible()
+    fold = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
     fold.setDuration(0)
     fold.addWidget(widget)
     fold.layout().setContentsMargins(0, 0, 0, 0)
@@ -125,11 +125,9 @@ def _folded(widget: QWidget, title: str) -> QCollapsible:
     button = fold.toggleButton()
     # superqt hides the focus frame too, which the keyboard needs.
     button.setStyleSheet("text-align: left;")
-    button.setIcon(QIcon())
 
     def say(is_open: bool) -> None:
         fold.setText(f"{'▾' if is_open else '▸'} {title}")
-        button.setIcon(QIcon())
 
     say(False)
     fold.toggled.connect(say)

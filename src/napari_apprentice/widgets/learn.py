@@ -20,7 +20,7 @@ from napari_apprentice.session.material import Folders
 from napari_apprentice.session.text import duration
 
 from ._dock import Dock
-from ._parts import ErrorLine, ModelList, wrapped
+from ._parts import ErrorLine, ModelList, elided, wrapped
 from .curves import CurvePlot
 from .form import ConfigForm
 
@@ -59,6 +59,7 @@ class LearnDock(Dock):
         super().__init__(viewer, session, embedded=embedded)
         self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
         self.material = wrapped()
+        self.extents = elided()
         self.folders = QPushButton("Add folders …")
         self.forget = QPushButton("Leave folders out")
         self.models = ModelList(_NOTHING)
@@ -86,6 +87,7 @@ class LearnDock(Dock):
         folders.addWidget(self.forget)
         form = QFormLayout()
         form.addRow("Learn from", self.material)
+        form.addRow("", self.extents)
         form.addRow("", folders)
         form.addRow("Start from", self.models)
         actions = QHBoxLayout()
@@ -136,8 +138,10 @@ class LearnDock(Dock):
         session = self.session
         material = session.material()
         lines = [f"{name}: {extent}" for name, extent in material.extents]
-        lines.insert(0, material.problem or material.describe())
-        self.material.setText("\n".join(lines[:6] + (["…"] if len(lines) > 6 else [])))
+        self.material.setText(material.problem or material.describe())
+        self.extents.setText("; ".join(lines))
+        self.extents.setToolTip("\n".join(lines))
+        self.extents.setVisible(bool(lines))
         self.plan.setVisible(material.problem is None)
         self.forget.setVisible(session.folders is not None)
         if not self._is_start_chosen:
