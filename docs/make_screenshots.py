@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).parent / "tutorials" / "images"
 SIZE = (1280, 800)
-SLICES = (7, 11, 15, 19, 23, 27)
-SHOWN = 15
-MINUTES = "2"
+SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
+SHOWN = 16
+MINUTES = "3"
 _PATIENCE = 600.0
-_COLORS = 128
+_LARGEST = 240_000
 
 
 def main() -> int:
@@ -77,16 +77,18 @@ class Stage:
         self.settle()
 
     def shoot(self, name: str, box: tuple[int, int, int, int] | None = None) -> None:
-        """Save the window, or a part of it (left, top, right, bottom), with few colours."""
+        """Save the window, or a part of it (left, top, right, bottom)."""
         self.settle()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "window.png"
             self.viewer.window.screenshot(str(path), flash=False, canvas_only=False)
             picture = Image.open(path).convert("RGB")
         picture = picture.crop(box) if box else picture
-        small = picture.quantize(_COLORS, dither=Image.Dither.NONE)
-        small.save(IMAGES / f"{name}.png", optimize=True)
-        print(f"{name}: {picture.size}, {(IMAGES / f'{name}.png').stat().st_size // 1000} kB")
+        path = IMAGES / f"{name}.png"
+        picture.save(path, optimize=True)
+        if path.stat().st_size > _LARGEST:
+            picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        print(f"{name}: {picture.size}, {path.stat().st_size // 1000} kB")
 
     def is_idle(self) -> bool:
         """Whether no job is at work."""
@@ -128,8 +130,7 @@ def tour(stage: Stage) -> None:
     dock.learn.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.show_step(0)
-    for layer in viewer.layers[1:]:
-        layer.visible = False
+    viewer.layers["brain-mri ▸ annotation"].visible = False
     dock.predict.button.click()
     stage.wait(stage.is_idle, "the second prediction")
     stage.shoot("9-again")
