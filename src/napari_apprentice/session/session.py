@@ -128,13 +128,12 @@ class Session:
         key = None if volume is None else key or volume.name
         if volume is self.volume and key == self.key:
             return
-        is_other = key != self.key
+        if key != self.key:
+            self.summary = ""
         self.volume, self.key = volume, key
         self._forget_volumes()
         if volume is not None and key is not None:
             self.volumes[key] = volume
-        if is_other:
-            self.summary = ""
         self._choose_model()
         self.image_changed.emit()
         self.model_changed.emit()
@@ -215,8 +214,7 @@ class Session:
         bool
             Whether it was started; `refused` says why not.
         """
-        volume, key, model = self.volume, self.key, self.model
-        problem = self.predict_problem()
+        volume, key, model, problem = self.volume, self.key, self.model, self.predict_problem()
         if problem is not None or volume is None or key is None or model is None:
             self.refused.emit(problem or "")
             return False
@@ -282,11 +280,11 @@ class Session:
         _, pairs = describe_material(self.annotations, self.folders)
         items = state_items(self.annotations, self.volumes)
         parent = None if init is None else self.specs.get(init)
-        base = jobs.next_name(parent, items[0].name if items else "my model")
-        name = self.store.unique_name(base)
+        image = items[0].name if items else "my model"
+        name = self.store.unique_name(jobs.next_name(parent, image))
         folder = (self._folder or user_folder() / "training") / name
-        kind = task if parent is None else parent.task
-        return jobs.LearnRequest(name, tuple(items), pairs, init, kind, config, folder)
+        task = task if parent is None else parent.task
+        return jobs.LearnRequest(name, tuple(items), pairs, init, task, config, folder)
 
     def resume(self) -> bool:
         """Go on with the training that was interrupted last."""
@@ -337,7 +335,7 @@ class Session:
             return False
 
         def done(name: str) -> None:
-            self._settle()
+            self.discard()
             self.refresh_models()
             if use:
                 self.use_model(name)
@@ -346,10 +344,7 @@ class Session:
         return self._launch(f"Saving {candidate.name}", job, done)
 
     def discard(self) -> None:
-        """Forget the model that was learned."""
-        self._settle()
-
-    def _settle(self) -> None:
+        """Drop the candidate and its checkpoints; a model that was saved stays."""
         if self.candidate is not None:
             shutil.rmtree(self.candidate.request.folder, ignore_errors=True)
             self.candidate = None
@@ -382,10 +377,10 @@ class Session:
         return names
 
     def _launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
-        started = self._launcher.launch(name, job, done)
-        if not started:
-            self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")
-        return started
+        if self._launcher.launch(name, job, done):
+            return True
+        self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")
+        return False
 
     def _on_job_happened(self, event: Event) -> None:
         if isinstance(event, Metric):
