@@ -140,11 +140,17 @@ def _by_slab(item: TrainItem, config: TrainConfig) -> Split:
     held = np.zeros_like(used)
     held[chosen] = True
     word = "slices" if counts.ndim == 3 else "rows"
-    where = f"{word} {chosen[0]}–{chosen[-1]}" if count > 1 else f"{word[:-1]} {chosen[0]}"
+    where = f"{word if count > 1 else word[:-1]} {_ranges(chosen)}"
     note = f"held out {where} of {item.name}"
     return Split(
         (_restricted(item, counts, ~held, axis),), (_restricted(item, counts, held, axis),), note
     )
+
+
+def _ranges(numbers: NDArray[np.int64]) -> str:
+    """Write ``3, 7–9``."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
 
 
 def _has_labels(annotation: Annotation, counts: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:

@@ -204,8 +204,10 @@ class _Training:
         """Scores of the starting model; none when starting from nothing or resuming."""
         if self.init is None or isinstance(self.init, ModelSpec) or self.resume:
             return None
-        result = yield from self._check(learner, checker, most=None)
+        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
         self._keep_if_better(learner, result)
+        if len(checker) > _CASES_WHILE_LEARNING:
+            result = yield from self._check(learner, checker, most=None)
         yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
         return result.scores
 
@@ -361,7 +363,9 @@ class _Training:
             learner.average = {k: v.to(self.device.name) for k, v in state.items()}
             result = yield from self._check(learner, checker, most=None)
         seconds = self.budget.elapsed
-        run = {"steps": learner.step_number, "best_step": self.best.step, "split": split.note}
+        # File names may be names of patients: only counts go into the model.
+        counts = f"{len(split.train)} learned from, {len(split.held_out)} held out"
+        run = {"steps": learner.step_number, "best_step": self.best.step, "split": counts}
         run |= {"seconds": round(seconds, 1), "device": self.device.label}
         run["config"] = self.config.model_dump(mode="json")
         spec = self.spec.model_copy(

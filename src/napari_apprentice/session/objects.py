@@ -85,7 +85,7 @@ def split_object(state: AnnotationState, value: int) -> int:
         values[parts == part] = value if rank == 0 else first + rank - 1
     start = tuple(part.start for part in box)
     state.paint(start, values, mask, name=f"Split object {value}")
-    return count
+    return int(count)
 
 
 def _halves(mask: NDArray[np.bool_], spacing: NDArray[Any]) -> tuple[NDArray[Any], int]:

@@ -233,7 +233,8 @@ class Annotator:
         grid = self.grid
         if grid is None:
             return {}
-        layer = source or self._image_layer()
+        # Labels without a scale of their own may lie elsewhere; the annotation belongs to the image.
+        layer = self._image_layer() or source
         return adapt.spatial_kwargs(grid) if layer is None else adapt.layer_kwargs(layer, grid.ndim)
 
     def _image_layer(self) -> Layer | None:

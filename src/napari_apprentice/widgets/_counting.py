@@ -57,7 +57,7 @@ class Counting(QWidget):
         self.slice = ElidedButton()
         self.next = ElidedButton("Next ▸")
         self.box = ElidedButton("Draw box")
-        self.view = ElidedButton("Box = view")
+        self.view = ElidedButton("Finish view")
         self.whole = ElidedButton("Whole image")
         self.strokes = ElidedButton("Strokes")
         self.depth = QSpinBox()

@@ -19,11 +19,14 @@ from qtpy.QtWidgets import (
 from ._dock import SessionWidget
 from ._empty import EmptyPage
 from ._parts import ImageHead, JobLine
+from .correct import KEYS as CORRECT_KEYS
 from .correct import CorrectDock
 from .learn import LearnDock
 from .predict import PredictDock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import napari
 
     from napari_apprentice.session.session import Session
@@ -99,7 +102,9 @@ class ApprenticeDock(SessionWidget):
         layout.addWidget(self.pages, 1)
         layout.addLayout(foot)
         self.help.setText("?")
-        self.help.setToolTip("Keys:\n" + "\n".join(f"{key}   {does}" for key, does in KEYS.items()))
+        self.help.setToolTip(
+            _listed("Keys", KEYS) + "\n\n" + _listed("On the annotation", CORRECT_KEYS)
+        )
         self.help.setAccessibleName("Keys")
 
     def _step_row(self) -> QHBoxLayout:
@@ -155,3 +160,7 @@ class ApprenticeDock(SessionWidget):
 
         below = self.help.mapToGlobal(self.help.rect().bottomLeft())
         QToolTip.showText(below, self.help.toolTip(), self.help)
+
+
+def _listed(title: str, keys: Mapping[str, str]) -> str:
+    return f"{title}:\n" + "\n".join(f"{key}   {does}" for key, does in keys.items())

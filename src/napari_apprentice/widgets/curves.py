@@ -77,6 +77,9 @@ class CurvePlot(QWidget):
 
     def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
         text = f"{name} {points[-1].value:.3g}" if points else name
+        best = max((p.value for p in points), default=0.0)
+        if plot is self.score and points and best > points[-1].value:
+            text += f", best {best:.3g}"
         plot.setTitle(text, color=self._text, size=f"{self._points()}pt")
 
     def _points(self) -> int:
