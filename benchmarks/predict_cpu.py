@@ -56,7 +56,7 @@ class Case:
 CASES = {
     "3d": Case("residual U-Net 3-D", "unet", (192, 160, 160), (96, 96, 96)),
     "3d-full": Case("DynUNet 3-D", "dynunet", (96, 160, 160), (96, 96, 96)),
-    "2d": Case("residual U-Net 2-D", "unet", (2048, 2048), (256, 256)),
+    "2d": Case("residual U-Net 2-D", "unet", (2048, 2048), (512, 512)),
 }
 
 

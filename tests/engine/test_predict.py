@@ -372,8 +372,9 @@ def test_the_ladder_ends_with_the_labels_of_a_direct_run(
     result = run_to_end(predict(volume(array), fake, CPU), events.append)
     np.testing.assert_array_equal(result.labels, direct.labels)
     logs = [e for e in events if isinstance(e, Log)]
-    assert [log.level for log in logs] == ["warning", "warning"]
-    assert "tiles of 8 × 8 × 8 voxels" in logs[0].message
+    assert [log.level for log in logs] == ["warning"] * 3
+    assert "one tile at a time" in logs[0].message
+    assert "tiles of 8 × 8 × 8 voxels" in logs[1].message
     assert result.provenance.notes == tuple(log.message for log in logs)
     assert result.provenance.parameters["tile"] == [4, 4, 4]
     progress = [e for e in events if isinstance(e, Progress)]
@@ -413,7 +414,7 @@ def test_an_estimate_counts_the_tiles_that_will_run() -> None:
     cost = estimate(source, fake.spec, CPU)
     assert not cost.measured
     run_to_end(predict(source, fake, CPU))
-    assert len(fake.network.seen) == cost.tiles
+    assert sum(shape[0] for shape in fake.network.seen) == cost.tiles
     measured = estimate(source, fake.spec, CPU)
     assert measured.measured
     assert measured.tiles == cost.tiles

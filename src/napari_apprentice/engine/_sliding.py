@@ -164,13 +164,12 @@ class Runner:
                 yield from self._flush(window, first, sampler, answer, place, clock)
             for batch in _batches(group, plan.batch):
                 scores = yield from self._forward(padded, batch, clock)
-                with torch.inference_mode():
-                    if window is None:
-                        window = Window(scores.shape[1], shape, self._weights)
-                    for start, one in zip(batch, scores, strict=True):
+                for start, one in zip(batch, scores, strict=True):
+                    with torch.inference_mode():
+                        window = window or Window(len(one), shape, self._weights)
                         window.add(start, one)
-                del scores
-                yield clock.tick(len(batch))
+                    yield clock.tick(1)
+                del scores, one
         if window is not None:
             yield from self._flush(window, shape[0], sampler, answer, place, clock)
 

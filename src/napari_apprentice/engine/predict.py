@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Cost", "estimate", "predict"]
 
-_BATCH_VOXELS = 2**21
-_LARGEST_BATCH = 16
+# Tiles per pass. On the CPU a second tile pays only where tiles are small (measured: 48³ 15 % faster, 256² 5 %,
+# 64³ and more not worth the memory); a GPU wants to be filled.
+_BATCH_VOXELS = {"cpu": 2**18, "gpu": 2**21}
+_LARGEST_BATCH = {"cpu": 2, "gpu": 16}
 
 
 def predict(
@@ -130,9 +132,8 @@ class _Prediction:
         if device.note:
             self.notes.append(device.note)
         tile = tile_for(self.spec, self.config)
-        batch = 1
-        if device.kind != "cpu":
-            batch = min(_LARGEST_BATCH, max(1, _BATCH_VOXELS // int(np.prod(tile))))
+        kind = "cpu" if device.kind == "cpu" else "gpu"
+        batch = min(_LARGEST_BATCH[kind], max(1, _BATCH_VOXELS[kind] // int(np.prod(tile))))
         return Plan(
             device=device.name,
             stitch=device.name,
