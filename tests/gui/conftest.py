@@ -66,10 +66,12 @@ def add_image(viewer: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def idle(qtbot: Any) -> Callable[[Any], None]:
-    """Wait until a session has nothing at work."""
+    """Wait until a session has nothing at work, and its threads are gone: they hold on to the viewer."""
+    from superqt.utils import WorkerBase
 
     def wait(session: Any) -> None:
         qtbot.waitUntil(lambda: not session.status.is_running, timeout=20_000)
+        WorkerBase.await_workers(10_000)
         qtbot.wait(20)
 
     return wait

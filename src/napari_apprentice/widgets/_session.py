@@ -106,13 +106,14 @@ class ViewerLink(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """See the window close; it may still decide not to."""
         if event.type() == QEvent.Type.Close:
-            window: Any = watched
-            QTimer.singleShot(0, lambda: self._close_unless_shown(window))
+            # Weakly: the window and all it holds must be able to go before the timer comes.
+            window = ref(watched)
+            QTimer.singleShot(0, lambda: self._close_unless_shown(window()))
         return False
 
-    def _close_unless_shown(self, window: QWidget) -> None:
+    def _close_unless_shown(self, window: Any) -> None:
         try:
-            is_shown = window.isVisible()
+            is_shown = window is not None and window.isVisible()
         except RuntimeError:
             is_shown = False  # deleted by now
         if not is_shown:
