@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from .grid import Grid
 
-__all__ = ["Array", "Volume"]
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
+
+__all__ = ["Array", "Display", "Volume"]
 
 
 @runtime_checkable
@@ -36,6 +39,22 @@ class Array(Protocol):
     def __getitem__(self, key: Any, /) -> Any:
         """Return a part of the array."""
         ...
+
+
+@dataclass(frozen=True)
+class Display:
+    """How a channel is shown: what a microscope or a scanner proposes, and nothing that a network sees.
+
+    Parameters
+    ----------
+    color
+        ``"#RRGGBB"`` of its brightest voxels on black.
+    window
+        Lowest and highest value shown (contrast limits).
+    """
+
+    color: str | None = None
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +79,12 @@ class Volume:
         Whether the channels are red, green, blue (and alpha) of a colour picture.
     classes
         For label volumes: value → class name.
+    colors
+        For label volumes: value → colour of the class, ``"#RRGGBB"``.
+    display
+        How each channel is shown, in their order; empty where the file says nothing.
+    pyramid
+        The same image on ever coarser grids of the same extent, axes as in `data`; for display only.
     metadata
         What the format wants back on saving (headers); plain, picklable values.
     """
@@ -72,6 +97,9 @@ class Volume:
     format: str | None = None
     rgb: bool = False
     classes: Mapping[int, str] = field(default_factory=dict)
+    colors: Mapping[int, str] = field(default_factory=dict)
+    display: tuple[Display, ...] = ()
+    pyramid: tuple[Array, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,6 +117,17 @@ class Volume:
             raise BadInputError(
                 f"expected {count} channel names, found {len(self.channels)}", path=self.source
             )
+        if self.display and len(self.display) != count:
+            raise BadInputError(
+                f"expected how {count} channels are shown, found {len(self.display)}",
+                path=self.source,
+            )
+        for value, color in self.colors.items():
+            if not _COLOR.fullmatch(color):
+                raise BadInputError(
+                    f"expected a colour as #RRGGBB for value {value}, found {color!r}",
+                    path=self.source,
+                )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -109,7 +148,7 @@ class Volume:
         """Return one time point as a volume without a time axis (lazy stays lazy)."""
         if "T" not in self.grid.axes:
             return self
-        return replace(self, data=self.data[time], grid=self.grid.without("T"))
+        return self._taken(time, self.grid.without("T"))
 
     def channel_first(self) -> NDArray[Any]:
         """Read one frame's voxels as ``(C, *spatial)``; the volume must not have a time axis."""
@@ -127,10 +166,15 @@ class Volume:
         at = self.grid.axes.index("C")
         before = (slice(None),) * at
         names = tuple(self.channels[c] for c in channels)
+        chosen: int | list[int]
         if len(channels) == 1:
-            data = self.data[(*before, channels[0])]
-            return replace(self, data=data, grid=self.grid.without("C"), channels=names, rgb=False)
-        data = self.data[(*before, list(channels))]
-        return replace(
-            self, data=data, grid=self.grid.with_channels(len(channels)), channels=names, rgb=False
-        )
+            chosen, grid = channels[0], self.grid.without("C")
+        else:
+            chosen, grid = list(channels), self.grid.with_channels(len(channels))
+        shown = tuple(self.display[c] for c in channels) if self.display else ()
+        return self._taken((*before, chosen), grid, channels=names, display=shown, rgb=False)
+
+    def _taken(self, key: Any, grid: Grid, **changes: Any) -> Volume:
+        """The same part of every level."""
+        levels = tuple(level[key] for level in self.pyramid)
+        return replace(self, data=self.data[key], grid=grid, pyramid=levels, **changes)

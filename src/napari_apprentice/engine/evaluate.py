@@ -95,11 +95,13 @@ def find_classes(
         More values than classes can be told apart: most likely object numbers.
     """
     names: dict[int, str] = {}
+    colors: dict[int, str] = {}
     for volume in volumes:
         found = {int(value) for value in np.unique(volume.numpy()) if value != 0}
         for value in sorted(found | set(volume.classes)):
             name = volume.classes.get(value, "")
             names[value] = names.get(value) or name
+        colors = {**volume.colors, **colors}
         if len(names) > _MOST_CLASSES:
             raise BadInputError(
                 f"expected at most {_MOST_CLASSES} classes, found {len(names)} label values",
@@ -108,7 +110,7 @@ def find_classes(
             )
     others = {entry.value: entry for entry in known}
     return tuple(
-        LabelClass(value, names[value])
+        LabelClass(value, names[value], colors.get(value, ""))
         if names[value]
         else others.get(value, LabelClass(value, _unnamed(value)))
         for value in sorted(names)

@@ -40,10 +40,6 @@ __all__ = [
 ]
 
 
-# Pictures that the format reads but does not write: their compression would change labels.
-_READ_ONLY = {".jpg", ".jpeg", ".bmp"}
-
-
 # -- what to learn from -------------------------------------------------------------------
 
 
@@ -204,8 +200,9 @@ def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
     if prediction.labels is None and prediction.image is None:
         return None
     names = {c.value: c.name for c in prediction.classes}
+    colors = {c.value: c.color for c in prediction.classes}
     if prediction.labels is not None and prediction.grid.axes == source.grid.spatial_axes:
-        return labels_like(source, prediction.labels, names)
+        return labels_like(source, prediction.labels, names, colors)
     data = prediction.labels if prediction.labels is not None else prediction.image
     assert data is not None  # noqa: S101  # said two lines above; mypy cannot see it
     return Volume(
@@ -214,6 +211,7 @@ def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
         name=source.name,
         format=source.format,
         classes=names if prediction.labels is not None else {},
+        colors=colors if prediction.labels is not None else {},
         metadata=source.metadata,
     )
 
@@ -245,7 +243,7 @@ def is_file_name(out: Path) -> bool:
 def _writable() -> dict[str, WritableFormat]:
     """Formats that can be written by suffix."""
     entries = (entry for _, entry in FORMATS.items() if isinstance(entry, WritableFormat))
-    return {s: entry for entry in entries for s in entry.suffixes if s not in _READ_ONLY}
+    return {s: entry for entry in entries for s in entry.writes}
 
 
 def _suffix(source: Path, result: Volume) -> str:

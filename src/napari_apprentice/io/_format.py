@@ -39,7 +39,12 @@ class Format(Protocol):
 
 @runtime_checkable
 class WritableFormat(Format, Protocol):
-    """A format that can be written."""
+    """A format that can be written.
+
+    ``writes`` holds the suffixes under which it writes; the others of ``suffixes`` are read only.
+    """
+
+    writes: tuple[str, ...]
 
     def check(self, volume: Volume) -> str | None:
         """Return why this volume cannot be written in this format, or None where it can."""

@@ -172,7 +172,12 @@ def _whole(volume: Volume) -> Any:
     return array.astype(smallest_integer(array))
 
 
-def labels_like(source: Volume, labels: NDArray[Any], classes: Mapping[int, str]) -> Volume:
+def labels_like(
+    source: Volume,
+    labels: NDArray[Any],
+    classes: Mapping[int, str],
+    colors: Mapping[int, str] | None = None,
+) -> Volume:
     """Make labels on the spatial grid of a volume, ready to be saved with that volume's exact placement.
 
     Parameters
@@ -183,6 +188,8 @@ def labels_like(source: Volume, labels: NDArray[Any], classes: Mapping[int, str]
         Integer array on the image's spatial grid.
     classes
         Value → name.
+    colors
+        Value → ``"#RRGGBB"``.
     """
     return Volume(
         labels,
@@ -190,6 +197,7 @@ def labels_like(source: Volume, labels: NDArray[Any], classes: Mapping[int, str]
         name=source.name,
         format=source.format,
         classes=dict(classes),
+        colors=dict(colors or {}),
         metadata=source.metadata,
     )
 
@@ -337,6 +345,7 @@ def describe(volume: Volume) -> dict[str, Any]:
         "time_step": grid.time_step,
         "rgb": volume.rgb,
         "classes": {str(value): name for value, name in volume.classes.items()},
+        "colors": {str(value): color for value, color in volume.colors.items()},
         "kind": volume.metadata.get("kind"),
         "series": list(volume.metadata.get("series", ())),
         "warnings": list(volume.metadata.get("warnings", ())),

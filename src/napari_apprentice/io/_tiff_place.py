@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from ._colors import by_value
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_apprentice.core.grid import World
 
-__all__ = ["CLASSES", "GRID", "Facts", "facts_of"]
+__all__ = ["CLASSES", "COLORS", "GRID", "Facts", "facts_of"]
 
 CLASSES = "napari-apprentice/classes"
+COLORS = "napari-apprentice/colors"
 GRID = "napari-apprentice/grid"
 """Namespaces of our OME map annotations, and keys of our JSON in ImageJ's Info."""
 
@@ -57,6 +60,7 @@ class Facts:
     time_step: float | None = None
     channels: tuple[str, ...] = ()
     classes: Mapping[int, str] = field(default_factory=dict)
+    colors: Mapping[int, str] = field(default_factory=dict)
     affine: tuple[tuple[float, ...], ...] | None = None
     world: World = "stage"
     warnings: tuple[str, ...] = ()
@@ -104,6 +108,7 @@ def _ome(text: str, page: Any, index: int) -> Facts:
         step * second if step and second else None,
         tuple(names) if all(names) else (),
         _class_names(notes.get(CLASSES, {})),
+        by_value(notes.get(COLORS, {})),
         affine,
         world,
         warnings,
@@ -190,12 +195,15 @@ def _imagej(metadata: Mapping[str, Any], page: Any) -> Facts:
     if z is None and int(metadata.get("slices", 1)) > 1 and unit != "pixel":
         warnings = ("the file does not say the distance between planes",)
     spacing = tuple(factor * v for v in (z or x or 1.0, y or 1.0, x or 1.0))
+    ours = _info(metadata)
+    colors = ours.get(COLORS)
     return Facts(
         "ImageJ TIFF",
         (spacing[0], spacing[1], spacing[2]),
         unit,
         _positive(metadata.get("finterval")),
-        classes=_class_names(_info(metadata).get(CLASSES, {})),
+        classes=_class_names(ours.get(CLASSES, {})),
+        colors=by_value(colors if isinstance(colors, dict) else {}),
         warnings=warnings,
     )
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._dtypes import storable
-from ._tiff_place import CLASSES, GRID
+from ._tiff_place import CLASSES, COLORS, GRID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_apprentice.core.volume import Volume
@@ -79,6 +81,10 @@ def _ordered(volume: Volume, array: NDArray[Any], order: str) -> tuple[NDArray[A
     return np.ascontiguousarray(array.transpose([axes.index(a) for a in wanted])), wanted
 
 
+def _texts(by_value: Mapping[int, str]) -> dict[str, str]:
+    return {str(value): text for value, text in by_value.items()}
+
+
 def _imagej(volume: Volume, array: NDArray[Any]) -> Layout:
     grid = volume.grid
     array, axes = _ordered(volume, array, "TZCYX")
@@ -88,8 +94,9 @@ def _imagej(volume: Volume, array: NDArray[Any]) -> Layout:
     if grid.time_step is not None:
         metadata["finterval"] = grid.time_step
     if volume.classes:
-        names = {str(value): name for value, name in volume.classes.items()}
-        metadata["Info"] = json.dumps({CLASSES: names})
+        metadata["Info"] = json.dumps(
+            {CLASSES: _texts(volume.classes), COLORS: _texts(volume.colors)}
+        )
     return Layout(
         array,
         {
@@ -129,7 +136,9 @@ def _ome_metadata(volume: Volume) -> dict[str, Any]:
         metadata |= {"TimeIncrement": grid.time_step, "TimeIncrementUnit": "s"}
     notes: list[dict[str, str]] = []
     if volume.classes:
-        notes.append({"Namespace": CLASSES, **{str(v): n for v, n in volume.classes.items()}})
+        notes.append({"Namespace": CLASSES, **_texts(volume.classes)})
+    if volume.classes and volume.colors:
+        notes.append({"Namespace": COLORS, **_texts(volume.colors)})
     if grid.world != "stage" or not np.array_equal(grid.matrix, np.diag([*grid.spacing, 1.0])):
         affine = json.dumps([list(row) for row in grid.affine])
         notes.append({"Namespace": GRID, "affine": affine, "world": grid.world, "unit": grid.unit})

@@ -22,6 +22,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
+from ._colors import by_value
 from ._faults import MAX_DEFLATE_RATIO, check_claim, reading
 from ._names import bare_name
 
@@ -34,6 +35,7 @@ __all__ = ["FORMAT", "ImageFormat"]
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 _CLASSES_KEY = "napari-apprentice:classes"
+_COLORS_KEY = "napari-apprentice:colors"
 _COLOURS = ("red", "green", "blue", "alpha")
 
 
@@ -43,6 +45,7 @@ class ImageFormat:
     name = "images"
     title = "PNG, JPEG or BMP picture"
     suffixes = (".png", ".jpg", ".jpeg", ".bmp")
+    writes = (".png",)
 
     def sniff(self, path: Path) -> bool:
         """Whether the first bytes are those of one of the formats."""
@@ -54,13 +57,11 @@ class ImageFormat:
 
     def open(self, path: Path) -> Volume:
         """Read a picture; these formats cannot be read in part."""
-        array, kind, classes = _read(path, palette_index=False)
-        return _volume(path, array, kind, classes)
+        return _volume(path, *_read(path, palette_index=False))
 
     def open_labels(self, path: Path) -> Volume:
         """Read a picture as labels: the indices of a palette, not its colours."""
-        array, kind, classes = _read(path, palette_index=True)
-        return _volume(path, array, kind, classes)
+        return _volume(path, *_read(path, palette_index=True))
 
     def check(self, volume: Volume) -> str | None:
         """Return why this volume cannot become a PNG."""
@@ -87,8 +88,9 @@ class ImageFormat:
         array = _for_png(volume, path)
         info = PngImagePlugin.PngInfo()
         if volume.classes:
-            names = {str(value): name for value, name in volume.classes.items()}
-            info.add_itxt(_CLASSES_KEY, json.dumps(names, ensure_ascii=False))
+            for key, texts in ((_CLASSES_KEY, volume.classes), (_COLORS_KEY, volume.colors)):
+                by_text = {str(value): text for value, text in texts.items()}
+                info.add_itxt(key, json.dumps(by_text, ensure_ascii=False))
         with writing(path) as temporary:
             Image.fromarray(array).save(temporary, format="PNG", pnginfo=info)
 
@@ -96,8 +98,8 @@ class ImageFormat:
 FORMAT = ImageFormat()
 
 
-def _read(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[int, str]]:
-    """Array ``(Y, X)`` or ``(Y, X, samples)``, the kind of picture, and class names kept in it."""
+def _read(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[str, Any]]:
+    """Array ``(Y, X)`` or ``(Y, X, samples)``, the kind of picture, and the texts kept in it."""
     from PIL import Image
 
     with reading(path, "picture"), warnings.catch_warnings():
@@ -107,10 +109,10 @@ def _read(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[i
             kind = str(image.format)
             if kind == "PNG":
                 _check_png(path, image)
-            classes = _classes(getattr(image, "text", {})) if kind == "PNG" else {}
+            text = getattr(image, "text", {}) if kind == "PNG" else {}
             deep = kind == "PNG" and _is_deep_colour(path)
             array = _deep_colour(path) if deep else _pixels(image, palette_index=palette_index)
-    return array, kind, classes
+    return array, kind, text
 
 
 def _check_png(path: Path, image: Any) -> None:
@@ -144,14 +146,14 @@ def _pixels(image: Any, *, palette_index: bool) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _classes(text: dict[str, Any]) -> dict[int, str]:
+def _note(text: dict[str, Any], key: str) -> dict[int, str]:
     try:
-        return {int(k): str(v) for k, v in json.loads(str(text.get(_CLASSES_KEY, "{}"))).items()}
+        return {int(k): str(v) for k, v in json.loads(str(text.get(key, "{}"))).items()}
     except (ValueError, AttributeError):
         return {}
 
 
-def _volume(path: Path, array: NDArray[Any], kind: str, classes: dict[int, str]) -> Volume:
+def _volume(path: Path, array: NDArray[Any], kind: str, text: dict[str, Any]) -> Volume:
     array, channels = _simplify(array)
     colour = len(channels) > 2
     if array.ndim == 3:
@@ -164,7 +166,8 @@ def _volume(path: Path, array: NDArray[Any], kind: str, classes: dict[int, str])
         source=str(path),
         format=FORMAT.name,
         rgb=colour,
-        classes=classes,
+        classes=_note(text, _CLASSES_KEY),
+        colors=by_value(_note(text, _COLORS_KEY)),
         metadata={"kind": kind},
     )
 

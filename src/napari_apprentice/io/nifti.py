@@ -7,7 +7,7 @@
 - A z of one plane is kept in a 3-D file, and dropped where more dimensions follow: there it only holds a place.
 - A unit that the header does not state is taken as millimetres.
 - Voxels are read when asked for: plain files in part, gzipped ones once, whole.
-- Class names are kept in a ``LabelTable`` extension, as Connectome Workbench and TotalSegmentator write it.
+- Class names and colours are kept in a ``LabelTable`` extension, as Connectome Workbench and TotalSegmentator write it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ._dtypes import storable
 from ._faults import reading
 from ._names import bare_name
 from ._nifti_header import Header, read_header, starts_like_nifti
-from ._nifti_names import names_from, table_of
+from ._nifti_names import table_from, table_of
 from ._nifti_voxels import lazy_array
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class NiftiFormat:
     name = "nifti"
     title = "NIfTI"
     suffixes = (".nii.gz", ".nii")
+    writes = suffixes
 
     def sniff(self, path: Path) -> bool:
         """Whether the (unzipped) first bytes are a NIfTI header."""
@@ -78,7 +79,7 @@ class NiftiFormat:
         image = kind(array, None, header)
         if volume.classes:
             make_extension: Any = nibabel.nifti1.Nifti1Extension
-            extension = make_extension(0, table_of(volume.classes))
+            extension = make_extension(0, table_of(volume.classes, volume.colors))
             image.header.extensions.append(extension)
         with writing(path) as temporary:
             image.to_filename(temporary)
@@ -114,6 +115,7 @@ def _volume(path: Path, header: Header, array: Any, axes: str) -> Volume:
         _time_step(header) if "T" in axes else None,
     )
     colours = ("red", "green", "blue", "alpha")[: grid.length("C")] if header.samples > 1 else ()
+    classes, class_colors = table_from(header.extensions)
     return Volume(
         array,
         grid,
@@ -122,7 +124,8 @@ def _volume(path: Path, header: Header, array: Any, axes: str) -> Volume:
         source=str(path),
         format=FORMAT.name,
         rgb=header.samples > 1,
-        classes=names_from(header.extensions),
+        classes=classes,
+        colors=class_colors,
         metadata={
             "kind": f"NIfTI-{header.version}",
             "warnings": warnings,

@@ -10,7 +10,7 @@ Voxel size: OME ``PhysicalSize``; ImageJ ``spacing``, ``unit`` and resolution; o
 centimetres or inches, unless it is one that programs write when they know nothing (1, 72, 96, 150 … dpi).
 
 Labels and images are written as ImageJ hyperstacks, which Fiji opens with a double click, where that format can
-hold them, and as OME-TIFF where it cannot or where the name ends in ``.ome.tif``. Class names, and an affine
+hold them, and as OME-TIFF where it cannot or where the name ends in ``.ome.tif``. Class names and colours, and an affine
 that is more than a spacing, go into OME map annotations, or into ImageJ's ``Info``.
 """
 
@@ -43,6 +43,7 @@ class TiffFormat:
     name = "tiff"
     title = "TIFF"
     suffixes = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+    writes = suffixes
 
     def sniff(self, path: Path) -> bool:
         """Whether the first four bytes are those of TIFF or BigTIFF."""
@@ -154,6 +155,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         format=FORMAT.name,
         rgb=rgb,
         classes=facts.classes,
+        colors=facts.colors,
         metadata={"kind": facts.kind, "warnings": facts.warnings},
     )
 

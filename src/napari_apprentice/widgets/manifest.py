@@ -60,8 +60,10 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
 
     volume = as_stored(volume_from(data, attributes))
     facts = (attributes.get("metadata") or {}).get(METADATA) or {}
-    classes = {int(c["value"]): str(c["name"]) for c in facts.get("classes", ())}
-    save(replace(volume, classes=classes), Path(path))
+    stored = facts.get("classes", ())
+    classes = {int(c["value"]): str(c["name"]) for c in stored}
+    colors = {int(c["value"]): str(c["color"]) for c in stored if c.get("color")}
+    save(replace(volume, classes=classes, colors=colors), Path(path))
     return [path]
 
 
