@@ -33,12 +33,12 @@ def test_nothing_to_learn_from_is_said(dock: LearnDock) -> None:
 def test_the_plan_in_one_line_and_the_split_before_starting(dock: LearnDock, qtbot: Any) -> None:
     annotate(dock.session)
     assert dock.button.isEnabled()
-    assert dock.plan.text() == "1 image, 0 corrections · start from nuclei v1 · 5 min"
+    assert dock.plan.text() == "1 image · start from nuclei v1 · 5 min"
     assert dock.extents.text() == "nuclei: whole image"
     qtbot.waitUntil(lambda: dock.split.text().startswith("held out row"))
     dock.form.row("minutes").value = "0.5"
     dock.models.setCurrentIndex(0)
-    assert dock.plan.text() == "1 image, 0 corrections · start from nothing · 30 s"
+    assert dock.plan.text() == "1 image · start from nothing · 30 s"
     dock.form.row("minutes").value = "-1"
     assert not dock.button.isEnabled()
     assert dock.refusal.isVisible()
@@ -69,7 +69,7 @@ def test_learning_is_seen_and_the_new_model_used(
     assert dock.card.text.text() == "nuclei v2: held-out Dice 0.81 → 0.88"
     assert "Decide first" in dock.button.toolTip()
     dock.curves.draw()
-    assert dock.curves.score.plotItem.titleLabel.text == "held-out dice 0.88"
+    assert dock.curves.score.plotItem.titleLabel.text == "held-out Dice 0.88"
     dock.card.use.click()
     idle(dock.session)
     assert dock.session.model == "nuclei v2"

@@ -47,4 +47,4 @@ def test_without_an_image_models_are_listed_by_name() -> None:
 def test_a_choice_describes_itself() -> None:
     spec = make_spec("child", parent="nuclei v1", scores={"dice": 0.876})
     (choice,) = model_choices({"child": spec}, None)
-    assert choice.describe() == "semantic · 2-D · nucleus · learned from nuclei v1 · dice 0.88"
+    assert choice.describe() == "semantic · 2-D · nucleus · learned from nuclei v1 · Dice 0.88"

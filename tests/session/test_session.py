@@ -190,7 +190,7 @@ def test_learning_ends_with_a_decision(session: Session) -> None:
     annotate(session)
     curve: list[Metric] = []
     session.metric_added.connect(curve.append)
-    assert session.material().describe() == "1 image, 0 corrections"
+    assert session.material().describe() == "1 image"
     assert session.learn(TrainConfig(), "nuclei v1")
     assert [m.name for m in curve] == ["loss", "held-out dice"] == [m.name for m in session.curve]
     candidate = session.candidate

@@ -10,6 +10,8 @@ import numpy as np
 from .errors import BadInputError, GridMismatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .grid import Grid
@@ -86,20 +88,32 @@ class Extent:
             mask |= painted
         return mask
 
-    def describe(self) -> str:
-        """Say it in a few words, for the chip in the dock."""
+    def describe(self, axes: str = "") -> str:
+        """Say it in a few words, for the chip in the dock.
+
+        Parameters
+        ----------
+        axes
+            Letters of the spatial axes. With them, slices perpendicular to another axis than the first are named
+            after it: ``"slices 12, 13 + X slice 4"``.
+        """
         if self.whole:
             return "whole image"
         parts = []
-        if self.slices:
-            numbers = [str(index) for _, index in sorted(self.slices)]
-            shown = ", ".join(numbers[:4]) + (f" … ({len(numbers)})" if len(numbers) > 4 else "")
-            parts.append(f"slice{'s' if len(numbers) > 1 else ''} {shown}")
+        for axis in sorted({axis for axis, _ in self.slices}):
+            name = f"{axes[axis]} " if axis and axis < len(axes) else ""
+            parts.append(name + _slices_text(sorted(i for a, i in self.slices if a == axis)))
         if self.boxes:
             parts.append(f"{len(self.boxes)} box{'es' if len(self.boxes) > 1 else ''}")
         if self.strokes:
             parts.append("strokes" if parts else "strokes only")
         return " + ".join(parts) if parts else "nothing yet"
+
+
+def _slices_text(indices: Sequence[int]) -> str:
+    """Write ``"slices 3, 4"``, no more than four of them."""
+    shown = ", ".join(map(str, indices[:4])) + (f" … ({len(indices)})" if len(indices) > 4 else "")
+    return f"slice{'s' if len(indices) > 1 else ''} {shown}"
 
 
 @dataclass(frozen=True, eq=False)

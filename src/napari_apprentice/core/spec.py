@@ -23,6 +23,10 @@ class ClassSpec(_Frozen):
     value: int = Field(ge=1, le=65534)
     name: str = Field(min_length=1, max_length=100)
     color: str = ""
+    auxiliary: bool = Field(
+        False,
+        description="Only helps the network, as the border between objects does: summaries leave it out",
+    )
 
     def as_class(self) -> LabelClass:
         """Return the class as annotations carry it."""

@@ -37,13 +37,13 @@ def adapt_spec(spec: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
     known: list[ClassSpec | None] = []
     for old in spec.classes:
         match = next((c for c in left if c.name.casefold() == old.name.casefold()), None)
-        known.append(None if match is None else _as_spec(match))
+        known.append(None if match is None else _as_spec(match, auxiliary=old.auxiliary))
         if match is not None:
             left.remove(match)
     for position, old in enumerate(spec.classes):
         match = next((c for c in left if c.value == old.value), None)
         if known[position] is None and match is not None and _is_generic(match.name):
-            known[position] = ClassSpec(value=match.value, name=old.name, color=old.color)
+            known[position] = old.model_copy(update={"value": match.value})
             left.remove(match)
     taken = {c.value for c in classes}
     result: list[ClassSpec] = []
@@ -55,8 +55,8 @@ def adapt_spec(spec: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
     return spec.model_copy(update={"classes": tuple(result)})
 
 
-def _as_spec(entry: LabelClass) -> ClassSpec:
-    return ClassSpec(value=entry.value, name=entry.name, color=entry.color)
+def _as_spec(entry: LabelClass, *, auxiliary: bool = False) -> ClassSpec:
+    return ClassSpec(value=entry.value, name=entry.name, color=entry.color, auxiliary=auxiliary)
 
 
 def _is_generic(name: str) -> bool:

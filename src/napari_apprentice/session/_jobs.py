@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Progress
 
+from .text import score_title
+
 if TYPE_CHECKING:
     import threading
     from pathlib import Path
@@ -130,7 +132,7 @@ class Candidate:
         from napari_apprentice.tasks import TASKS
 
         primary = TASKS[self.result.spec.task].primary
-        title = primary.capitalize() if primary.islower() else primary
+        title = score_title(primary)
         after = self.result.after.get(primary)
         before = (self.result.before or {}).get(primary)
         if after is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.engine.prepare import fits
 
+from .text import score_title
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -49,7 +51,7 @@ class ModelChoice:
             parts.append(spec.description)
         if spec.parent:
             parts.append(f"learned from {spec.parent}")
-        parts += [f"{name} {value:.2f}" for name, value in list(spec.scores.items())[:1]]
+        parts += [f"{score_title(name)} {value:.2f}" for name, value in list(spec.scores.items())[:1]]
         return " · ".join(parts)
 
 

@@ -138,7 +138,7 @@ class AnnotationState:
 
     def describe(self) -> str:
         """Where it counts, for the chip: ``"slices 12, 13"``."""
-        return self._extent.describe()
+        return self._extent.describe(self.grid.axes)
 
     def is_finished(self, axis: int, index: int) -> bool:
         """Whether a whole slice counts."""

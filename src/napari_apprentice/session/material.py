@@ -57,7 +57,9 @@ class Material:
 
     def describe(self) -> str:
         """``"1 image, 3 corrections"``."""
-        parts = [_count(self.images, "image"), _count(self.corrections, "correction")]
+        parts = [_count(self.images, "image")]
+        if self.corrections:  # slices that were right as they are count as well
+            parts.append(_count(self.corrections, "correction"))
         if self.pairs:
             parts.append(_count(self.pairs, "labelled image") + " in folders")
             if not self.images:

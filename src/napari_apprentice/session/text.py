@@ -22,6 +22,7 @@ __all__ = [
     "describe_volume",
     "duration",
     "error_details",
+    "score_title",
     "unit_text",
 ]
 
@@ -49,6 +50,14 @@ def describe_volume(volume: Volume) -> tuple[str, str]:
 def _spacing_text(spacing: Sequence[float]) -> str:
     texts = [f"{value:.3g}" for value in spacing]
     return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
+
+
+_SCORES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "ap50": "AP50", "psnr": "PSNR", "ssim": "SSIM"}
+
+
+def score_title(name: str) -> str:
+    """Write a score, or a curve of one, as people read it: ``"held-out dice"`` → ``"held-out Dice"``."""
+    return " ".join(_SCORES.get(word, word) for word in name.split(" "))
 
 
 def duration(seconds: float) -> str:

@@ -218,12 +218,13 @@ def _strides(
 def _tile(lengths: NDArray[np.float64], pooled: NDArray[np.int64]) -> tuple[int, ...]:
     """Cover the median volume, rounded up to what the network divides by, within a budget of voxels.
 
-    The last axis is rounded to twice that: normalisation needs more than one voxel at the bottom.
+    The deepest level gets more than one voxel: a single one cannot be normalised.
     """
     budget = 160_000 if len(lengths) == 3 else 256 * 256
     step = np.array(pooled, dtype=float)
-    step[-1] *= 2
     tile = np.ceil(np.asarray(lengths) / step) * step
+    if (tile == step).all():
+        tile[-1] *= 2
     while np.prod(tile) > budget and (tile > step).any():
         widest = int(np.argmax(np.where(tile > step, tile, 0)))
         tile[widest] -= step[widest]
@@ -231,14 +232,14 @@ def _tile(lengths: NDArray[np.float64], pooled: NDArray[np.int64]) -> tuple[int,
 
 
 def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
-    """Size of each class in physical units, for the line under the button."""
+    """Size of each class in physical units, for the line under the button; auxiliary ones mean nothing to a person."""
     sizes = np.zeros(max((c.value for c in spec.classes), default=0) + 1, dtype=np.int64)
     for slab in labels:  # bincount makes 8 bytes of every voxel: one slab at a time
         sizes += np.bincount(slab.ravel(), minlength=len(sizes))[: len(sizes)]
     power = "" if grid.unit == "pixel" else ("²" if grid.ndim == 2 else "³")
     unit = {"um": "µm", "pixel": "pixels" if grid.ndim == 2 else "voxels"}.get(grid.unit, grid.unit)
     parts = []
-    for entry in spec.classes:
+    for entry in [c for c in spec.classes if not c.auxiliary] or spec.classes:
         size = float(sizes[entry.value]) if entry.value < len(sizes) else 0.0
         amount = size * grid.voxel_size
         number = f"{amount:,.0f}" if amount >= 1000 else f"{amount:.4g}"

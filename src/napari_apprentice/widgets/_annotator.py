@@ -113,6 +113,11 @@ class Annotator:
         active = self.viewer.layers.selection.active
         return sorted(fitting, key=lambda o: (o is not active, adapt.image_key_of(o) != key))
 
+    @staticmethod
+    def is_prediction(layer: Labels) -> bool:
+        """Whether a model made these labels."""
+        return bool((layer.metadata.get(adapt.METADATA) or {}).get("result"))
+
     def found(self) -> Summary | None:
         """Journal that an earlier session left for this image, if there is one and nothing is annotated yet."""
         grid = self.grid
@@ -173,6 +178,8 @@ class Annotator:
             return
         state.autosave = Autosave(state, self._recovery_key(), folder)
         state.autosave.failed.connect(self._on_autosave_failed)
+        if state.autosave.problem:  # its thread may have failed before anyone listened
+            self._on_autosave_failed(state.autosave.problem)
         self._asked = ("", None)
         self.session.annotations[key] = state
         self.show(source)

@@ -50,6 +50,7 @@ class Beginning(QWidget):
         is_hidden = annotator.state is not None
         candidates = [] if blocked else annotator.predictions()
         name = candidates[0].name if candidates else ""
+        is_own = bool(candidates) and not annotator.is_prediction(candidates[0])
         self.source.setText(name)
         self.source.setVisible(bool(name) and not is_hidden)
         self.correct.setVisible(not is_hidden)
@@ -58,6 +59,7 @@ class Beginning(QWidget):
         self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
         nothing = "There are no labels on the grid of this image yet: press Predict first."
         reason = blocked or ("" if name else nothing)
+        self.correct.set_full("Correct these labels" if is_own else "Correct the prediction")
         self.correct.setEnabled(not reason)
         self.correct.setToolTip(reason or f"{name} becomes an annotation; it stays, hidden")
         self.start.setEnabled(not blocked)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -16,6 +16,9 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from napari_apprentice.session.session import Session
 
 __all__ = ["ErrorLine", "ImageHead", "JobLine", "ModelList", "elided", "wrapped"]
+
+
+_COMBO_MARGIN = 6
 
 
 def elided(text: str = "", *, bold: bool = False) -> QElidingLabel:
@@ -138,6 +144,22 @@ class ModelList(QComboBox):
             self.setPlaceholderText("no model fits this image")
         self.setToolTip(self.currentData(Qt.ItemDataRole.ToolTipRole) or self._empty)
         self.blockSignals(was_blocked)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw as Qt does, but leave out the middle of a name that does not fit, where Qt cuts off its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - _COMBO_MARGIN
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _add(self, choice: ModelChoice) -> None:
         text = choice.name if choice.reason is None else f"{choice.name} — {choice.reason}"

@@ -63,10 +63,8 @@ class Tools(QWidget):
         self.number = QSpinBox()
         for widget in (self.size, self.number):
             widget.setRange(1, _LARGEST)
-            widget.setToolTip("Diameter of brush and eraser in voxels ([ and ])")
             widget.setAccessibleName("brush size")
             widget.valueChanged.connect(self._on_size_changed)
-        self.number.setSuffix(" px")
         self.volume = QPushButton("3-D")
         self.volume.setCheckable(True)
         self.volume.toggled.connect(self._on_volume_toggled)
@@ -106,6 +104,10 @@ class Tools(QWidget):
             self.group.button(modes.index(mode)).setChecked(True)
         self._show_size(round(layer.brush_size))
         flat = layer.ndim < 3
+        self.number.setSuffix(" px" if flat else " voxels")
+        for widget in (self.size, self.number):
+            unit = "pixels" if flat else "voxels"
+            widget.setToolTip(f"Diameter of brush and eraser in {unit} ([ and ])")
         self.volume.setEnabled(not flat)
         was_blocked = self.volume.blockSignals(True)
         self.volume.setChecked(not flat and layer.n_edit_dimensions > 2)

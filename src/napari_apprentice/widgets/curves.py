@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
@@ -9,6 +10,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_apprentice.core.annotation import OKABE_ITO
+from napari_apprentice.session.text import score_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,19 @@ __all__ = ["CurvePlot"]
 
 _MILLISECONDS = 200
 _MOST_POINTS = 2000
+_SMALLEST_SPAN = 0.02
 _BLUE, _ORANGE = OKABE_ITO[1], OKABE_ITO[0]
+
+
+def span(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return a round lower end, upper end and tick distance (two to four of them) around finite values."""
+    finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    width = max(high - low, _SMALLEST_SPAN)
+    power = 10.0 ** math.floor(math.log10(width / 2))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= width / 3)
+    bottom, top = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return bottom * step, max(top, bottom + 1) * step, step
 
 
 class CurvePlot(QWidget):
@@ -46,8 +60,8 @@ class CurvePlot(QWidget):
             plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             layout.addWidget(plot)
             plot.getAxis("left").setWidth(44)
-        self.score.setYRange(0, 1, padding=0.05)
-        self.score.getAxis("left").setTicks([[(v, f"{v:g}") for v in (0, 0.5, 1)]])
+        self.loss.setYRange(0, 1)
+        self.score.setYRange(0, 1)
         self.score.setXLink(self.loss)
         self._loss_line = self.loss.plot()
         self._score_line = self.score.plot()
@@ -73,7 +87,20 @@ class CurvePlot(QWidget):
         self._loss_line.setData([m.seconds for m in shown], [m.value for m in shown])
         self._score_line.setData([m.seconds for m in scores], [m.value for m in scores])
         self._title(self.loss, "loss", losses)
-        self._title(self.score, scores[-1].name if scores else "held-out score", scores)
+        name = score_title(scores[-1].name) if scores else "held-out score"
+        self._title(self.score, name, scores)
+        if losses:
+            self._zoom(self.loss, [m.value for m in shown])
+        if scores:
+            self._zoom(self.score, [m.value for m in scores])
+
+    @staticmethod
+    def _zoom(plot: pg.PlotWidget, values: Sequence[float]) -> None:
+        """Fit the axis to the data: 0 to 1 would make a flat line of a gain of 0.05. Ticks stand at round values."""
+        low, high, step = span(values)
+        ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
+        plot.setYRange(low, high, padding=0.05)
+        plot.getAxis("left").setTicks([[(v, f"{v:.4g}") for v in ticks]])
 
     def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
         text = f"{name} {points[-1].value:.3g}" if points else name
