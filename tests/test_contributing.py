@@ -30,7 +30,7 @@ def test_the_network_of_the_recipe_is_found_built_and_runs(
     assert "plainnet" in NETWORKS
     network = NETWORKS["plainnet"]
     for ndim in (2, 3):
-        size = network.divisor(ndim=ndim, args={})
+        size = [2 * d for d in network.divisor(ndim=ndim, args={})]
         module = network.build(ndim=ndim, in_channels=1, out_channels=2, args={"width": 4})
         answer = module.eval()(torch.zeros(1, 1, *size))
         assert tuple(answer.shape) == (1, 2, *size)

@@ -44,7 +44,12 @@ def test_padding_is_even_and_just_enough(axes: list[tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize(
     ("wish", "divisor", "found"),
-    [((96, 96), (16, 16), (96, 96)), ((100, 3), (16, 8), (96, 8)), ((5, 5), (1, 2), (5, 4))],
+    [
+        ((96, 96), (16, 16), (96, 96)),
+        ((100, 3), (16, 8), (96, 8)),
+        ((5, 5), (1, 2), (5, 4)),
+        ((3, 9), (8, 8), (8, 16)),
+    ],
 )
 def test_tiles_are_multiples_of_the_divisor(
     wish: tuple[int, ...], divisor: tuple[int, ...], found: tuple[int, ...]

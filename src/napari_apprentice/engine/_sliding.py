@@ -15,7 +15,7 @@ from napari_apprentice.core.jobs import Progress
 
 from ._stitch import Answer, RowSampler, Window
 from ._tune import tune
-from .tiles import blend_weights, padding, tiles
+from .tiles import blend_weights, halved, padding, tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -62,7 +62,7 @@ def next_plan(plan: Plan, divisor: Sequence[int]) -> tuple[Plan, str] | None:
         return replace(plan, batch=1), "one tile at a time"
     if plan.stitch != "cpu":
         return replace(plan, stitch="cpu"), "stitching in main memory"
-    half = tuple(max(d, t // 2 // d * d) for t, d in zip(plan.tile, divisor, strict=True))
+    half = halved(plan.tile, divisor)
     if half != plan.tile:
         return replace(plan, tile=half), f"tiles of {' × '.join(map(str, half))} voxels"
     if plan.device != "cpu":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["blend_weights", "padding", "tile_shape", "tile_starts", "tiles"]
+__all__ = ["blend_weights", "halved", "padding", "tile_shape", "tile_starts", "tiles"]
 
 # Gaussian of MONAI's sliding-window inferer and of nnU-Net: deviation an eighth of the tile.
 _DEVIATION = 0.125
@@ -33,9 +33,19 @@ def tile_shape(wish: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
     Returns
     -------
     tuple of int
-        The nearest multiples, never less than one divisor.
+        The nearest multiples, never a single divisor along all axes: the deepest level of a network must hold
+        more than one voxel to be normalised.
     """
-    return tuple(max(1, round(w / d)) * d for w, d in zip(wish, divisor, strict=True))
+    tile = [max(1, round(w / d)) * d for w, d in zip(wish, divisor, strict=True)]
+    if tile == list(divisor):
+        tile[-1] *= 2
+    return tuple(tile)
+
+
+def halved(tile: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
+    """Halve a tile as far as the network allows; the same tile where it cannot be smaller."""
+    half = tile_shape([t // 2 // d * d for t, d in zip(tile, divisor, strict=True)], divisor)
+    return half if math.prod(half) < math.prod(tile) else tuple(tile)
 
 
 def padding(shape: Sequence[int], tile: Sequence[int]) -> tuple[tuple[int, int], ...]:

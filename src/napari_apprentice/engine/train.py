@@ -19,6 +19,7 @@ from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from .outcome import TrainResult, learned_spec
 from .split import Split, TrainItem, check_items, plan_split
+from .tiles import halved
 
 if TYPE_CHECKING:
     import threading
@@ -268,9 +269,7 @@ class _Training:
             return f"{learner.batch_size} patches per step"
         network = NETWORKS[self.spec.network]
         divisor = network.divisor(ndim=self.spec.ndim, args=self.spec.network_args)
-        half = tuple(
-            max(d, p // 2 // d * d) for p, d in zip(learner.sampler.patch, divisor, strict=True)
-        )
+        half = halved(learner.sampler.patch, divisor)
         if half == learner.sampler.patch:
             return None
         learner.sampler.patch = half

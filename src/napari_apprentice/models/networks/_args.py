@@ -65,9 +65,7 @@ def per_axis(value: int | Sequence[int], ndim: int, name: str) -> tuple[int, ...
     return tuple(value)
 
 
-def factors(
-    strides: Sequence[int | Sequence[int]], ndim: int, *, bottleneck: int = 1
-) -> tuple[int, ...]:
+def factors(strides: Sequence[int | Sequence[int]], ndim: int) -> tuple[int, ...]:
     """Product of the strides along each axis, so that every level divides evenly.
 
     Parameters
@@ -76,14 +74,9 @@ def factors(
         One per level.
     ndim
         Number of spatial axes.
-    bottleneck
-        Voxels the deepest level must hold at least: instance and batch norm cannot normalise one voxel, so 2
-        there, which the last axis provides.
     """
     levels = [per_axis(stride, ndim, "strides") for stride in strides]
-    product = [math.prod(level[axis] for level in levels) for axis in range(ndim)]
-    product[-1] *= bottleneck
-    return tuple(product)
+    return tuple(math.prod(level[axis] for level in levels) for axis in range(ndim))
 
 
 @contextlib.contextmanager

@@ -20,7 +20,8 @@ class Network(Protocol):
     --------
     - ``Args`` is a frozen pydantic model whose defaults make a sensible network in 2-D and 3-D.
     - ``build`` returns a module mapping ``(B, in, *spatial)`` to ``(B, out, *spatial)`` in training and evaluation alike.
-    - every spatial length of an input must be a multiple of ``divisor(args)`` along its axis.
+    - every spatial length of an input must be a multiple of ``divisor(args)`` along its axis; an input of exactly
+      one divisor need not be accepted, since one voxel cannot be normalised.
     """
 
     title: str
@@ -33,5 +34,5 @@ class Network(Protocol):
         ...
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
-        """Smallest length, and factor of every length, along each spatial axis."""
+        """Factor of every length along each spatial axis."""
         ...

@@ -69,7 +69,7 @@ class AttentionUNetNetwork:
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Product of the strides; see `Network.divisor`."""
-        return factors(parse(AttentionUNetArgs, args).strides, ndim, bottleneck=2)
+        return factors(parse(AttentionUNetArgs, args).strides, ndim)
 
 
 NETWORK = AttentionUNetNetwork()

@@ -65,7 +65,7 @@ class BasicUNetNetwork:
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Four poolings by two; see `Network.divisor`."""
         parse(BasicUNetArgs, args)
-        return factors((2,) * _POOLINGS, ndim, bottleneck=2)
+        return factors((2,) * _POOLINGS, ndim)
 
 
 NETWORK = BasicUNetNetwork()

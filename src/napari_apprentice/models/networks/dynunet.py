@@ -95,7 +95,7 @@ class DynUNetNetwork:
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Product of the strides; see `Network.divisor`."""
-        return factors(parse(DynUNetArgs, args).strides, ndim, bottleneck=2)
+        return factors(parse(DynUNetArgs, args).strides, ndim)
 
 
 def _plan(args: DynUNetArgs, ndim: int) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:

@@ -81,7 +81,7 @@ class UNetNetwork:
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Product of the strides; see `Network.divisor`."""
-        return factors(parse(UNetArgs, args).strides, ndim, bottleneck=2)
+        return factors(parse(UNetArgs, args).strides, ndim)
 
 
 def _norm(name: str) -> str | tuple[str, dict[str, int]]:
