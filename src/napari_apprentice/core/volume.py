@@ -77,6 +77,8 @@ class Volume:
         Registry name of the format it was read with, for example ``"nifti"``.
     rgb
         Whether the channels are red, green, blue (and alpha) of a colour picture.
+    is_labels
+        Whether the voxels are labels (classes or object numbers) rather than intensities; with `classes` they are.
     classes
         For label volumes: value → class name.
     colors
@@ -96,6 +98,7 @@ class Volume:
     source: str | None = None
     format: str | None = None
     rgb: bool = False
+    is_labels: bool = False
     classes: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
     display: tuple[Display, ...] = ()
@@ -109,6 +112,8 @@ class Volume:
                 f"found {tuple(self.data.shape)}",
                 path=self.source,
             )
+        if self.classes:
+            object.__setattr__(self, "is_labels", True)
         count = self.grid.length("C")
         if not self.channels:
             names = (self.name,) if count == 1 else tuple(f"channel {i + 1}" for i in range(count))

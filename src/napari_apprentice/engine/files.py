@@ -228,16 +228,28 @@ def output_path(source: Path, result: Volume, out: Path) -> Path:
         The format of `out` cannot hold the result, or the input itself would be overwritten.
     """
     target = out if is_file_name(out) else out / (stem(source) + _suffix(source, result))
-    if target.exists() and source.exists() and target.samefile(source):
+    if (
+        target.exists()
+        and source.exists()
+        and target.samefile(source)
+        and not _adds(result, target)
+    ):
         raise BadInputError(
             "the result would overwrite its input", path=target, remedy="Choose another --out."
         )
     return target
 
 
+def _adds(result: Volume, target: Path) -> bool:
+    """Whether the format puts labels into the image that is there, rather than writing over it."""
+    adds = getattr(format_of(target), "adds_to", None)
+    return adds is not None and bool(adds(result, target))
+
+
 def is_file_name(out: Path) -> bool:
     """Whether a path names a file that can be written, rather than a folder."""
-    return not out.is_dir() and any(out.name.lower().endswith(s) for s in _writable())
+    named = [entry for s, entry in _writable().items() if out.name.lower().endswith(s)]
+    return any(not out.is_dir() or entry.sniff(out) for entry in named)
 
 
 def _writable() -> dict[str, WritableFormat]:

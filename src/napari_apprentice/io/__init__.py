@@ -6,6 +6,7 @@ from ._format import Format, WritableFormat
 from ._open import (
     describe,
     format_of,
+    labels_in,
     labels_like,
     list_images,
     open_labels,
@@ -22,6 +23,7 @@ __all__ = [
     "WritableFormat",
     "describe",
     "format_of",
+    "labels_in",
     "labels_like",
     "list_images",
     "open_labels",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["writing"]
+__all__ = ["writing", "writing_folder"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _SUFFIX_LENGTH = 24
@@ -54,6 +55,54 @@ def writing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; it takes the place of `path` when all went well.
+
+    A folder cannot be exchanged in one step: where `path` was there before, it is moved aside first, and moved
+    back if the new one cannot take its place.
+
+    Parameters
+    ----------
+    path
+        The folder to write.
+
+    Raises
+    ------
+    BadInputError
+        The folder above is missing or may not be written to.
+    ApprenticeError
+        The disk is full, or another failure of the system.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _exchange(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explained(error, path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(new: Path, path: Path) -> None:
+    if not path.exists():
+        new.replace(path)
+        return
+    old = path.with_name(f".{secrets.token_hex(8)}")
+    path.replace(old)
+    try:
+        new.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _sync(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
@@ -82,7 +131,7 @@ def _explained(error: OSError, path: Path) -> ApprenticeError:
             path=path,
             remedy="Create it first.",
         )
-    if path.is_dir():
+    if path.is_dir() and isinstance(error, IsADirectoryError):
         return BadInputError(
             "cannot be written: it is a folder", path=path, remedy="Add a file name."
         )

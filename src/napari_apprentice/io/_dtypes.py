@@ -11,34 +11,45 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["smallest_integer", "storable"]
+__all__ = ["fitting", "smallest_integer", "storable"]
+
+_ALL = (8, 16, 32, 64)
 
 
-def smallest_integer(
-    array: NDArray[Any], *, bits: tuple[int, ...] = (8, 16, 32, 64)
-) -> np.dtype[Any]:
+def smallest_integer(array: NDArray[Any]) -> np.dtype[Any]:
     """Smallest integer dtype that holds the values of an array: unsigned unless some are negative."""
-    low, high = int(array.min()), int(array.max())
+    return _smallest(int(array.min()), int(array.max()), _ALL) or array.dtype
+
+
+def _smallest(low: int, high: int, bits: tuple[int, ...]) -> np.dtype[Any] | None:
     for count in bits:
         choice = np.dtype(f"{'u' if low >= 0 else 'i'}{count // 8}")
         if np.iinfo(choice).min <= low and high <= np.iinfo(choice).max:
             return choice
-    return array.dtype
+    return None
+
+
+def fitting(dtype: np.dtype[Any], low: int, high: int, *, labels: bool) -> np.dtype[Any]:
+    """Return the dtype that other programs read, for whole numbers from `low` to `high`.
+
+    Labels take the smallest unsigned dtype; booleans 8 bits; 64-bit integers 32 where
+    the values fit; half precision becomes single.
+    """
+    if dtype.kind == "b":
+        return np.dtype(np.uint8)
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    own = dtype.newbyteorder("=")
+    if dtype.kind in "iu" and labels:
+        return _smallest(low, high, _ALL) or own
+    if dtype.kind in "iu" and dtype.itemsize == 8:
+        return _smallest(low, high, (32,)) or own
+    return own
 
 
 def storable(volume: Volume, array: NDArray[Any]) -> NDArray[Any]:
-    """Return the voxels in a dtype that other programs read.
-
-    Labels (integers with class names) take the smallest unsigned dtype; booleans 8 bits; 64-bit integers 32 where
-    the values fit; half precision becomes single.
-    """
-    dtype = array.dtype.newbyteorder("=")
-    if dtype.kind == "b":
-        dtype = np.dtype(np.uint8)
-    elif dtype == np.float16:
-        dtype = np.dtype(np.float32)
-    elif dtype.kind in "iu" and volume.classes:
-        dtype = smallest_integer(array)
-    elif dtype.kind in "iu" and dtype.itemsize == 8:
-        dtype = smallest_integer(array, bits=(32,))
+    """Return the voxels in the dtype of `fitting`."""
+    whole = array.dtype.kind in "iu" and (volume.is_labels or array.dtype.itemsize == 8)
+    low, high = (int(array.min()), int(array.max())) if whole else (0, 0)
+    dtype = fitting(array.dtype, low, high, labels=volume.is_labels)
     return array.astype(dtype, copy=False)

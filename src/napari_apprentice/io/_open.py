@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "describe",
     "format_of",
+    "labels_in",
     "labels_like",
     "list_images",
     "open_labels",
@@ -154,7 +155,25 @@ def open_labels(path: _Path) -> Volume:
             path=file,
             remedy="Labels have one value per voxel: no colours, no time points.",
         )
-    return replace(volume, data=_whole(volume))
+    return replace(volume, data=_whole(volume), is_labels=True)
+
+
+def labels_in(path: _Path) -> tuple[Path, ...]:
+    """Labels that lie in the file or folder of an image; each opens with `open_labels`.
+
+    Raises
+    ------
+    FormatError
+        With file, fault and remedy.
+    """
+    file = Path(path)
+    entry = format_of(file)
+    find = getattr(entry, "labels", None)
+    if find is None:
+        return ()
+    with reading(file, entry.title):
+        found: tuple[Path, ...] = find(file)
+        return found
 
 
 def _whole(volume: Volume) -> Any:
@@ -196,6 +215,7 @@ def labels_like(
         source.grid.spatial,
         name=source.name,
         format=source.format,
+        is_labels=True,
         classes=dict(classes),
         colors=dict(colors or {}),
         metadata=source.metadata,
@@ -205,8 +225,7 @@ def labels_like(
 def save(volume: Volume, path: _Path) -> None:
     """Write a volume in the format of the suffix; a complete file, or none.
 
-    Integer volumes with `classes` are labels: their dtype becomes the smallest that holds the values, and the
-    class names are kept.
+    The dtype of labels becomes the smallest that holds the values; class names and colours are kept.
 
     Raises
     ------

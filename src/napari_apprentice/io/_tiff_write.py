@@ -104,7 +104,7 @@ def _imagej(volume: Volume, array: NDArray[Any]) -> Layout:
             "metadata": metadata,
             "resolution": (1 / grid.spacing[-1], 1 / grid.spacing[-2]),
             "photometric": "rgb" if volume.rgb else "minisblack",
-            "compression": "zlib" if volume.classes else None,
+            "compression": "zlib" if volume.is_labels else None,
         },
     )
 
@@ -118,7 +118,7 @@ def _ome(volume: Volume, array: NDArray[Any]) -> Layout:
             "bigtiff": array.nbytes > _BIG_BYTES,
             "metadata": {"axes": axes, **_ome_metadata(volume)},
             "photometric": "rgb" if volume.rgb else "minisblack",
-            "compression": "zlib" if volume.classes else None,
+            "compression": "zlib" if volume.is_labels else None,
         },
     )
 

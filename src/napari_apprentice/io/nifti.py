@@ -183,7 +183,7 @@ def _header_for(volume: Volume, array: NDArray[Any]) -> Any:
             _unit_name(volume.grid.unit), "sec" if "T" in volume.grid.axes else None
         )
         header["pixdim"][4] = volume.grid.time_step or 0.0
-    if volume.classes:
+    if volume.is_labels:
         header["intent_code"] = _LABEL_INTENT
     elif "C" in volume.grid.axes and not volume.rgb:
         header["intent_code"] = 1007

@@ -23,7 +23,10 @@ def upright(volume: Volume) -> Volume:
     grid = volume.grid.reoriented(order, flips)
     metadata = {**volume.metadata, _TURNED: [list(order), list(flips)]}
     data: Any = volume.data
-    return replace(volume, data=reorient(data, order, flips), grid=grid, metadata=metadata)
+    coarser: tuple[Any, ...] = volume.pyramid
+    pyramid = tuple(reorient(level, order, flips) for level in coarser)
+    turned = reorient(data, order, flips)
+    return replace(volume, data=turned, grid=grid, pyramid=pyramid, metadata=metadata)
 
 
 def as_stored(volume: Volume) -> Volume:
@@ -35,4 +38,5 @@ def as_stored(volume: Volume) -> Volume:
     back = [order.index(axis) for axis in range(len(order))]
     grid = volume.grid.reoriented(back, [flips[axis] for axis in back])
     metadata = {k: v for k, v in volume.metadata.items() if k != _TURNED}
-    return replace(volume, data=restore(data, order, flips), grid=grid, metadata=metadata)
+    stored = restore(data, order, flips)
+    return replace(volume, data=stored, grid=grid, pyramid=(), metadata=metadata)

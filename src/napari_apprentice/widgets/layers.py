@@ -13,6 +13,7 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import AXES_ORDER, Grid
 from napari_apprentice.core.volume import Volume
 
+from ._display import levels, look
 from ._upright import as_stored, upright
 
 if TYPE_CHECKING:
@@ -284,19 +285,17 @@ def layer_tuples(volume: Volume) -> list[LayerTuple]:
         return [(colours, placed | _named(volume.name, facts) | {"rgb": True}, "image")]
     count = volume.grid.length("C")
     if "C" not in volume.grid.axes:
-        return [(volume.data, placed | _named(volume.name, facts), "image")]
+        data, levelled = levels(volume)
+        return [(data, placed | _named(volume.name, facts) | look(volume, 0) | levelled, "image")]
     group = uuid.uuid4().hex
     tuples = []
     for index, channel in enumerate(volume.channels):
         own = facts | {"group": group, "channel": index, "name": channel}
-        look = {"blending": "additive", "colormap": _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)]}
-        data = volume.select((index,)).data
+        data, levelled = levels(volume.select((index,)))
         name = f"{volume.name} · {channel}" if count > 1 else volume.name
-        tuples.append((data, placed | _named(name, own) | (look if count > 1 else {}), "image"))
+        shown = placed | _named(name, own) | look(volume, index) | levelled
+        tuples.append((data, shown, "image"))
     return tuples
-
-
-_CHANNEL_COLORS = ("gray", "green", "magenta", "cyan", "yellow", "red", "blue")
 
 
 def _named(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,12 +36,24 @@ def _read(path: str | list[str]) -> _LayerTuples:
     FormatError
         A damaged file: says which, what was expected, and what to do.
     """
-    from napari_apprentice.io import open_volume
+    paths = [path] if isinstance(path, str) else path
+    return [layer for one in paths for layer in _layers(Path(one))]
 
+
+def _layers(path: Path) -> _LayerTuples:
+    """Layers of one file: the image, and the labels that lie in it on the same grid."""
+    from napari_apprentice.io import labels_in, open_labels, open_volume
+
+    from ._labels import labels_tuple
     from .layers import layer_tuples
 
-    paths = [path] if isinstance(path, str) else path
-    return [layer for one in paths for layer in layer_tuples(open_volume(Path(one)))]
+    volume = open_volume(path)
+    if volume.is_labels and "C" not in volume.grid.axes:
+        return [labels_tuple(volume)]
+    found = [open_labels(part) for part in labels_in(path)]
+    return layer_tuples(volume) + [
+        labels_tuple(labels, str(path)) for labels in found if labels.grid == volume.grid.spatial
+    ]
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
@@ -63,7 +75,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     stored = facts.get("classes", ())
     classes = {int(c["value"]): str(c["name"]) for c in stored}
     colors = {int(c["value"]): str(c["color"]) for c in stored if c.get("color")}
-    save(replace(volume, classes=classes, colors=colors), Path(path))
+    save(replace(volume, is_labels=True, classes=classes, colors=colors), Path(path))
     return [path]
 
 
