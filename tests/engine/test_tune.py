@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from monai.networks.blocks.convolutions import ResidualUnit
 from torch import nn
 
 from napari_apprentice.engine._tune import tune
@@ -97,6 +98,19 @@ def test_activations_overwrite_only_what_a_norm_made() -> None:
     assert [first[0].inplace, first[2].inplace, first[3].inplace] == [False, True, False]
     assert not own[1].inplace
     assert type(network[4]) is nn.PReLU
+
+
+def test_residual_units_add_in_place_and_leave_their_input_alone() -> None:
+    unit = ResidualUnit(2, 3, 3, subunits=1)
+    assert type(unit.conv[0].adn.A) is nn.PReLU
+    data = torch.randn(1, 3, 8, 8)
+    kept = data.clone()
+    plain, tuned, _ = answers(nn.Sequential(unit), data)
+    torch.testing.assert_close(tuned, plain, rtol=1e-4, atol=1e-5)
+    assert torch.equal(data, kept)
+    assert type(unit) is not ResidualUnit
+    # The dropout between them does nothing now: the activation may overwrite the norm's answer.
+    assert type(unit.conv[0].adn.A) is not nn.PReLU
 
 
 def test_networks_of_tokens_keep_their_layout() -> None:

@@ -6,6 +6,7 @@ import itertools
 
 import torch
 import torch.nn.functional as functional
+from monai.networks.blocks.convolutions import ResidualUnit
 from torch import nn
 
 __all__ = ["tune"]
@@ -15,6 +16,7 @@ __all__ = ["tune"]
 _LAYOUT_BLIND = (nn.LayerNorm, nn.Linear, nn.MultiheadAttention)
 
 
+_DROPOUTS = (nn.Dropout, nn.Dropout2d, nn.Dropout3d)
 _NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm)
 
 
@@ -66,6 +68,13 @@ class _PReLU(nn.PReLU):
         return functional.leaky_relu_(input, float(self.weight))
 
 
+class _ResidualUnit(ResidualUnit):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add into the answer of the convolutions: nobody else holds it."""
+        answer: torch.Tensor = self.conv(x)
+        return answer.add_(self.residual(x))
+
+
 def _activate_in_place(network: nn.Module) -> None:
     """Let activations overwrite what a normalisation right before them made: nobody else holds that.
 
@@ -74,7 +83,7 @@ def _activate_in_place(network: nn.Module) -> None:
     for chain in network.modules():
         if not isinstance(chain, nn.Sequential) or type(chain).forward is not nn.Sequential.forward:
             continue
-        layers = [layer for layer in chain if not isinstance(layer, nn.Dropout2d | nn.Dropout3d)]
+        layers = [layer for layer in chain if not isinstance(layer, _DROPOUTS)]
         for norm, activation in itertools.pairwise(layers):
             if not isinstance(norm, _NORMS):
                 continue
@@ -127,6 +136,8 @@ def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
         if _plain_norm(module) or _plain_convolution(module):
             # Same state, another forward: code that looks at its layers finds what it expects.
             module.__class__ = faster.get(type(module), type(module))
+        elif type(module) is ResidualUnit and len(module.conv):
+            module.__class__ = _ResidualUnit
     _activate_in_place(network)
     layout = _layout(network)
     # The overload with only a memory format is missing from torch's stubs.
