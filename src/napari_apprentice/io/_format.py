@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["Format", "WritableFormat"]
+__all__ = ["Format", "Series", "SeriesFormat", "WritableFormat"]
 
 
 @runtime_checkable
@@ -52,4 +54,60 @@ class WritableFormat(Format, Protocol):
 
     def save(self, volume: Volume, path: Path) -> None:
         """Write atomically: a complete file under `path`, or none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Series:
+    """One of several images in a file or folder.
+
+    Parameters
+    ----------
+    key
+        Short name within the file or folder: ``"3"``; ``path#key`` opens it.
+    title
+        What the scanner calls it.
+    modality
+        ``"CT"``, ``"MR"``, ``"SEG"`` …
+    shape
+        Planes, rows, columns.
+    files
+        Number of files.
+    uid
+        What identifies it everywhere.
+    """
+
+    key: str
+    title: str
+    modality: str = ""
+    shape: tuple[int, ...] = ()
+    files: int = 1
+    uid: str = ""
+
+    def __str__(self) -> str:
+        size = " × ".join(map(str, self.shape))
+        said = (self.modality, size, f"UID …{self.uid[-8:]}" if self.uid else "")
+        return f"{self.key}: {self.title} ({', '.join(part for part in said if part)})"
+
+
+@runtime_checkable
+class SeriesFormat(Format, Protocol):
+    """A format of which one file or folder may hold several images."""
+
+    def list_series(self, path: Path) -> list[Series]:
+        """Say what can be opened; reads headers only."""
+        ...
+
+    def open_series(self, path: Path, series: str) -> Volume:
+        """Open one of them, by its key, UID or title.
+
+        Raises
+        ------
+        SeriesChoiceError
+            None or several fit.
+        """
+        ...
+
+    def open_files(self, paths: Sequence[Path]) -> list[Volume]:
+        """Open files that a person gave together: one volume per series."""
         ...
