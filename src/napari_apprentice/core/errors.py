@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 __all__ = [
     "ApprenticeError",
@@ -16,6 +17,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "OutOfMemoryError",
+    "SeriesChoiceError",
     "TrainingDivergedError",
 ]
 
@@ -57,6 +59,27 @@ class BadInputError(ApprenticeError):
 
 class FormatError(BadInputError):
     """A file is truncated, lies about itself, or is of a kind that cannot be read."""
+
+
+class SeriesChoiceError(FormatError):
+    """A file or folder holds several images, and which one is meant was not said.
+
+    Parameters
+    ----------
+    series
+        What there is to choose from (`napari_apprentice.io.Series`).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | str | None = None,
+        remedy: str | None = None,
+        series: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__(message, path=path, remedy=remedy)
+        self.series = series
 
 
 class GridMismatchError(BadInputError):

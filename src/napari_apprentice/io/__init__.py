@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from ._format import Format, WritableFormat
+from ._format import Format, Series, SeriesFormat, WritableFormat
+from ._listing import list_images, pair, stem
 from ._open import (
     describe,
     format_of,
     labels_in,
     labels_like,
-    list_images,
+    list_series,
     open_labels,
     open_volume,
-    pair,
+    open_volumes,
     save,
-    stem,
 )
 from ._registry import FORMATS
 
 __all__ = [
     "FORMATS",
     "Format",
+    "Series",
+    "SeriesFormat",
     "WritableFormat",
     "describe",
     "format_of",
     "labels_in",
     "labels_like",
     "list_images",
+    "list_series",
     "open_labels",
     "open_volume",
+    "open_volumes",
     "pair",
     "save",
     "stem",

@@ -15,47 +15,47 @@ from napari_apprentice.core.volume import Volume
 
 from ._dtypes import smallest_integer
 from ._faults import reading
-from ._format import Format, WritableFormat
-from ._names import bare_name
+from ._format import Format, Series, SeriesFormat, WritableFormat
 from ._registry import FORMATS
+from ._series import open_with, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = [
+    "by_suffix",
     "describe",
     "format_of",
+    "formats",
     "labels_in",
     "labels_like",
-    "list_images",
+    "list_series",
     "open_labels",
     "open_volume",
-    "pair",
+    "open_volumes",
     "save",
-    "stem",
 ]
 
 _Path = str | os.PathLike[str]
-_ROLES = ("_image", "_img", "_labels", "_label", "_mask", "_seg", "_gt", "_0000")
 
 
 # -- which format ------------------------------------------------------------------------
 
 
 @cache
-def _formats() -> tuple[Format, ...]:
+def formats() -> tuple[Format, ...]:
     """All formats; asking the registry anew for each of a thousand files would take a minute."""
     return tuple(entry for _, entry in FORMATS.items())
 
 
-def _by_suffix(path: Path) -> Iterator[tuple[str, Format]]:
+def by_suffix(path: Path) -> Iterator[tuple[str, Format]]:
     """Formats that claim the name, longest suffix first."""
     name = path.name.lower()
     claims = [
         (suffix, entry)
-        for entry in _formats()
+        for entry in formats()
         for suffix in entry.suffixes
         if name.endswith(suffix) and len(name) > len(suffix)
     ]
@@ -70,18 +70,18 @@ def format_of(path: _Path) -> Format:
     FormatError
         Missing, empty, of an unknown kind, or named like a format that it is not.
     """
-    file = Path(path)
+    file, _ = place_of(path)
     if not file.exists():
         raise FormatError("no such file or folder", path=file, remedy="Check the path.")
     if file.is_file() and file.stat().st_size == 0:
         raise FormatError(
             "the file is empty (0 bytes)", path=file, remedy="Copy or export it again."
         )
-    claims = [entry for _, entry in _by_suffix(file)]
+    claims = [entry for _, entry in by_suffix(file)]
     for entry in claims:
         if entry.sniff(file):
             return entry
-    found = [entry for entry in _formats() if entry.sniff(file)]
+    found = [entry for entry in formats() if entry.sniff(file)]
     if found and not claims:
         return found[0]
     raise _not_that(file, claims, found)
@@ -100,7 +100,7 @@ def _not_that(file: Path, claims: list[Format], found: list[Format]) -> FormatEr
             path=file,
             remedy="The file is damaged or has a wrong name; copy or export it again.",
         )
-    known = ", ".join(suffix for entry in _formats() for suffix in entry.suffixes)
+    known = ", ".join(suffix for entry in formats() for suffix in entry.suffixes)
     what = (
         "the folder is not an image" if file.is_dir() else f"unknown kind of file {file.suffix!r}"
     )
@@ -110,13 +110,15 @@ def _not_that(file: Path, claims: list[Format], found: list[Format]) -> FormatEr
 # -- open and save -----------------------------------------------------------------------
 
 
-def open_volume(path: _Path) -> Volume:
+def open_volume(path: _Path, *, series: str | None = None) -> Volume:
     """Open an image of any known format; voxels are read when asked for.
 
     Parameters
     ----------
     path
-        File, or a folder that a format knows as one image.
+        File, or a folder that a format knows as one image; ``folder#series`` is one of several in it.
+    series
+        Which image, where the folder holds several: key, UID or title, see `list_series`.
 
     Returns
     -------
@@ -125,16 +127,60 @@ def open_volume(path: _Path) -> Volume:
 
     Raises
     ------
+    SeriesChoiceError
+        Several images and none chosen; lists them.
     FormatError
         With file, fault and remedy.
     """
-    file = Path(path)
+    file, series = place_of(path, series)
     entry = format_of(file)
     with reading(file, entry.title):
-        return entry.open(file)
+        return open_with(entry, file, series)
 
 
-def open_labels(path: _Path) -> Volume:
+def open_volumes(paths: Sequence[_Path]) -> list[Volume]:
+    """Open files that a person gave together; the slices of one series become one volume.
+
+    Raises
+    ------
+    FormatError
+        With file, fault and remedy.
+    """
+    together: dict[str, list[Path]] = {}
+    for path in paths:
+        entry = format_of(path)
+        alone = not isinstance(entry, SeriesFormat) or not Path(path).is_file()
+        together.setdefault(str(path) if alone else entry.name, []).append(Path(path))
+    volumes = []
+    for files in together.values():
+        entry = format_of(files[0])
+        if len(files) == 1 or not isinstance(entry, SeriesFormat):
+            volumes += [open_volume(file) for file in files]
+            continue
+        with reading(files[0], entry.title):
+            volumes += entry.open_files(files)
+    return volumes
+
+
+def list_series(path: _Path) -> list[Series]:
+    """List the images of a file or folder that may hold several; empty where its format holds one.
+
+    Reads headers only. Each can be opened with ``open_volume(path, series=one.key)``.
+
+    Raises
+    ------
+    FormatError
+        With file, fault and remedy.
+    """
+    file, _ = place_of(path)
+    entry = format_of(file)
+    if not isinstance(entry, SeriesFormat):
+        return []
+    with reading(file, entry.title):
+        return entry.list_series(file)
+
+
+def open_labels(path: _Path, *, series: str | None = None) -> Volume:
     """Open an image as labels: whole numbers on a spatial grid.
 
     Labels stored as real numbers are accepted when every value is whole.
@@ -144,11 +190,12 @@ def open_labels(path: _Path) -> Volume:
     BadInputError
         The image has channels, time points, or values that are not whole numbers.
     """
-    file = Path(path)
+    file, series = place_of(path, series)
     entry = format_of(file)
     with reading(file, entry.title):
-        opener = getattr(entry, "open_labels", entry.open)
-        volume: Volume = opener(file)
+        opener = getattr(entry, "open_labels", None)
+        alone = series is None and opener is not None
+        volume: Volume = opener(file) if alone else open_with(entry, file, series)
     if volume.grid.axes != volume.grid.spatial_axes:
         raise BadInputError(
             f"expected labels with axes YX or ZYX, found {volume.grid.axes} {volume.grid.shape}",
@@ -166,7 +213,7 @@ def labels_in(path: _Path) -> tuple[Path, ...]:
     FormatError
         With file, fault and remedy.
     """
-    file = Path(path)
+    file, _ = place_of(path)
     entry = format_of(file)
     find = getattr(entry, "labels", None)
     if find is None:
@@ -235,9 +282,9 @@ def save(volume: Volume, path: _Path) -> None:
         The disk is full.
     """
     file = Path(path)
-    writers = [entry for _, entry in _by_suffix(file) if isinstance(entry, WritableFormat)]
+    writers = [entry for _, entry in by_suffix(file) if isinstance(entry, WritableFormat)]
     if not writers:
-        known = [s for e in _formats() if isinstance(e, WritableFormat) for s in e.suffixes]
+        known = [s for e in formats() if isinstance(e, WritableFormat) for s in e.suffixes]
         raise BadInputError(
             f"cannot write files named like {file.name!r}",
             path=file,
@@ -247,96 +294,6 @@ def save(volume: Volume, path: _Path) -> None:
     if reason is not None:
         raise BadInputError(reason, path=file, remedy="Save as .ome.tif or .nii.gz instead.")
     writers[0].save(volume, file)
-
-
-# -- folders and names ---------------------------------------------------------------------
-
-
-def stem(path: _Path) -> str:
-    """File name without the suffixes of its format: ``"case.nii.gz"`` → ``"case"``."""
-    return bare_name(Path(path).name, (suffix for entry in _formats() for suffix in entry.suffixes))
-
-
-def list_images(path: _Path) -> list[Path]:
-    """List the images a path stands for: a file itself, a folder the images directly in it, sorted by name.
-
-    A folder that a format knows as one image stands for itself. Hidden files and files of other kinds are left
-    out.
-
-    Raises
-    ------
-    BadInputError
-        Nothing there, or no image in the folder.
-    """
-    folder = Path(path)
-    if not folder.exists():
-        raise BadInputError("no such file or folder", path=folder, remedy="Check the path.")
-    if folder.is_file() or _is_image_folder(folder):
-        return [folder]
-    found = sorted(entry for entry in folder.iterdir() if _is_image(entry))
-    if not found:
-        known = ", ".join(suffix for entry in _formats() for suffix in entry.suffixes)
-        raise BadInputError("no image in this folder", path=folder, remedy=f"Known: {known}.")
-    return found
-
-
-def _is_image(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    if path.is_dir():
-        return _is_image_folder(path)
-    return any(True for _ in _by_suffix(path))
-
-
-def _is_image_folder(path: Path) -> bool:
-    return path.is_dir() and any(entry.sniff(path) for entry in _formats())
-
-
-def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
-    """Pair images with labels by file name.
-
-    Names must agree without suffixes; where no name agrees, endings such as ``_image``, ``_label``, ``_mask``
-    or ``_seg`` are left out of the comparison. Two files pair whatever their names.
-
-    Raises
-    ------
-    BadInputError
-        Names that have no partner, or that more than one file has.
-    """
-    first, second = Path(images), Path(labels)
-    if first.is_file() and second.is_file():
-        return [(first, second)]
-    left, right = _by_name(first, strip=False), _by_name(second, strip=False)
-    if not set(left) & set(right):
-        left, right = _by_name(first, strip=True), _by_name(second, strip=True)
-    for names, folder, other in (
-        (set(left) - set(right), first, second),
-        (set(right) - set(left), second, first),
-    ):
-        if names:
-            shown = ", ".join(sorted(names)[:5]) + (f" … ({len(names)})" if len(names) > 5 else "")
-            raise BadInputError(
-                f"no partner in {other} for {shown}",
-                path=folder,
-                remedy="Give an image and its labels the same file name.",
-            )
-    return [(left[name], right[name]) for name in sorted(left)]
-
-
-def _by_name(path: Path, *, strip: bool) -> dict[str, Path]:
-    named: dict[str, Path] = {}
-    for file in list_images(path):
-        name = stem(file)
-        if strip:
-            name = next((name[: -len(r)] for r in _ROLES if name.lower().endswith(r)), name)
-        if name in named:
-            raise BadInputError(
-                f"two files are named {name}: {named[name].name} and {file.name}",
-                path=path,
-                remedy="Keep one of them in the folder.",
-            )
-        named[name] = file
-    return named
 
 
 # -- what it is ------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from napari_apprentice.core.errors import ApprenticeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_apprentice.core.volume import Volume
+
 __all__ = ["get_reader", "sample_brain", "sample_nuclei", "write_image", "write_labels"]
 
 _LayerTuples = list[tuple[Any, dict[str, Any], str]]
@@ -36,23 +38,25 @@ def _read(path: str | list[str]) -> _LayerTuples:
     FormatError
         A damaged file: says which, what was expected, and what to do.
     """
+    from napari_apprentice.io import open_volumes
+
     paths = [path] if isinstance(path, str) else path
-    return [layer for one in paths for layer in _layers(Path(one))]
+    return [layer for volume in open_volumes(paths) for layer in _layers(volume)]
 
 
-def _layers(path: Path) -> _LayerTuples:
+def _layers(volume: Volume) -> _LayerTuples:
     """Layers of one file: the image, and the labels that lie in it on the same grid."""
-    from napari_apprentice.io import labels_in, open_labels, open_volume
+    from napari_apprentice.io import labels_in, open_labels
 
     from ._labels import labels_tuple
     from .layers import layer_tuples
 
-    volume = open_volume(path)
+    path = volume.source or ""
     if volume.is_labels and "C" not in volume.grid.axes:
         return [labels_tuple(volume)]
-    found = [open_labels(part) for part in labels_in(path)]
+    found = [open_labels(part) for part in (labels_in(path) if path else ())]
     return layer_tuples(volume) + [
-        labels_tuple(labels, str(path)) for labels in found if labels.grid == volume.grid.spatial
+        labels_tuple(labels, path) for labels in found if labels.grid == volume.grid.spatial
     ]
 
 
