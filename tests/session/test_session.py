@@ -28,7 +28,7 @@ def fake_predict(volume: Any, model: Any, config: PredictConfig) -> Job[Any]:
 
 
 def fake_train(items: Any, *, init: Any, folder: Path, name: str, **how: Any) -> Job[Any]:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "last.safetensors").touch()
     yield Metric("loss", 1, 0.5, 0.1)
     yield Preview("held out", np.zeros((12, 16), np.uint8), items[0].annotation.grid)

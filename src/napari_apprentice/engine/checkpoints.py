@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["BEST", "LAST", "read_checkpoint", "write_checkpoint"]
+__all__ = ["BEST", "LAST", "peek_checkpoint", "read_checkpoint", "write_checkpoint"]
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
@@ -81,3 +81,21 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             remedy="Start again without --resume.",
         ) from error
     return tensors, data
+
+
+def peek_checkpoint(path: Path) -> dict[str, Any]:
+    """Read the data of a checkpoint without its tensors, and without loading torch.
+
+    Raises
+    ------
+    BadInputError
+        There is no checkpoint, or it is not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            data: dict[str, Any] = json.loads((file.metadata() or {})["data"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise BadInputError(f"this is not a checkpoint of a training ({error})", path=path) from error
+    return data

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Progress
 
+from .channels import Channels, fed
 from .text import score_title
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.split import TrainItem
     from napari_apprentice.engine.train import TrainResult
     from napari_apprentice.models.store import Model, ModelStore
+    from napari_apprentice.project.trainings import Request
 
 __all__ = ["Candidate", "LearnRequest", "Predicted", "Predictor", "Trainer"]
 
@@ -67,12 +70,15 @@ class Predicted:
         The answer, on the grid of `volume`.
     name
         ``"nuclei ▸ nuclei v1"``.
+    is_annotating
+        Whether the person went on annotating the image meanwhile.
     """
 
     key: str
     volume: Volume
     prediction: Prediction
     name: str
+    is_annotating: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,29 +87,23 @@ class LearnRequest:
 
     Parameters
     ----------
-    name
-        Of the new model.
+    plan
+        What was asked for, as it lies beside the checkpoints.
     items
-        Snapshots of annotations.
-    pairs
-        Image and label files that are learned from too.
-    init
-        Model to start from.
-    task
-        What is learned.
-    config
-        How.
+        Returns snapshots of annotations and their images with all channels, in the order of ``plan.sources``; called in
+        the worker.
     folder
         Where checkpoints go.
     """
 
-    name: str
-    items: tuple[TrainItem, ...]
-    pairs: tuple[tuple[Path, Path], ...]
-    init: str | None
-    task: str
-    config: TrainConfig
+    plan: Request
+    items: Callable[[], Sequence[TrainItem]]
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the new model."""
+        return self.plan.name
 
     @property
     def title(self) -> str:
@@ -158,12 +158,24 @@ def engine_train(items: Sequence[TrainItem], **how: Any) -> Job[TrainResult]:
 
 
 def predict_job(
-    store: ModelStore, name: str, volume: Volume, config: PredictConfig, predict: Predictor
+    store: ModelStore,
+    name: str,
+    volume: Volume,
+    channels: Channels | None,
+    config: PredictConfig,
+    predict: Predictor,
 ) -> Job[Prediction]:
-    """Load a model and apply it."""
+    """Load a model and apply it to the channels that feed it."""
     yield Progress(f"loading {name}")
     model = store.load(name)
-    return (yield from predict(volume, model, config))
+    answer = yield from predict(fed(volume, channels), model, config)
+    if channels is None or answer.provenance is None:
+        return answer
+    names = [volume.channels[c] for c in channels]
+    made = replace(
+        answer.provenance, parameters={**answer.provenance.parameters, "channels": names}
+    )
+    return replace(answer, provenance=made)
 
 
 def learn_job(
@@ -173,27 +185,45 @@ def learn_job(
     stop: threading.Event,
     train: Trainer,
 ) -> Job[TrainResult]:
-    """Open what is in folders, load the model to start from, and train."""
-    from napari_apprentice.engine.files import open_pairs
+    """Open what is in folders, load the model to start from, and train; what cannot be gone on with is removed."""
+    from napari_apprentice.project.trainings import held, prune_trainings, write_training
 
     yield Progress("preparing")
-    model = None if request.init is None else store.load(request.init)
+    plan = request.plan
+    prune_trainings(request.folder.parent)
+    try:
+        with held(request.folder):
+            items = request.items()
+            if not resume:
+                write_training(request.folder, plan, [i.annotation for i in items])
+            model = None if plan.init is None else store.load(plan.init)
+            seen = [
+                replace(i, volume=fed(i.volume, s.channels))
+                for i, s in zip(items, plan.sources, strict=True)
+            ]
+            opened = yield from _open_folders(plan, model)
+            return (
+                yield from train(
+                    (*seen, *opened),
+                    init=model,
+                    config=plan.config,
+                    folder=request.folder,
+                    task=plan.task,
+                    name=plan.name,
+                    resume=resume,
+                    stop=stop,
+                )
+            )
+    finally:
+        if not request.has_checkpoint():
+            shutil.rmtree(request.folder, ignore_errors=True)
+
+
+def _open_folders(plan: Request, model: Model | None) -> Job[list[TrainItem]]:
+    from napari_apprentice.engine.files import open_pairs
+
     classes = () if model is None else model.spec.label_classes
-    opened: list[TrainItem] = []
-    if request.pairs:
-        opened = yield from open_pairs(request.pairs, known=classes)
-    return (
-        yield from train(
-            (*request.items, *opened),
-            init=model,
-            config=request.config,
-            folder=request.folder,
-            task=request.task,
-            name=request.name,
-            resume=resume,
-            stop=stop,
-        )
-    )
+    return (yield from open_pairs(plan.pairs, known=classes)) if plan.pairs else []
 
 
 def save_job(store: ModelStore, candidate: Candidate) -> Job[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.engine.prepare import fits
 
+from .channels import default_channels, outline
 from .text import score_title
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ class ModelChoice:
         Its description.
     reason
         Why it cannot take the image, or None where it can.
+    is_partial
+        Whether it takes only some channels of the image.
     """
 
     spec: ModelSpec
     reason: str | None = None
+    is_partial: bool = False
 
     @property
     def name(self) -> str:
@@ -51,18 +55,28 @@ class ModelChoice:
             parts.append(spec.description)
         if spec.parent:
             parts.append(f"learned from {spec.parent}")
-        parts += [f"{score_title(name)} {value:.2f}" for name, value in list(spec.scores.items())[:1]]
+        parts += [
+            f"{score_title(name)} {value:.2f}" for name, value in list(spec.scores.items())[:1]
+        ]
         return " · ".join(parts)
 
 
 def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list[ModelChoice]:
-    """List all models: those that fit first and the nearest among them on top; without an image by name."""
-    choices = [
-        ModelChoice(spec, None if volume is None else fits(volume, spec)) for spec in specs.values()
-    ]
+    """List all models: those that fit first and the nearest among them on top; without an image by name.
+
+    A model for fewer channels than the image has fits: the person chooses which feed it (`default_channels`).
+    """
     if volume is None:
-        return sorted(choices, key=lambda c: c.name.casefold())
-    return sorted(choices, key=lambda c: (c.reason is not None, _distance(c.spec, volume)))
+        unknown = [ModelChoice(spec) for spec in specs.values()]
+        return sorted(unknown, key=lambda c: c.name.casefold())
+    fed = {name: default_channels(volume, spec) for name, spec in specs.items()}
+    choices = [
+        ModelChoice(spec, fits(outline(volume, fed[name]), spec), fed[name] is not None)
+        for name, spec in specs.items()
+    ]
+    return sorted(
+        choices, key=lambda c: (c.reason is not None, c.is_partial, _distance(c.spec, volume))
+    )
 
 
 def best_choice(choices: list[ModelChoice]) -> str | None:

@@ -110,16 +110,34 @@ def _pairs(folders: Folders) -> _Pairs:
 
 
 def state_items(
-    states: Mapping[str, AnnotationState], volumes: Mapping[str, Volume]
-) -> list[TrainItem]:
-    """Snapshots of this session's annotations that count somewhere, with their volumes."""
+    states: Mapping[str, AnnotationState],
+    volumes: Mapping[str, Volume],
+    frames: Mapping[str, int],
+) -> dict[str, TrainItem]:
+    """Snapshots of this session's annotations that count somewhere, with their volumes, by key.
+
+    Frames of one film stay together where there are other images to check on; else whole frames are held out.
+
+    Parameters
+    ----------
+    states, volumes
+        By key of the annotation; volumes with all their channels and frames.
+    frames
+        Which frame of its volume was annotated, of films.
+    """
     from napari_apprentice.engine.split import TrainItem
 
-    return [
-        TrainItem(state.name, volumes[key].frame(0), state.annotation())
-        for key, state in states.items()
-        if not state.extent.is_empty and key in volumes
-    ]
+    keys = [k for k, state in states.items() if not state.extent.is_empty and k in volumes]
+    several = len({volumes[k].name for k in keys}) > 1
+    return {
+        k: TrainItem(
+            states[k].name,
+            volumes[k].frame(frames.get(k, 0)),
+            states[k].annotation(),
+            group=volumes[k].name if several and k in frames else None,
+        )
+        for k in keys
+    }
 
 
 def split_note(items: Sequence[TrainItem], config: TrainConfig) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from psygnal.containers import EventedDict
 
 from napari_apprentice.core.home import user_folder
 from napari_apprentice.core.jobs import JobStatus, Metric, Preview
@@ -16,9 +16,10 @@ from napari_apprentice.core.jobs import JobStatus, Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate, Predicted
 from ._launcher import Launcher
-from .choice import ModelChoice, best_choice, model_choices
+from ._state import SessionState
+from .identity import frame_key, identity
+from .leftovers import Leftover, Leftovers
 from .material import Folders, Material, describe_material, split_note, state_items
-from .settings import Preferences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.config import PredictConfig, TrainConfig
+    from napari_apprentice.engine.split import TrainItem
     from napari_apprentice.models.store import ModelStore
+    from napari_apprentice.project.trainings import Source
 
     from ._jobs import LearnRequest, Predictor, Trainer
-    from .edits import AnnotationState
+    from .settings import Preferences
 
 __all__ = ["Candidate", "Predicted", "Session"]
 
 _Action = Callable[[], None]
 
 
-class Session:
-    """Application state of one viewer, shared by its docks.
+class Session(SessionState):
+    """Application state of one viewer and the jobs at work on it, shared by its docks.
 
     All signals are emitted through `post`, which in the application means: on the main thread.
 
@@ -59,12 +62,6 @@ class Session:
         Where training keeps its checkpoints.
     """
 
-    image_changed = Signal()
-    """Another image is worked on, or none."""
-    model_changed = Signal()
-    """Another model is chosen, or the list of models changed."""
-    annotations_changed = Signal()
-    """Something was annotated, or another annotation came or went."""
     status_changed = Signal(JobStatus)
     """The job at work stands differently."""
     predicted = Signal(Predicted)
@@ -89,95 +86,21 @@ class Session:
         train: Trainer | None = None,
         folder: Path | None = None,
     ) -> None:
-        self.store = store
-        self.preferences = preferences or Preferences()
+        super().__init__(store, preferences)
         self._launcher = Launcher(start, post)
         self.runner = self._launcher.runner
-        self.volume: Volume | None = None
-        self.key: str | None = None
-        self.model: str | None = None
-        self.annotations: EventedDict[str, AnnotationState] = EventedDict()
-        self.volumes: dict[str, Volume] = {}
         self.folders: Folders | None = None
         self.curve: list[Metric] = []
         self.candidate: Candidate | None = None
         self.interrupted: LearnRequest | None = None
-        self.summary = ""
+        self.remark = ""
         self._predict = predict or jobs.engine_predict
         self._train = train or jobs.engine_train
-        self._folder = folder
-        self._specs: dict[str, ModelSpec] | None = None
+        self._folder = folder or user_folder() / "training"
+        self._leftovers = Leftovers(self._folder)
         self._stop = threading.Event()
         self._launcher.status_changed.connect(self.status_changed.emit)
         self._launcher.happened.connect(self._on_job_happened)
-        for happened in ("added", "removed", "changed"):
-            getattr(self.annotations.events, happened).connect(self._on_annotations_replaced)
-
-    # -- the image ------------------------------------------------------------------------
-
-    def set_image(self, volume: Volume | None, key: str | None = None) -> None:
-        """Work on another image, or on none.
-
-        Parameters
-        ----------
-        volume
-            The image.
-        key
-            What its annotation is filed under; default: the volume's name.
-        """
-        key = None if volume is None else key or volume.name
-        if volume is self.volume and key == self.key:
-            return
-        if key != self.key:
-            self.summary = ""
-        self.volume, self.key = volume, key
-        self._forget_volumes()
-        if volume is not None and key is not None:
-            self.volumes[key] = volume
-        self._choose_model()
-        self.image_changed.emit()
-        self.model_changed.emit()
-
-    def _forget_volumes(self) -> None:
-        """Keep only volumes that someone annotated: the others may be large."""
-        self.volumes = {k: v for k, v in self.volumes.items() if k in self.annotations}
-
-    # -- models ---------------------------------------------------------------------------
-
-    @property
-    def specs(self) -> dict[str, ModelSpec]:
-        """Descriptions of all models, by name."""
-        if self._specs is None:
-            self._specs = self.store.specs()
-        return self._specs
-
-    def choices(self) -> list[ModelChoice]:
-        """All models, those that fit the image first."""
-        return model_choices(self.specs, self.volume)
-
-    @property
-    def spec(self) -> ModelSpec | None:
-        """Description of the chosen model."""
-        return None if self.model is None else self.specs.get(self.model)
-
-    def use_model(self, name: str) -> None:
-        """Choose a model by name; an unknown name changes nothing."""
-        if name in self.specs and name != self.model:
-            self.model = name
-            self.model_changed.emit()
-
-    def refresh_models(self) -> None:
-        """Read the list of models anew."""
-        self._specs = None
-        self._choose_model()
-        self.model_changed.emit()
-
-    def _choose_model(self) -> None:
-        """Keep the chosen model while it fits, else offer the best one."""
-        choices = self.choices()
-        fitting = [c.name for c in choices if c.reason is None]
-        if self.model not in fitting:
-            self.model = best_choice(choices)
 
     # -- predict --------------------------------------------------------------------------
 
@@ -219,14 +142,22 @@ class Session:
             self.refused.emit(problem or "")
             return False
 
+        said = self._corrections()
+
         def done(prediction: Prediction) -> None:
             if key == self.key:
                 self.summary = prediction.summary
             name = f"{volume.name} ▸ {model}"
-            self.predicted.emit(Predicted(key, volume, prediction, name))
+            is_annotating = said != self._corrections()
+            self.predicted.emit(Predicted(key, volume, prediction, name, is_annotating))
 
-        job = jobs.predict_job(self.store, model, volume, config, self._predict)
+        self.remark = ""
+        job = jobs.predict_job(self.store, model, volume, self.channels, config, self._predict)
         return self._launch(f"Predicting {volume.name}", job, done)
+
+    def _corrections(self) -> int:
+        """How many corrections there are in the annotations of this session."""
+        return sum(state.n_corrections for state in self.annotations.values())
 
     # -- learn ----------------------------------------------------------------------------
 
@@ -241,7 +172,8 @@ class Session:
 
     def split_note(self, config: TrainConfig) -> str:
         """Say what would be held out to check the result; empty where that is decided when learning begins."""
-        return split_note(state_items(self.annotations, self.volumes), config)
+        items = state_items(self.annotations, self.volumes, self.frames)
+        return split_note([*items.values()], config)
 
     def learn_problem(self) -> str | None:
         """Why *Learn* cannot be pressed now, or None where it can."""
@@ -251,7 +183,18 @@ class Session:
             return "Decide first about the model that was learned last."
         return self.material().problem
 
-    def learn(self, config: TrainConfig, init: str | None, task: str = "semantic") -> bool:
+    @staticmethod
+    def tasks() -> dict[str, str]:
+        """Titles of the tasks that can be learned, by name."""
+        from napari_apprentice.tasks import TASKS
+
+        return {name: task.title for name, task in TASKS.items()}
+
+    def default_task(self) -> str:
+        """Task of the chosen model, else the first there is."""
+        return self.spec.task if self.spec is not None else next(iter(self.tasks()))
+
+    def learn(self, config: TrainConfig, init: str | None, task: str | None = None) -> bool:
         """Teach a model; `candidate_changed` tells when it is done.
 
         Parameters
@@ -261,7 +204,7 @@ class Session:
         init
             Name of the model to start from; None starts from nothing.
         task
-            What to learn, where it starts from nothing.
+            What to learn, where it starts from nothing; default: `default_task`.
 
         Returns
         -------
@@ -272,19 +215,44 @@ class Session:
         if problem is not None:
             self.refused.emit(problem)
             return False
-        request = self._request(config, init, task)
-        shutil.rmtree(request.folder, ignore_errors=True)
-        return self._learn(request, resume=False)
+        if self.interrupted is not None:  # to go on with it was offered, and this is the answer
+            shutil.rmtree(self.interrupted.folder, ignore_errors=True)
+        task = task or self.default_task()
+        return self._learn(self._request(config, init, task), resume=False)
 
     def _request(self, config: TrainConfig, init: str | None, task: str) -> LearnRequest:
+        from napari_apprentice.project.trainings import Request, free_folder
+
         _, pairs = describe_material(self.annotations, self.folders)
-        items = state_items(self.annotations, self.volumes)
+        items = state_items(self.annotations, self.volumes, self.frames)
         parent = None if init is None else self.specs.get(init)
-        image = items[0].name if items else "my model"
+        image = self.volumes[next(iter(items))].name if items else "my model"
         name = self.store.unique_name(jobs.next_name(parent, image))
-        folder = (self._folder or user_folder() / "training") / name
-        task = task if parent is None else parent.task
-        return jobs.LearnRequest(name, tuple(items), pairs, init, task, config, folder)
+        plan = Request(
+            name=name,
+            task=task if parent is None else parent.task,
+            init=init,
+            config=config,
+            sources=tuple(self._source(key, item, parent) for key, item in items.items()),
+            pairs=pairs,
+            began=datetime.now(UTC),
+        )
+        taken = tuple(items.values())
+        return jobs.LearnRequest(plan, lambda: taken, free_folder(self._folder, name))
+
+    def _source(self, key: str, item: TrainItem, parent: ModelSpec | None) -> Source:
+        """What the next session needs to know about an annotated image."""
+        from napari_apprentice.project.trainings import Source, mark
+
+        volume, frame = self.volumes[key], self.frames.get(key)
+        image = key if frame is None else key.removesuffix(frame_key("", frame))
+        return Source(
+            image=mark(identity(volume, frame)),
+            name=volume.name,
+            frame=frame,
+            channels=self.channels_of(image, volume, parent),
+            group=item.group,
+        )
 
     def resume(self) -> bool:
         """Go on with the training that was interrupted last."""
@@ -293,8 +261,39 @@ class Session:
             return False
         return self._learn(self.interrupted, resume=True)
 
+    def _is_needed(self, volume: Volume) -> bool:
+        return self._leftovers.needs(volume)
+
+    def leftover(self) -> Leftover | None:
+        """Training of this image that an earlier session left unfinished; None while there is another to decide about."""
+        busy = self.interrupted is not None or self.candidate is not None
+        if self.volume is None or busy or self.status.is_running:
+            return None
+        return self._leftovers.of(self.volume, self.volumes.values())
+
+    def resume_leftover(self) -> bool:
+        """Go on with what an earlier session left."""
+        left = self.leftover()
+        problem = "There is no training to resume." if left is None else left.problem
+        if left is None or problem is not None:
+            self.refused.emit(problem or "")
+            return False
+        self.curve = []
+        return self._learn(
+            jobs.LearnRequest(left.found.request, left.items, left.found.folder), True
+        )
+
+    def discard_leftover(self) -> None:
+        """Delete what an earlier session left."""
+        left = self.leftover()
+        if left is not None:
+            shutil.rmtree(left.found.folder, ignore_errors=True)
+            self._leftovers.forget()
+            self.candidate_changed.emit()
+
     def _learn(self, request: LearnRequest, resume: bool) -> bool:
         self._stop.clear()
+        self._leftovers.forget()
         self.interrupted = request
         if not resume:
             self.curve = []
@@ -388,13 +387,3 @@ class Session:
             self.metric_added.emit(event)
         elif isinstance(event, Preview):
             self.previewed.emit(event)
-
-    # -- annotations ----------------------------------------------------------------------
-
-    def _on_annotations_replaced(self) -> None:
-        for state in self.annotations.values():
-            state.changed.connect(self._on_state_changed, unique=True)
-        self._on_state_changed()
-
-    def _on_state_changed(self) -> None:
-        self.annotations_changed.emit()

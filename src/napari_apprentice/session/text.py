@@ -12,6 +12,7 @@ from napari_apprentice.core.jobs import FinishReason, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from napari_apprentice.core.jobs import JobStatus
     from napari_apprentice.core.volume import Volume
@@ -22,6 +23,7 @@ __all__ = [
     "describe_volume",
     "duration",
     "error_details",
+    "moment",
     "score_title",
     "unit_text",
 ]
@@ -67,6 +69,12 @@ def duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def moment(when: datetime) -> str:
+    """Write a time on the person's clock: ``"21 Nov 2026, 12:13"``."""
+    local = when.astimezone()
+    return f"{local.day} {local:%b %Y, %H:%M}"
 
 
 def describe_status(status: JobStatus) -> str:

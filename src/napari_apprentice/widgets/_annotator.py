@@ -12,6 +12,7 @@ from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.autosave import Autosave, restorable, restore
 from napari_apprentice.session.edits import AnnotationState
+from napari_apprentice.session.identity import frame_key, frame_name, identity
 
 from . import layers as adapt
 from .annotating import AnnotationLabels, annotation_layer, veil_layer
@@ -19,6 +20,7 @@ from .annotating import AnnotationLabels, annotation_layer, veil_layer
 if TYPE_CHECKING:
     import napari
     from napari.layers import Image, Layer
+    from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.project.journal import Summary
@@ -58,6 +60,7 @@ class Annotator:
         for source in self._sources:
             source.connect(self._on_viewer_changed)
         session.image_changed.connect(self._on_viewer_changed)
+        session.frame_changed.connect(self._on_session_frame)
         session.annotations_changed.connect(self._on_session_annotations)
 
     def close(self) -> None:
@@ -65,6 +68,7 @@ class Annotator:
         for source in self._sources:
             source.disconnect(self._on_viewer_changed)
         self.session.image_changed.disconnect(self._on_viewer_changed)
+        self.session.frame_changed.disconnect(self._on_session_frame)
         self.session.annotations_changed.disconnect(self._on_session_annotations)
 
     # -- what there is --------------------------------------------------------------------
@@ -78,7 +82,7 @@ class Annotator:
     @property
     def state(self) -> AnnotationState | None:
         """Annotation of the image."""
-        key = self.session.key
+        key = self.session.annotation_key
         return None if key is None else self.session.annotations.get(key)
 
     @property
@@ -90,12 +94,7 @@ class Annotator:
 
     def blocked(self) -> str | None:
         """Why this image cannot be annotated, or None where it can."""
-        volume = self.session.volume
-        if volume is None:
-            return "Open or select an image first."
-        if "T" in volume.grid.axes:
-            return "Annotations are made of one time point: split the image along time first."
-        return None
+        return "Open or select an image first." if self.session.volume is None else None
 
     def predictions(self) -> list[Labels]:
         """Labels that could be corrected, best first: the selected one, then predictions of this image, newest first."""
@@ -108,10 +107,21 @@ class Annotator:
             if isinstance(o, Labels)
             and not isinstance(o, AnnotationLabels)
             and not o.multiscale
-            and tuple(o.data.shape) == grid.shape
+            and tuple(o.data.shape) in (grid.shape, self._film_shape())
         ]
         active = self.viewer.layers.selection.active
         return sorted(fitting, key=lambda o: (o is not active, adapt.image_key_of(o) != key))
+
+    def _film_shape(self) -> tuple[int, ...]:
+        """Shape of labels of all frames; that of one where there is no time."""
+        volume = self.session.volume
+        return () if volume is None else volume.grid.without("C").shape
+
+    def labels_of(self, layer: Labels) -> NDArray[Any]:
+        """Labels of the frame on show."""
+        frame, grid = self.session.frame, self.grid
+        is_film = frame is not None and grid is not None and layer.ndim > grid.ndim
+        return np.asarray(layer.data[frame] if is_film else layer.data)
 
     @staticmethod
     def is_prediction(layer: Labels) -> bool:
@@ -123,28 +133,45 @@ class Annotator:
         grid = self.grid
         if grid is None or self.state is not None or self.session.volume is None:
             return None
-        key = self._recovery_key()
+        key = identity(self.session.volume, self.session.frame)
         if self._asked[0] != key:
             self._asked = (key, restorable(key, grid))
         return self._asked[1]
-
-    def _recovery_key(self) -> str:
-        volume, grid = self.session.volume, self.grid
-        if volume is None or grid is None:
-            return ""
-        return volume.source or f"{volume.name} {grid.shape} {grid.spacing} {grid.unit}"
 
     # -- beginning ------------------------------------------------------------------------
 
     def correct(self, source: Labels) -> None:
         """Make an annotation of a prediction, which stays, hidden."""
-        labels = np.asarray(source.data)
+        labels = self.labels_of(source)
         largest = int(labels.max(initial=0))
         classes = _classes_of(source) or self._classes_of_model(largest)
         objects = largest > max(c.value for c in classes)
         kind = np.uint32 if objects else np.uint8
         self._begin(labels.astype(kind), classes, objects, source)
         source.visible = False
+        if self.session.frame is not None:
+            facts = dict(source.metadata.get(adapt.METADATA) or {})
+            source.metadata[adapt.METADATA] = {"of": self.session.key, **facts, "covered": True}
+
+    def newer(self) -> Labels | None:
+        """Prediction that came after the annotation and speaks of the same classes."""
+        state, layer, layers = self.state, self.layer, self.viewer.layers
+        if state is None or layer is None or state.objects:
+            return None
+        known = {(c.value, c.name) for c in state.classes}
+        for one in self.predictions():
+            classes = {(c.value, c.name) for c in _classes_of(one)}
+            if self.is_prediction(one) and layers.index(one) > layers.index(layer):
+                return one if classes and classes <= known else None
+        return None
+
+    def take_over(self) -> None:
+        """Write the newer prediction over what nobody finished or painted; one edit, which can be undone."""
+        newer, state = self.newer(), self.state
+        if newer is not None and state is not None:
+            labels = self.labels_of(newer).astype(state.labels.dtype)
+            state.write_prediction(labels, "Take over prediction")
+            newer.visible = False
 
     def start(self) -> None:
         """Make an empty annotation."""
@@ -168,15 +195,15 @@ class Annotator:
             return
         # Numbered objects are only understood whole: their strokes alone teach nothing.
         extent = Extent(strokes=not objects)
-        name = self.session.volume.name
+        name = frame_name(self.session.volume.name, self.session.frame)
         state = AnnotationState(name, self.grid, labels, classes, extent, objects=objects)
         self._adopt(state, source)
 
     def _adopt(self, state: AnnotationState, source: Labels | None, folder: Any = None) -> None:
-        key = self.session.key
-        if key is None:
+        key, volume = self.session.annotation_key, self.session.volume
+        if key is None or volume is None:
             return
-        state.autosave = Autosave(state, self._recovery_key(), folder)
+        state.autosave = Autosave(state, identity(volume, self.session.frame), folder)
         state.autosave.failed.connect(self._on_autosave_failed)
         if state.autosave.problem:  # its thread may have failed before anyone listened
             self._on_autosave_failed(state.autosave.problem)
@@ -226,7 +253,13 @@ class Annotator:
         self.viewer.layers.selection.active = layer
         if layer.mode == "pan_zoom":
             layer.mode = "pick" if state.objects else "paint"
+        self._show_veil()
         self.changed.emit()
+
+    def show_hidden(self) -> None:
+        """Show the annotation again where its layer is hidden."""
+        if self.layer is not None and not self.layer.visible:
+            self.show()
 
     def _facts(self, source: Layer | None) -> dict[str, Any]:
         volume = self.session.volume
@@ -234,7 +267,7 @@ class Annotator:
         kept = {name: facts[name] for name in _HANDED_ON if name in facts}
         if volume is not None and "header" not in kept:
             kept |= {"format": volume.format, "header": dict(volume.metadata)}
-        return {**kept, "of": self.session.key}
+        return {**kept, "of": self.session.key, "frame": self.session.frame}
 
     def _placement(self, source: Layer | None) -> dict[str, Any]:
         grid = self.grid
@@ -257,23 +290,43 @@ class Annotator:
         extra = self.viewer.dims.ndim - ndim
         return tuple(axis - extra for axis in self.viewer.dims.order if axis >= extra)
 
+    def go_to_open_frame(self) -> bool:
+        """Go to the next frame of the film that is not finished, round the end; false where there is none."""
+        session, image = self.session, self._image_layer()
+        if session.key is None or session.frame is None or image is None or session.volume is None:
+            return False
+        count = session.volume.grid.length("T")
+        states = session.annotations
+        for frame in ((session.frame + step) % count for step in range(1, count)):
+            state = states.get(frame_key(session.key, frame))
+            if state is None or not state.extent.whole:
+                dims = self.viewer.dims
+                point = image.world_to_data(dims.point[-image.ndim :])
+                world = image.data_to_world([frame, *point[1:]])
+                dims.set_point(dims.ndim - image.ndim, float(world[0]))
+                return True
+        return False
+
     # -- the veil -------------------------------------------------------------------------
 
     def _veil(self) -> Image | None:
-        key = self.session.key
+        here = (self.session.key, self.session.frame)
         facts = ((o, o.metadata.get(adapt.METADATA) or {}) for o in self.viewer.layers)
-        return next((o for o, f in facts if f.get("veil") and f.get("of") == key), None)
+        veils = ((o, (f.get("of"), f.get("frame"))) for o, f in facts if f.get("veil"))
+        return next((o for o, place in veils if place == here), None)
 
     def _show_veil(self) -> None:
         """Dim the rest as soon as a part is finished; in 3-D a veil would hide everything."""
         state, layer, veil = self.state, self.layer, self._veil()
         partial = state is not None and bool(state.extent.slices or state.extent.boxes)
         wanted = partial and layer is not None and not (state is None or state.extent.whole)
+        wanted = wanted and layer is not None and layer.visible
         if veil is None and wanted and state is not None and layer is not None:
             active = self.viewer.layers.selection.active
             name = self._free(f"{state.name} ▸ not finished")
             placed = adapt.layer_kwargs(layer, layer.ndim)
-            veil = self.viewer.add_layer(veil_layer(state, placed, name, str(self.session.key)))
+            place = {"of": self.session.key, "frame": self.session.frame}
+            veil = self.viewer.add_layer(veil_layer(state, placed, name, place))
             self.viewer.layers.selection.active = active
         if veil is None:
             return
@@ -285,6 +338,25 @@ class Annotator:
             veil.visible = visible
 
     # -- following ------------------------------------------------------------------------
+
+    def _on_session_frame(self) -> None:
+        """Show what belongs to the frame on show, and hide what belongs to another."""
+        key, frame = self.session.key, self.session.frame
+        active = self.viewer.layers.selection.active
+        was_annotating = isinstance(active, AnnotationLabels)
+        for layer in self.viewer.layers:
+            facts = layer.metadata.get(adapt.METADATA) or {}
+            if facts.get("of") == key and facts.get("frame") not in (None, frame):
+                layer.visible = False
+            elif facts.get("of") == key and facts.get("covered"):
+                layer.visible = self.state is None  # a prediction that was being corrected
+        own = self.layer
+        if own is not None:
+            own.visible = True
+        if was_annotating and active is not own:
+            self.viewer.layers.selection.active = own or self._image_layer()
+        self._show_veil()
+        self.changed.emit()
 
     def _on_session_annotations(self) -> None:
         self._show_veil()

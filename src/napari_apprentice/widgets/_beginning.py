@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_apprentice.session.text import moment
+
 from ._buttons import ElidedButton
 from ._parts import elided, wrapped
 
@@ -105,7 +107,6 @@ class RecoveryBar(QFrame):
         summary = self._annotator.found()
         self.setVisible(summary is not None)
         if summary is not None:
-            saved = summary.saved.astimezone()
-            when = f"{saved.day} {saved:%b %Y, %H:%M}"
+            when = moment(summary.saved)
             edits = f"{summary.edits} edit{'' if summary.edits == 1 else 's'}"
             self.found.setText(f"An earlier session left {edits} of this image, last on {when}.")

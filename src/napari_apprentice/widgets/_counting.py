@@ -122,7 +122,10 @@ class Counting(QWidget):
         self.depth_row.setVisible(not flat)
         self.depth.setToolTip("How far a box reaches beyond the slice shown, to both sides")
         self.whole.setChecked(state.extent.whole)
-        self.whole.setToolTip("Everything in the image is right; press again to take it back")
+        frame = self._annotator.session.frame
+        self.whole.set_full("Whole image" if frame is None else "Whole frame")
+        what = "in the image" if frame is None else f"in frame {frame}"
+        self.whole.setToolTip(f"Everything {what} is right; press again to take it back")
         self.strokes.setChecked(state.extent.strokes)
         self.strokes.setToolTip(
             "Every voxel you went over counts, erased ones too; press again to take it back"
@@ -131,6 +134,9 @@ class Counting(QWidget):
     def _render_slice(self) -> None:
         state, where = self._annotator.state, self._slice()
         if state is None:
+            return
+        if self._is_flat_frame():
+            self._render_frame(state.extent.whole)
             return
         reason = _FLAT if state.grid.ndim < 3 else _IN_3D
         finished = where is not None and state.is_finished(*where)
@@ -144,6 +150,18 @@ class Counting(QWidget):
             "Go to the next slice that is not finished; "
             "first to those where the newest prediction says something else (Shift+N)",
         )
+
+    def _is_flat_frame(self) -> bool:
+        """Whether frames take the place of slices: in a film of flat images."""
+        state, frame = self._annotator.state, self._annotator.session.frame
+        return state is not None and state.grid.ndim < 3 and frame is not None
+
+    def _render_frame(self, finished: bool) -> None:
+        frame = self._annotator.session.frame
+        self.slice.set_full(f"{'Reopen' if finished else 'Finish'} frame {frame}")
+        tip = "Go on correcting here" if finished else "Everything in this frame is right"
+        _allow(self.slice, "", f"{tip} (Shift+F)")
+        _allow(self.next, "", "Go to the next frame that is not finished (Shift+N)")
 
     # -- where the viewer is --------------------------------------------------------------
 
@@ -167,23 +185,31 @@ class Counting(QWidget):
     def toggle_slice(self) -> None:
         """Finish the slice shown, or reopen it."""
         state, where = self._annotator.state, self._slice()
-        if state is not None and where is not None:
+        if state is not None and self._is_flat_frame():
+            state.finish_all(not state.extent.whole)
+        elif state is not None and where is not None:
             state.finish_slice(*where, finished=not state.is_finished(*where))
 
     def go_on(self) -> None:
         """Go to the next slice that is not finished."""
         state, where, layer = self._annotator.state, self._slice(), self._annotator.layer
+        if self._is_flat_frame():
+            if not self._annotator.go_to_open_frame():
+                self.hint.setText("Every frame is finished.")
+                self.hint.show()
+            return
         if state is None or where is None or layer is None:
             return
         axis, index = where
-        newest = next((p.data for p in self._annotator.predictions()), None)
-        found = next_unfinished(state, axis, index, newest)
-        if found is None:
+        found = self._annotator.predictions()
+        newest = self._annotator.labels_of(found[0]) if found else None
+        where_to = next_unfinished(state, axis, index, newest)
+        if where_to is None:
             self.hint.setText("Every slice is finished.")
             self.hint.show()
             return
         point = self._point()
-        point[axis] = found
+        point[axis] = where_to
         dims = self._annotator.viewer.dims
         at = axis + dims.ndim - layer.ndim
         dims.set_point(at, float(layer.data_to_world(point)[axis]))

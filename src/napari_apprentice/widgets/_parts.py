@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from napari_apprentice.session.choice import ModelChoice
     from napari_apprentice.session.session import Session
 
-__all__ = ["ErrorLine", "ImageHead", "JobLine", "ModelList", "elided", "wrapped"]
+__all__ = ["ElidedList", "ErrorLine", "ImageHead", "JobLine", "ModelList", "elided", "wrapped"]
 
 
 _COMBO_MARGIN = 6
@@ -104,16 +104,39 @@ class ImageHead(QWidget):
         self.setAccessibleName(f"{name}, {facts}")
 
 
-class ModelList(QComboBox):
+class ElidedList(QComboBox):
+    """A list whose chosen entry loses its middle where there is no room, and that never widens a dock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        # Its hint counts the longest name in a large font, which would push the dock wider.
+        self.setMinimumWidth(80)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw as Qt does, but leave out the middle of a name that does not fit, where Qt cuts off its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox,
+            option,
+            QStyle.SubControl.SC_ComboBoxEditField,
+            self,
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - _COMBO_MARGIN
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class ModelList(ElidedList):
     """Models: those that fit the image first, the others greyed with the reason."""
 
     def __init__(self, empty: str) -> None:
         super().__init__()
         self._empty = empty
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        # Its hint counts the longest name in a large font, which would push the dock wider.
-        self.setMinimumWidth(80)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_choices(
         self, choices: Sequence[ModelChoice], chosen: str | None, first: str | None = None
@@ -144,22 +167,6 @@ class ModelList(QComboBox):
             self.setPlaceholderText("no model fits this image")
         self.setToolTip(self.currentData(Qt.ItemDataRole.ToolTipRole) or self._empty)
         self.blockSignals(was_blocked)
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """Draw as Qt does, but leave out the middle of a name that does not fit, where Qt cuts off its end."""
-        painter, option = QStylePainter(self), QStyleOptionComboBox()
-        self.initStyleOption(option)
-        field = self.style().subControlRect(
-            QStyle.ComplexControl.CC_ComboBox,
-            option,
-            QStyle.SubControl.SC_ComboBoxEditField,
-            self,
-        )
-        option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - _COMBO_MARGIN
-        )
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def _add(self, choice: ModelChoice) -> None:
         text = choice.name if choice.reason is None else f"{choice.name} — {choice.reason}"

@@ -82,6 +82,7 @@ class ViewerLink(QObject):
         layers.selection.events.active.connect(self._on_selection_active)
         layers.events.inserted.connect(self._on_selection_active)
         layers.events.removed.connect(self._on_layers_removed)
+        viewer.dims.events.current_step.connect(self._on_dims_step)
         self.session.predicted.connect(self._on_session_predicted)
         self.session.previewed.connect(self._on_session_previewed)
         self.session.candidate_changed.connect(self._on_session_candidate)
@@ -170,15 +171,28 @@ class ViewerLink(QObject):
             self.session.set_image(None)
             return
         others = [o for o in viewer.layers if isinstance(o, Image)]
-        counts = {len(spec.channels) for spec in self.session.specs.values()}
-        together = len(adapt.channel_group(layer, others)) in counts
+        group = adapt.channel_group(layer, others)
+        together = any(1 < len(spec.channels) <= len(group) for spec in self.session.specs.values())
         try:
             volume = adapt.volume_of(layer, others if together else ())
         except ApprenticeError as error:
             self.session.set_image(None)
             self.session.refused.emit(str(error))
             return
-        self.session.set_image(volume, adapt.key_of(layer))
+        selected = group.index(layer) if together else None
+        self.session.set_image(volume, adapt.key_of(layer), selected)
+        self._tell_frame()
+
+    def _on_dims_step(self) -> None:
+        self._tell_frame()
+
+    def _tell_frame(self) -> None:
+        """Tell the session which time point is on show."""
+        layer, viewer = self._followed, self._viewer()
+        if layer is None or viewer is None or self.session.frame is None:
+            return
+        point = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+        self.session.set_frame(round(float(point[0])))
 
     def _layer_of(self, key: str | None) -> Layer | None:
         viewer = self._viewer()
@@ -199,7 +213,7 @@ class ViewerLink(QObject):
             show_info(f"{done.volume.name} was closed meanwhile; its prediction is a new layer.")
         else:
             placed = adapt.layer_kwargs(source, len(done.prediction.grid.axes))
-            self._hide_older(viewer, done.key)
+            self._hide_older(viewer, done)
         made = adapt.prediction_layers(done.prediction, done.volume, done.name, placed, done.key)
         for data, kwargs, kind in made:
             kwargs["name"] = adapt.unique_name([one.name for one in viewer.layers], kwargs["name"])
@@ -208,13 +222,17 @@ class ViewerLink(QObject):
             else:
                 viewer.add_image(data, **kwargs)
 
-    @staticmethod
-    def _hide_older(viewer: napari.viewer.Viewer, key: str) -> None:
-        """Hide earlier predictions of the same image: contours over contours cannot be read."""
+    def _hide_older(self, viewer: napari.viewer.Viewer, done: Predicted) -> None:
+        """Hide what would cover the answer: earlier ones, and the annotation, unless someone paints in it just now."""
         for layer in viewer.layers:
             facts = layer.metadata.get(adapt.METADATA) or {}
-            if facts.get("result") and facts.get("of") == key:
+            if facts.get("of") != done.key:
+                continue
+            if facts.get("result"):
                 layer.visible = False
+            elif facts.get("annotation") and layer.visible and not done.is_annotating:
+                layer.visible = False
+                self.session.remark = "Your annotation is hidden, so that you see the prediction. Correct shows it again."
 
     def _on_session_previewed(self, preview: Preview) -> None:
         viewer = self._viewer()
@@ -230,7 +248,7 @@ class ViewerLink(QObject):
         added = add(
             preview.data, name=_PREVIEW, metadata=facts, **adapt.spatial_kwargs(preview.grid)
         )
-        state = self.session.annotations.get(self.session.key or "")
+        state = self.session.annotations.get(self.session.annotation_key or "")
         if preview.labels and state is not None and not state.objects:
             look = adapt.class_colors(state.classes)
             added.colormap, added.features = look["colormap"], look["features"]

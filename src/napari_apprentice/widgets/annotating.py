@@ -178,8 +178,10 @@ def annotation_layer(
     return layer
 
 
-def veil_layer(state: AnnotationState, placed: Mapping[str, Any], name: str, key: str) -> Image:
-    """Make the layer that dims what is not finished."""
+def veil_layer(
+    state: AnnotationState, placed: Mapping[str, Any], name: str, facts: Mapping[str, Any]
+) -> Image:
+    """Make the layer that dims what is not finished; its metadata say of which image and frame."""
     return Image(
         Veil(state.grid.shape, lambda: state.extent),
         name=name,
@@ -188,6 +190,6 @@ def veil_layer(state: AnnotationState, placed: Mapping[str, Any], name: str, key
         opacity=_VEIL_OPACITY,
         blending="translucent_no_depth",
         multiscale=False,
-        metadata={METADATA: {"of": key, "veil": True, "result": True}},
+        metadata={METADATA: {**facts, "veil": True, "result": True}},
         **placed,
     )

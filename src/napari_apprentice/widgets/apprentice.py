@@ -68,7 +68,7 @@ class ApprenticeDock(SessionWidget):
         self.help = QToolButton()
         self._lay_out()
         self._bind_keys()
-        self.tabs.currentChanged.connect(self.steps.setCurrentIndex)
+        self.tabs.currentChanged.connect(self._on_tabs_index)
         self.listen(self.session.image_changed, self.render)
         self.listen(self.session.status_changed, self._on_session_status)
         self.listen(self.session.annotations_changed, self.render)
@@ -147,6 +147,11 @@ class ApprenticeDock(SessionWidget):
     def show_step(self, number: int) -> None:
         """Go to a step: 0 Predict, 1 Correct, 2 Learn."""
         self.tabs.setCurrentIndex(number)
+
+    def _on_tabs_index(self, number: int) -> None:
+        self.steps.setCurrentIndex(number)
+        if STEPS[number] == "Correct":
+            self.correct.annotator.show_hidden()
 
     def press(self) -> None:
         """Press the button of the step, where it can be pressed."""

@@ -79,6 +79,8 @@ class CorrectDock(Dock):
         self.objects = ObjectButtons()
         self.tools = Tools()
         self.counting = Counting(self.annotator)
+        self.hidden = ElidedButton("Show the annotation")
+        self.take_over = ElidedButton("Take over the prediction")
         self.what = _title("Class")
         self.undo = ElidedButton("Undo")
         self.redo = ElidedButton("Redo")
@@ -109,6 +111,8 @@ class CorrectDock(Dock):
         history = QHBoxLayout()
         for button in (self.undo, self.redo):
             history.addWidget(button)
+        column.addWidget(self.hidden)
+        column.addWidget(self.take_over)
         column.addWidget(self.what)
         column.addWidget(self.classes)
         column.addWidget(self.objects)
@@ -128,6 +132,8 @@ class CorrectDock(Dock):
         self.objects.refused.connect(self.error.set_sentence)
         self.undo.clicked.connect(self._on_undo_clicked)
         self.redo.clicked.connect(self._on_redo_clicked)
+        self.hidden.clicked.connect(annotator.show_hidden)
+        self.take_over.clicked.connect(annotator.take_over)
         self.classes.picked.connect(self.pick)
         self.classes.added.connect(lambda name: self._try("add_class", name))
         self.classes.renamed.connect(lambda value, name: self._try("rename_class", value, name))
@@ -155,6 +161,7 @@ class CorrectDock(Dock):
         self.objects.setVisible(state.objects)
         self.what.setText("Object" if state.objects else "Class")
         self._render_selected()
+        self._render_offers()
         self._render_history()
         self.counting.render_state()
 
@@ -162,6 +169,17 @@ class CorrectDock(Dock):
         if self._bound is not None:
             erasing = str(self._bound.mode) == "erase"
             self.classes.set_selected(-1 if erasing else int(self._bound.selected_label))
+
+    def _render_offers(self, *_: Any) -> None:
+        """Offer to show a hidden annotation, and to take over what a model that has learned says."""
+        layer, newer = self.annotator.layer, self.annotator.newer()
+        self.hidden.setVisible(layer is not None and not layer.visible)
+        self.hidden.setToolTip("Its layer is hidden; the eye in the layer list shows it, too")
+        self.take_over.setVisible(newer is not None)
+        if newer is not None:
+            self.take_over.setToolTip(
+                f"{newer.name} replaces what you neither finished nor painted; Undo takes it back"
+            )
 
     def _render_history(self) -> None:
         state = self.annotator.state
@@ -223,6 +241,7 @@ class CorrectDock(Dock):
         if layer is not None:
             events = layer.events
             self._following.follow((events.selected_label, events.mode), self._render_selected)
+            self._following.follow((events.visible,), self._render_offers)
             self._following.bind(layer, self._keys())
 
     def _keys(self) -> dict[str, Callable[[], None]]:

@@ -20,7 +20,8 @@ from napari_apprentice.session.material import Folders
 from napari_apprentice.session.text import duration
 
 from ._dock import Dock
-from ._parts import ErrorLine, ModelList, elided, wrapped
+from ._leftover import LeftoverBar
+from ._parts import ElidedList, ErrorLine, ModelList, elided, wrapped
 from .curves import CurvePlot
 from .form import ConfigForm
 
@@ -63,6 +64,8 @@ class LearnDock(Dock):
         self.folders = QPushButton("Add folders …")
         self.forget = QPushButton("Leave folders out")
         self.models = ModelList(_NOTHING)
+        self.tasks = ElidedList()
+        self.leftover = LeftoverBar(self.session)
         self.split = wrapped()
         self.plan = wrapped()
         self.button = QPushButton("Learn")
@@ -90,9 +93,12 @@ class LearnDock(Dock):
         form.addRow("", self.extents)
         form.addRow("", folders)
         form.addRow("Start from", self.models)
+        form.addRow("Learn to", self.tasks)
+        self._tasks_label = form.labelForField(self.tasks)
         actions = QHBoxLayout()
         for button in (self.button, self.stop, self.resume):
             actions.addWidget(button)
+        self.body.addWidget(self.leftover)
         self.body.addLayout(form)
         self.body.addWidget(self.form.native)
         self.body.addWidget(self.split)
@@ -102,6 +108,10 @@ class LearnDock(Dock):
         self.body.addWidget(self.card)
         self.body.addWidget(self.curves)
         self.body.addStretch()
+        for name, title in self.session.tasks().items():
+            self.tasks.addItem(title, name)
+        self.tasks.setCurrentIndex(self.tasks.findData(self.session.default_task()))
+        self.tasks.setToolTip("What the new network is asked to do")
         self.folders.setToolTip(
             "Learn from labelled images on disk too: images and labels pair by file name"
         )
@@ -147,11 +157,18 @@ class LearnDock(Dock):
         if not self._is_start_chosen:
             self._start = session.model
         self.models.set_choices(session.choices(), self._start, first=_NOTHING)
+        self._render_tasks()
+        self.leftover.render_state()
         self.refusal.set_sentence(self.form.problem or "")
         self._render_plan(material.describe())
         self._render_buttons()
         self.card.set_candidate(session.candidate)
         self.curves.setVisible(bool(session.curve))
+
+    def _render_tasks(self) -> None:
+        """Ask what to learn only where that is open: from nothing, and with several tasks to choose from."""
+        for widget in (self.tasks, self._tasks_label):
+            widget.setVisible(self._start is None and self.tasks.count() > 1)
 
     def _render_plan(self, material: str) -> None:
         """One line that says what the button will do: ``1 image, 3 corrections · start from nuclei v1 · 2 min``."""
@@ -169,6 +186,7 @@ class LearnDock(Dock):
         self.button.setToolTip(problem or "Teach the model (Ctrl+Return)")
         self.stop.setVisible(is_learning)
         self.resume.setVisible(session.can_resume())
+        self.leftover.render_state()
 
     def _render_split(self) -> None:
         note = ""
@@ -206,7 +224,7 @@ class LearnDock(Dock):
     def _on_button_clicked(self) -> None:
         self.refusal.set_sentence("")
         self.stop.setEnabled(True)
-        if self.session.learn(self.form.value(), self._start):
+        if self.session.learn(self.form.value(), self._start, self.tasks.currentData()):
             self.curves.set_metrics([])
 
     def _on_stop_clicked(self) -> None:

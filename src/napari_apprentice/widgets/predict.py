@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
 
+from ._channels import ChannelLists
 from ._dock import Dock
 from ._parts import ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
@@ -41,6 +42,7 @@ class PredictDock(Dock):
         super().__init__(viewer, session, embedded=embedded)
         self.form = ConfigForm(self.session.preferences.predict, main=("device",))
         self.models = ModelList("no model yet")
+        self.channels = ChannelLists(self.session)
         self.cost = elided()
         self.button = QPushButton("Predict")
         self.summary = wrapped()
@@ -57,6 +59,7 @@ class PredictDock(Dock):
         line.addWidget(self.cost)
         line.addWidget(self.button)
         self.body.addLayout(row)
+        self.body.addWidget(self.channels)
         self.body.addWidget(self.form.native)
         self.body.addLayout(line)
         self.body.addWidget(self.refusal)
@@ -84,8 +87,10 @@ class PredictDock(Dock):
         self.cost.setText(cost or " ")
         self.cost.setToolTip("Estimated time and extra memory of this prediction")
         self._render_button()
-        self.summary.setText(session.summary)
-        self.summary.setVisible(bool(session.summary))
+        self.channels.render_state()
+        lines = [line for line in (session.summary, session.remark) if line]
+        self.summary.setText("\n".join(lines))
+        self.summary.setVisible(bool(lines))
         self.refusal.set_sentence(self.form.problem or "")
 
     def _render_button(self) -> None:
