@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as functional
+from scipy.ndimage import gaussian_filter1d
 
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.spec import ModelSpec, Normalization
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.engine.prepare import fits, labels_to_working, normalize, prepare
+from napari_apprentice.engine._resample import resample
+from napari_apprentice.engine.prepare import (
+    fits,
+    labels_to_working,
+    normalize,
+    prepare,
+    preparing,
+)
 
 
 def spec(ndim: int = 3, **more: object) -> ModelSpec:
@@ -126,3 +137,51 @@ def test_labels_follow_the_image() -> None:
     np.testing.assert_array_equal(np.flatnonzero(working.any((1, 2))), [2, 3])
     with pytest.raises(GridMismatchError):
         labels_to_working(labels[1:], prepared)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 31, 12), (1, 30, 17)])
+@pytest.mark.parametrize("factor", [0.4, 1.7])
+def test_axis_by_axis_is_the_same_as_all_axes_at_once(
+    shape: tuple[int, ...], factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_apprentice.engine._resample._SLAB_BYTES", 300)
+    data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    wanted = [round(n * factor) for n in shape[1:]]
+    found = run_to_end(resample(data, wanted))
+    blurred = data
+    for axis, new in enumerate(wanted, start=1):
+        if new < shape[axis]:
+            blurred = gaussian_filter1d(
+                blurred, (shape[axis] / new - 1) / 2, axis=axis, mode="nearest"
+            )
+    mode = {2: "bilinear", 3: "trilinear"}[len(wanted)]
+    expected = functional.interpolate(
+        torch.from_numpy(blurred)[None], size=wanted, mode=mode, align_corners=False
+    )
+    np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-5)
+
+
+def test_a_lazy_volume_is_read_a_slab_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lazy:
+        dtype, shape = np.dtype("u2"), (10, 4, 4)
+
+        def __init__(self) -> None:
+            self.asked: list[object] = []
+
+        def __getitem__(self, key: object) -> np.ndarray:
+            self.asked.append(key)
+            return np.arange(160, dtype="u2").reshape(10, 4, 4)[key]
+
+    monkeypatch.setattr("napari_apprentice.engine._resample._SLAB_BYTES", 3 * 64)
+    lazy = Lazy()
+    job = preparing(Volume(lazy, Grid.regular("ZYX", lazy.shape)), spec())
+    assert [next(job), next(job)][1] == Progress("reading the image", 3, 10, "plane")
+    assert lazy.asked == [(slice(0, 3),)]
+    prepared = run_to_end(job)
+    assert len(lazy.asked) == 4
+    np.testing.assert_array_equal(np.argsort(prepared.data.ravel()), np.arange(160))
+
+
+def test_time_has_to_be_chosen_first() -> None:
+    with pytest.raises(BadInputError, match="single time point"):
+        prepare(volume((2, 6, 8), axes="TYX"), spec(2))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Log, Progress
 
-from .prepare import labels_to_working, prepare
+from .prepare import labels_to_working, preparing
 from .sample import TrainArray, planes
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def prepare_items(
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
         try:
-            prepared = prepare(item.volume, spec)
+            prepared = yield from preparing(item.volume, spec)
             target = labels_to_working(task.targets(item.annotation, spec), prepared)
         except ApprenticeError as error:
             error.path = error.path or item.name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.core.home import user_folder
 from napari_apprentice.models.networks import NETWORKS
 
-from .prepare import _turn, _working_grid
+from . import prepare
 from .tiles import tile_shape, tile_starts
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
 def working_grid(grid: Grid, spec: ModelSpec) -> Grid:
     """The grid on which the network will see a volume on `grid`."""
     source = grid.spatial
-    return _working_grid(source.reoriented(*_turn(source, spec)), spec)[0]
+    return prepare.working_grid(source.reoriented(*prepare.turn(source, spec)), spec)[0]
 
 
 def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:

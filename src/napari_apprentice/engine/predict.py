@@ -18,7 +18,7 @@ from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS
 
 from .cost import Cost, estimate, remember_speed, tile_count, tile_for
-from .prepare import Prepared, fits, prepare, restore
+from .prepare import Prepared, fits, preparing, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -148,7 +148,7 @@ class _Prediction:
         self, frame: int, plan: Plan, ticks: Clock
     ) -> Generator[Event, None, tuple[Prediction, Plan]]:
         """Predict one time point; the plan comes back as the out-of-memory ladder left it."""
-        prepared = self._prepare(frame)
+        prepared = yield from self._prepare(frame)
         yield ticks.tick()
         dense, plan = yield from self._climb(prepared, plan, ticks)
         yield Progress("reading the answer", ticks.done, ticks.total, "tile")
@@ -158,9 +158,9 @@ class _Prediction:
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the network's answer") from error
 
-    def _prepare(self, frame: int) -> Prepared:
+    def _prepare(self, frame: int) -> Generator[Event, None, Prepared]:
         try:
-            prepared = prepare(self.volume.frame(frame), self.spec)
+            prepared = yield from preparing(self.volume.frame(frame), self.spec)
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the image") from error
         self.notes += [note for note in prepared.notes if note not in self.notes]

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.jobs import Progress, run_to_end
+
+from ._resample import resample, slabs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from numpy.typing import NDArray
 
@@ -18,7 +21,18 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec, Normalization
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["Prepared", "fits", "labels_to_working", "normalize", "prepare", "reorient", "restore"]
+__all__ = [
+    "Prepared",
+    "fits",
+    "labels_to_working",
+    "normalize",
+    "prepare",
+    "preparing",
+    "reorient",
+    "restore",
+    "turn",
+    "working_grid",
+]
 
 _SAME_SPACING = 0.1
 _STATISTICS_VOXELS = 4_000_000
@@ -69,14 +83,24 @@ def fits(volume: Volume, spec: ModelSpec) -> str | None:
 
 
 def prepare(volume: Volume, spec: ModelSpec) -> Prepared:
+    """Run `preparing` to its end."""
+    return run_to_end(preparing(volume, spec))
+
+
+def preparing(volume: Volume, spec: ModelSpec) -> Generator[Progress, None, Prepared]:
     """Turn, resample and normalise one frame of a volume for a model.
 
     Parameters
     ----------
     volume
-        A volume without a time axis (see `Volume.frame`); read into memory here.
+        A volume without a time axis (see `Volume.frame`); read into memory here, a slab at a time.
     spec
         The model's description.
+
+    Yields
+    ------
+    Progress
+        Before each slab.
 
     Raises
     ------
@@ -91,21 +115,37 @@ def prepare(volume: Volume, spec: ModelSpec) -> Prepared:
             remedy="Choose another model, or another layer.",
         )
     source = volume.grid.without("C").spatial
-    order, flips = _turn(source, spec)
-    array = reorient(volume.channel_first(), order, flips)
+    order, flips = turn(source, spec)
     turned = source.reoriented(order, flips)
-    working, notes = _working_grid(turned, spec)
-    data = np.ascontiguousarray(array, dtype=np.float32)
-    data, bad = _finite(data)
+    working, notes = working_grid(turned, spec)
+    data, bad = _finite((yield from _read(volume)))
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
-    data = _resample(data, working.spatial_shape)
-    return Prepared(
-        normalize(data, spec.normalization), working, turned, source, order, flips, notes
-    )
+    data = yield from resample(reorient(data, order, flips), working.spatial_shape)
+    data = normalize(np.ascontiguousarray(data), spec.normalization)
+    return Prepared(data, working, turned, source, order, flips, notes)
 
 
-def _turn(source: Grid, spec: ModelSpec) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+def _read(volume: Volume) -> Generator[Progress, None, NDArray[np.float32]]:
+    """All voxels as ``(C, *spatial)``, all channels of some planes at a time."""
+    if "T" in volume.grid.axes:
+        raise BadInputError(
+            "expected a single time point; call frame() first", path=volume.source or volume.name
+        )
+    shape = (volume.grid.length("C"), *volume.grid.spatial_shape)
+    data = np.empty(shape, np.float32)
+    lead = (slice(None),) if "C" in volume.grid.axes else ()
+    # A single plane is decoded as a whole, however little of it is asked for.
+    rows = shape[1] if volume.grid.ndim == 3 else 1
+    for slab in slabs(rows, 4 * data.size // rows):
+        place = slab if volume.grid.ndim == 3 else slice(None)
+        yield Progress("reading the image", slab.start, rows, "plane")
+        data[:, place] = np.asarray(volume.data[(*lead, place)])
+    return data
+
+
+def turn(source: Grid, spec: ModelSpec) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """How the source's spatial axes are permuted and flipped for a model (see `Grid.reoriented`)."""
     if spec.orientation == "LPS" and source.world == "LPS" and source.ndim == 3:
         return source.closest_orientation()
     return tuple(range(source.ndim)), (False,) * source.ndim
@@ -127,7 +167,7 @@ def restore(array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]) ->
     return back.transpose(*range(lead), *(lead + list(order).index(axis) for axis in range(n)))
 
 
-def _working_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
+def working_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
     """Choose the grid the network works on: the source's own where the spacing is about the model's."""
     if spec.spacing is None:
         return turned, ()
@@ -158,28 +198,6 @@ def _finite(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
             good = channel[~mask]
             channel[mask] = np.median(good) if good.size else 0.0
     return data, count
-
-
-def _resample(data: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Linear interpolation with outer faces kept, after a blur along axes that get coarser.
-
-    The blur's width is the anti-aliasing rule of ``skimage.transform.resize``.
-    """
-    if data.shape[1:] == tuple(shape):
-        return data
-    import torch
-    import torch.nn.functional as functional
-    from scipy.ndimage import gaussian_filter1d
-
-    for axis, (old, new) in enumerate(zip(data.shape[1:], shape, strict=True), start=1):
-        if old > new:
-            data = gaussian_filter1d(data, (old / new - 1) / 2, axis=axis, mode="nearest")
-    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(shape)]
-    tensor = torch.from_numpy(np.ascontiguousarray(data))[None]
-    result: NDArray[np.float32] = functional.interpolate(
-        tensor, size=tuple(shape), mode=mode, align_corners=False
-    )[0].numpy()
-    return result
 
 
 def normalize(data: NDArray[np.float32], how: Normalization) -> NDArray[np.float32]:
