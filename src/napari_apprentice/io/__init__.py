@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._deidentify import DeidentifyReport, deidentify, deidentify_job, without_patient
 from ._format import Format, Series, SeriesFormat, WritableFormat
 from ._listing import list_images, pair, stem
 from ._open import (
@@ -19,10 +20,13 @@ from ._registry import FORMATS
 
 __all__ = [
     "FORMATS",
+    "DeidentifyReport",
     "Format",
     "Series",
     "SeriesFormat",
     "WritableFormat",
+    "deidentify",
+    "deidentify_job",
     "describe",
     "format_of",
     "labels_in",
@@ -35,4 +39,5 @@ __all__ = [
     "pair",
     "save",
     "stem",
+    "without_patient",
 ]

@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-__all__ = ["DEFLATED", "RANKS", "SEGMENTATIONS", "Frame", "Picture", "read_picture"]
+__all__ = ["DEFLATED", "IDENTIFIERS", "RANKS", "SEGMENTATIONS", "Frame", "Picture", "read_picture"]
 
 SEGMENTATIONS = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
 DEFLATED = "1.2.840.10008.1.2.1.99"
+IDENTIFIERS = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+)
+"""What a file needs so that another one can refer to it."""
 _MOST_INFLATED = 2**28
 _MOST_FRAMES = 1_000_000
 

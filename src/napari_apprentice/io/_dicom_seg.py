@@ -15,7 +15,8 @@ import numpy as np
 from napari_apprentice.core.errors import ApprenticeError, FormatError
 
 from ._atomic import writing
-from ._dicom_values import text
+from ._dicom_header import IDENTIFIERS
+from ._dicom_values import first_item, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,17 @@ __all__ = ["names_and_colors", "why_not", "write_segmentation"]
 _TRACKING = "label "
 _MOST_SEGMENTS = 1000
 _LONGEST_NAME = 64  # of the value representation LO
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
 
 
 def why_not(volume: Volume) -> str | None:
@@ -43,6 +55,8 @@ def why_not(volume: Volume) -> str | None:
         return "a DICOM-SEG refers to the DICOM series it was drawn on; this image was not read from one"
     if not source["located"]:
         return "a DICOM-SEG needs a series whose images say where they lie in the patient"
+    if source["lacks"]:
+        return f"a DICOM-SEG refers to its series, and this one has no {source['lacks']}"
     same = np.allclose(source["affine"], volume.grid.affine, rtol=0, atol=1e-6)
     if tuple(source["shape"]) != volume.grid.shape or not same:
         return "a DICOM-SEG needs labels on the grid of its series; these were moved or cropped"
@@ -149,8 +163,36 @@ def _sources(
             remedy="Erase them there, or save as .nii.gz.",
         )
     paths = list(dict.fromkeys(frames[z][0] for z in stored))
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    headers = [_whole(pydicom.dcmread(path, stop_before_pixels=True), path) for path in paths]
     return headers, labels[stored], (0, len(stored) - 1)
+
+
+def _whole(header: Dataset, path: str) -> Dataset:
+    """A header with everything that a DICOM-SEG repeats; what may be empty is added empty.
+
+    Raises
+    ------
+    FormatError
+        An identifier is missing, without which nothing can refer to the image.
+    """
+    for keyword in IDENTIFIERS:
+        if not text(header, keyword):
+            raise FormatError(
+                f"expected a {keyword} to refer to, found none",
+                path=path,
+                remedy="Export the series again, or save as .nii.gz.",
+            )
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, None)
+    shared = first_item(header, "SharedFunctionalGroupsSequence")
+    own = first_item(header, "PerFrameFunctionalGroupsSequence")
+    if shared is not None and own is not None:
+        # highdicom looks for these among the shared ones; within one stack they are the same for all frames.
+        for keyword in ("PixelMeasuresSequence", "PlaneOrientationSequence"):
+            if keyword not in shared and keyword in own:
+                shared[keyword] = own[keyword]
+    return header
 
 
 def _placed(volume: Volume, array: NDArray[np.uint16], source: Dataset) -> Any:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Display, Volume
 
+from ._dicom_burned import burned_in
+from ._dicom_header import IDENTIFIERS
 from ._dicom_pixels import lazy_pixels, text_of, value_dtype
 from ._dicom_series import choose, scan
 from ._dicom_sniff import dicom_files
@@ -98,6 +100,7 @@ def open_group(group: Group, path: Path, key: str | None, problems: Sequence[str
             "kind": _kind(first),
             "modality": group.series.modality,
             "inverted": text_of(first) == "MONOCHROME1",
+            "burned_in": burned_in(first.data),
             "warnings": [*problems, *stack.notes, *notes, *_doubts(first)],
             "dicom": _provenance(stack, group, grid),
         },
@@ -127,6 +130,7 @@ def _provenance(stack: Stack, group: Group, grid: Grid) -> dict[str, Any]:
         "affine": grid.affine,
         "shape": grid.spatial_shape,
         "located": stack.affine is not None,
+        "lacks": next((k for k in IDENTIFIERS if not text(group.first.data, k)), ""),
     }
 
 
