@@ -112,18 +112,32 @@ def _range(part: NDArray[Any]) -> tuple[float, float]:
 
 
 def _coarser(part: NDArray[Any], steps: list[int], *, whole: bool) -> NDArray[Any]:
-    """The mean of each block of voxels, or of labels its first voxel; a block may be cut at the end."""
+    """The mean of two voxels along each axis with a step of two, or of labels the first; one may be left at the end."""
     if whole:
         return part[tuple(slice(None, None, step) for step in steps)]
-    for axis, step in enumerate(steps):
-        if step == 1:
-            continue
-        starts = np.arange(0, part.shape[axis], step)
-        counts = np.diff([*starts, part.shape[axis]])
-        total = np.add.reduceat(part, starts, axis=axis, dtype=np.float64)
-        mean = total / counts.reshape([-1 if i == axis else 1 for i in range(part.ndim)])
-        part = mean if part.dtype.kind == "f" else np.rint(mean).astype(part.dtype)
-    return part
+    halved = [axis for axis, step in enumerate(steps) if step == 2]
+    if not halved:
+        return part
+    total = part.astype(_wide(part.dtype))
+    for axis in halved:
+        pairs = np.moveaxis(total, axis, 0)
+        first, second = pairs[0::2].copy(), pairs[1::2]
+        first[: len(second)] += second
+        first[len(second) :] *= 2
+        total = np.moveaxis(first, 0, axis)
+    if total.dtype.kind == "f":
+        mean = total / 2 ** len(halved)
+        return mean if part.dtype.kind == "f" else np.rint(mean).astype(part.dtype)
+    return ((total + 2 ** (len(halved) - 1)) >> len(halved)).astype(part.dtype)
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A dtype that holds the sum of eight voxels."""
+    if dtype.kind == "f":
+        return dtype
+    if dtype.itemsize == 8:
+        return np.dtype(np.float64)
+    return np.dtype(f"{'u' if dtype.kind == 'b' else dtype.kind}{max(2, 2 * dtype.itemsize)}")
 
 
 # -- metadata ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BYTES", "boxes", "contiguous", "grown", "read", "stored_dtype"]
 
-BYTES = 32 * 2**20
+BYTES = 16 * 2**20
 """About how much is read at once."""
 
 

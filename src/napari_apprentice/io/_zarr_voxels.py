@@ -23,7 +23,7 @@ __all__ = ["attributes_of", "inside", "lazy_array", "missing_chunks", "node_kind
 
 _METADATA_BYTES = 64 * 2**20
 _BLOCK_VOXELS = 4 * 2**20
-_MOST_BLOCKS = 100_000
+_MOST_BLOCKS = 20_000
 _MOST_COUNTED = 5_000
 _CHUNK_BYTES = 2**31
 # Codecs that turn bytes into numbers; others build Python objects, and one of them (pickle) runs code.
@@ -112,8 +112,9 @@ def open_array(folder: Path) -> Any:
         )
     with reading(folder, "Zarr"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a codec is not in the specification yet
+        name = "zarr.json" if (folder / "zarr.json").is_file() else ".zarray"
+        _check_codecs(folder, _json(folder / name))
         array = zarr.open_array(str(folder), mode="r")
-        _check_codecs(folder, dict(array.metadata.to_dict()))
         _check_chunks(folder, array)
     return array
 
@@ -136,7 +137,7 @@ def _codec_names(entry: Any) -> Iterator[str]:
     for key in ("compressor", "filters", "codecs", "index_codecs"):
         found = entry.get(key) or ()
         for codec in found if isinstance(found, (list, tuple)) else (found,):
-            plain = codec if isinstance(codec, dict) else codec.to_dict()
+            plain = codec if isinstance(codec, dict) else {"name": codec}
             yield str(plain.get("id") or plain.get("name")).lower()
             yield from _codec_names(plain.get("configuration"))
 
@@ -150,7 +151,11 @@ def _check_chunks(folder: Path, array: Any) -> None:
             remedy="Export it as 8- or 16-bit integers or 32-bit floats.",
         )
     if not array.shape or min(array.shape) < 1:
-        raise FormatError(f"expected positive lengths, found {array.shape}", path=folder)
+        raise FormatError(
+            f"expected positive lengths, found {array.shape}",
+            path=folder,
+            remedy="The header is damaged; export the image again.",
+        )
     size = math.prod(array.chunks) * dtype.itemsize
     room = available_memory()
     if size > (_CHUNK_BYTES if room is None else min(_CHUNK_BYTES, room // 2)):
@@ -171,7 +176,15 @@ class _Voxels:
         self.ndim = len(self.shape)
         self.dtype = np.dtype(array.dtype).newbyteorder("=")
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: tuple[slice | int, ...]) -> Any:
+        lengths = [stop - start for start, stop in self._bounds(key)]
+        wanted, room = math.prod(lengths) * self.dtype.itemsize, available_memory()
+        if room is not None and wanted > room:
+            raise FormatError(
+                f"expected a part that fits in memory, found {human_bytes(wanted)}",
+                path=self._folder,
+                remedy="Write it again in larger chunks, or crop it.",
+            )
         try:
             return np.asarray(self._array[key]).astype(self.dtype, copy=False)
         except Exception:
@@ -179,14 +192,18 @@ class _Voxels:
                 self._name_the_chunk(key)
                 raise
 
-    def _name_the_chunk(self, key: Any) -> None:
-        slices = key if isinstance(key, tuple) else (key,)
-        ranges = []
-        for axis, (length, chunk) in enumerate(zip(self.shape, self._array.chunks, strict=True)):
-            part = slices[axis] if axis < len(slices) else slice(None)
-            start, stop, _ = (part if isinstance(part, slice) else slice(None)).indices(length)
-            ranges.append(range(start // chunk, max(start // chunk + 1, -(-stop // chunk))))
-        for corner in itertools.product(*ranges):
+    def _bounds(self, key: tuple[slice | int, ...]) -> list[tuple[int, int]]:
+        return [
+            part.indices(length)[:2] if isinstance(part, slice) else (int(part), int(part) + 1)
+            for part, length in zip(key, self.shape, strict=True)
+        ]
+
+    def _name_the_chunk(self, key: tuple[slice | int, ...]) -> None:
+        ranges = [
+            range(start // chunk, max(start // chunk + 1, -(-stop // chunk)))
+            for (start, stop), chunk in zip(self._bounds(key), self._array.chunks, strict=True)
+        ]
+        for corner in itertools.islice(itertools.product(*ranges), _MOST_COUNTED):
             box = zip(corner, self._array.chunks, strict=True)
             try:
                 self._array[tuple(slice(c * n, (c + 1) * n) for c, n in box)]

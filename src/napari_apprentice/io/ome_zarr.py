@@ -138,7 +138,7 @@ FORMAT = OmeZarrFormat()
 
 def _series(key: str, volume: Volume) -> Series:
     shape = volume.grid.shape
-    return Series(key=key, title=volume.name, modality="", shape=shape, files=1, uid="")
+    return Series(key, volume.name, shape=shape)
 
 
 def _ome(folder: Path) -> dict[str, Any]:
