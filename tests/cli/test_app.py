@@ -89,7 +89,7 @@ def test_a_bug_shows_no_traceback_unless_asked(
 
 
 def test_ctrl_c_ends_with_130(call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: object) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("napari_apprentice.cli.info.Inputs.find", interrupted)

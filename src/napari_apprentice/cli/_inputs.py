@@ -36,8 +36,8 @@ class Inputs:
     failed: tuple[dict[str, Any], ...] = ()
 
     @classmethod
-    def find(cls, paths: Sequence[Path]) -> Inputs:
-        """List the images of files and folders.
+    def find(cls, paths: Sequence[Path], series: str | None = None) -> Inputs:
+        """List the images of files and folders, or the one series of each that is wanted.
 
         Raises
         ------
@@ -45,13 +45,14 @@ class Inputs:
             The only path stands for nothing.
         """
         if len(paths) == 1:
-            images = list_images(paths[0])
-            return cls(tuple(images), alone=images == [paths[0]])
+            images = list_images(paths[0], series=series)
+            alone = series is not None or images == [paths[0]]
+            return cls(tuple(images), alone=alone)
         found: list[Path] = []
         failed = []
         for path in paths:
             try:
-                found += list_images(path)
+                found += list_images(path, series=series)
             except ApprenticeError as error:
                 failed.append(_skipped(path, error))
         return cls(tuple(found), alone=False, failed=tuple(failed))

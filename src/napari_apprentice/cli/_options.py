@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-__all__ = ["Debug", "Json", "make_config", "with_config"]
+__all__ = ["Debug", "Json", "SeriesName", "make_config", "with_config"]
 
 Config = TypeVar("Config", bound=BaseModel)
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -27,6 +27,14 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json", help="Write one JSON document to standard output, all else to standard error."
+    ),
+]
+SeriesName = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME",
+        help="Which series of a folder: number, UID or its end, or description (`info` lists them).",
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the code an error came from.")]

@@ -13,7 +13,7 @@ from napari_apprentice.engine.config import PredictConfig
 from ._console import Listener, print_json, print_lines
 from ._inputs import Inputs
 from ._interrupt import interruptible
-from ._options import Debug, Json, with_config
+from ._options import Debug, Json, SeriesName, with_config
 
 if TYPE_CHECKING:
     from napari_apprentice.core.prediction import Prediction
@@ -36,6 +36,7 @@ def predict(
         typer.Option(metavar="PATH|DIR", help="File for the result of one image; else a folder."),
     ],
     config: PredictConfig,
+    series: SeriesName = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -45,7 +46,7 @@ def predict(
     """
     from napari_apprentice.engine.verbs import load_model
 
-    inputs = Inputs.find(paths)
+    inputs = Inputs.find(paths, series)
     _check_names(inputs, out)
     loaded = load_model(model)
     blank = {

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_apprentice.core.errors import BadInputError, FormatError, SeriesChoiceError
+from napari_apprentice.core.errors import FormatError
 
 from ._dicom_header import SEGMENTATIONS, read_picture
 from ._dicom_sniff import is_dicom
 from ._dicom_values import text, whole
 from ._format import Series
+from ._series import pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -213,31 +214,8 @@ def choose(found: Scan, path: Path, wanted: str | None) -> Group:
             remedy="Choose the folder that the scanner or the PACS wrote.",
         )
     images = [g for g in found.groups if not g.is_segmentation] or list(found.groups)
-    if wanted is None:
-        if len(images) == 1:
-            return images[0]
-        raise _which(f"expected one image, found {len(images)} series", images, path)
-    fitting = [g for g in found.groups if _fits(g, wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    count = "no" if not fitting else str(len(fitting))
-    raise _which(f"{count} series fits {wanted!r}", fitting or list(found.groups), path)
-
-
-def _fits(group: Group, wanted: str) -> bool:
-    series = group.series
-    return (
-        wanted in (series.key, series.uid)
-        or wanted.casefold() == series.title.casefold()
-        or (len(wanted) >= 4 and series.uid.endswith(wanted))
-    )
-
-
-def _which(message: str, groups: Sequence[Group], path: Path) -> BadInputError:
-    series = tuple(group.series for group in groups)
-    return SeriesChoiceError(
-        f"{message}: {'; '.join(str(one) for one in series)}",
-        path=path,
-        remedy=f"Choose one with --series, or name it {path.name}#{series[0].key}.",
-        series=series,
-    )
+    candidates = images if wanted is None else list(found.groups)
+    if wanted is None and len(images) == 1:
+        return images[0]
+    chosen = pick([group.series for group in candidates], wanted, path)
+    return next(group for group in candidates if group.series is chosen)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from napari_apprentice.core.errors import BadInputError
 
+from ._faults import reading
 from ._names import bare_name
 from ._open import by_suffix, format_of, formats
-from ._series import place_of, several
+from ._series import place_of, series_path, several
 
 __all__ = ["list_images", "pair", "stem"]
 
@@ -24,19 +25,30 @@ def stem(path: _Path) -> str:
     return bare if series is None else f"{bare}-{series}"
 
 
-def list_images(path: _Path) -> list[Path]:
+def list_images(path: _Path, *, series: str | None = None) -> list[Path]:
     """List the images a path stands for: a file itself, a folder the images directly in it, sorted by name.
 
     A folder that a format knows as one image stands for itself, and one that holds several for each of them
     (``folder#series``). Hidden files and files of other kinds are left out.
+
+    Parameters
+    ----------
+    path
+        File, folder, or ``folder#series``.
+    series
+        The one series that is wanted: key, UID or title.
 
     Raises
     ------
     BadInputError
         Nothing there, or no image in the folder.
     """
-    folder, series = place_of(path)
+    folder, chosen = place_of(path)
     if series is not None:
+        entry = format_of(folder)
+        with reading(folder, entry.title):
+            return [series_path(entry, folder, series)]
+    if chosen is not None:
         return [Path(path)]
     if not folder.exists():
         raise BadInputError("no such file or folder", path=folder, remedy="Check the path.")
