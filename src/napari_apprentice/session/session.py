@@ -153,7 +153,7 @@ class Session(SessionState):
 
         self.remark = ""
         job = jobs.predict_job(self.store, model, volume, self.channels, config, self._predict)
-        return self._launch(f"Predicting {volume.name}", job, done)
+        return self.launch(f"Predicting {volume.name}", job, done)
 
     def _corrections(self) -> int:
         """How many corrections there are in the annotations of this session."""
@@ -304,7 +304,7 @@ class Session(SessionState):
             self.candidate_changed.emit()
 
         job = jobs.learn_job(self.store, request, resume, self._stop, self._train)
-        return self._launch(request.title, job, done)
+        return self.launch(request.title, job, done)
 
     @property
     def is_learning(self) -> bool:
@@ -340,7 +340,7 @@ class Session(SessionState):
                 self.use_model(name)
 
         job = jobs.save_job(self.store, candidate)
-        return self._launch(f"Saving {candidate.name}", job, done)
+        return self.launch(f"Saving {candidate.name}", job, done)
 
     def discard(self) -> None:
         """Drop the candidate and its checkpoints; a model that was saved stays."""
@@ -375,7 +375,14 @@ class Session(SessionState):
         names += [v.source for v in self.volumes.values() if v.source]
         return names
 
-    def _launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
+    def launch(self, name: str, job: Job[Any], done: Callable[[Any], None]) -> bool:
+        """Start a job under a name that people read; `done` gets its result on the docks' thread.
+
+        Returns
+        -------
+        bool
+            Whether it was started; `refused` says why not.
+        """
         if self._launcher.launch(name, job, done):
             return True
         self.refused.emit(f"{self.status.name} is still at work: wait, or cancel it.")

@@ -68,18 +68,11 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     list of str
         The file that was written; napari tells the user.
     """
-    from dataclasses import replace
-
     from napari_apprentice.io import save
 
-    from .layers import METADATA, as_stored, volume_from
+    from ._labels import labels_of
 
-    volume = as_stored(volume_from(data, attributes))
-    facts = (attributes.get("metadata") or {}).get(METADATA) or {}
-    stored = facts.get("classes", ())
-    classes = {int(c["value"]): str(c["name"]) for c in stored}
-    colors = {int(c["value"]): str(c["color"]) for c in stored if c.get("color")}
-    save(replace(volume, is_labels=True, classes=classes, colors=colors), Path(path))
+    save(labels_of(data, attributes), Path(path))
     return [path]
 
 
