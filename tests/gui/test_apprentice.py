@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from napari.utils.shortcuts import default_shortcuts
 from qtpy.QtCore import Qt
@@ -95,7 +96,67 @@ def test_predict_correct_learn_and_use(
     dock.show_step(0)
     dock.press()
     idle(dock.session)
-    assert "nuclei ▸ nuclei v2" in viewer.layers
+    assert viewer.layers["nuclei ▸ nuclei v2"].visible
+    annotation = viewer.layers["nuclei ▸ annotation"]
+    assert not annotation.visible, "it would cover the new prediction"
+    assert "annotation is hidden" in dock.predict.summary.text()
+    dock.show_step(1)
+    assert annotation.visible
+    annotation.visible = False
+    assert dock.correct.hidden.isVisible()
+    dock.correct.hidden.click()
+    assert annotation.visible
+    assert not dock.correct.hidden.isVisible()
+
+
+def test_a_newer_prediction_can_be_taken_over_where_nobody_said_anything(
+    dock: ApprenticeDock,
+    viewer: Any,
+    add_image: Callable[..., Any],
+    engine: Engine,
+    idle: Callable[[Any], None],
+) -> None:
+    add_image()
+    dock.press()
+    idle(dock.session)
+    dock.show_step(1)
+    correct = dock.correct
+    correct.beginning.correct.click()
+    assert not correct.take_over.isVisible(), "it was made of this one"
+    state = correct.annotator.state
+    assert state is not None
+    state.paint((2, 3), np.zeros((2, 6), np.uint8))
+    state.paint((20, 20), np.full((2, 2), 2, np.uint8), author="model")
+    dock.show_step(0)
+    dock.press()
+    idle(dock.session)
+    dock.show_step(1)
+    assert correct.take_over.isVisible()
+    correct.take_over.click()
+    assert not state.labels[2:4, 3:9].any(), "what a person said stays"
+    assert not state.labels[20:22, 20:22].any()
+    assert state.undo_name == "Take over prediction"
+    state.undo()
+    assert (state.labels[20:22, 20:22] == 2).all()
+
+
+def test_painting_on_while_predicting_keeps_the_annotation_in_sight(
+    dock: ApprenticeDock,
+    viewer: Any,
+    add_image: Callable[..., Any],
+    engine: Engine,
+    idle: Callable[[Any], None],
+) -> None:
+    add_image()
+    dock.correct.annotator.start()
+    engine.go.clear()
+    dock.press()
+    state = dock.correct.annotator.state
+    assert state is not None
+    state.paint((2, 3), np.ones((2, 6), np.uint8))
+    engine.go.set()
+    idle(dock.session)
+    assert viewer.layers["nuclei ▸ annotation"].visible
 
 
 def test_one_job_line_for_all_steps(

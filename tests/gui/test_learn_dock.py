@@ -9,6 +9,7 @@ import pytest
 
 from napari_apprentice.core.annotation import Extent
 from napari_apprentice.session.material import Folders
+from napari_apprentice.widgets.curves import span
 from napari_apprentice.widgets.learn import LearnDock
 
 from ._fakes import Engine, Store, annotate
@@ -111,6 +112,54 @@ def test_stop_keeps_and_cancel_can_be_resumed(
     assert not dock.stop.isEnabled()
     idle(dock.session)
     assert dock.card.isVisible()
+
+
+def test_what_an_earlier_session_left_is_offered_with_two_buttons(
+    dock: LearnDock, engine: Engine, idle: Callable[[Any], None], qtbot: Any
+) -> None:
+    engine.go.clear()
+    annotate(dock.session)
+    assert not dock.leftover.isVisible()
+    dock.button.click()
+    qtbot.waitUntil(lambda: len(engine.threads) == 1, timeout=10_000)
+    dock.session.cancel()
+    idle(dock.session)
+    assert not dock.leftover.isVisible(), "the Resume button is there"
+    dock.session.interrupted = None  # as after a restart
+    dock.session._leftovers.forget()
+    dock.render()
+    assert dock.leftover.isVisible()
+    assert dock.leftover.found.text().startswith("A training of nuclei v2 was interrupted on")
+    engine.go.set()
+    dock.leftover.resume.click()
+    idle(dock.session)
+    assert dock.card.isVisible()
+    assert not dock.leftover.isVisible()
+
+
+def test_a_task_is_asked_for_only_where_it_is_open(dock: LearnDock) -> None:
+    from napari_apprentice.tasks import TASKS
+
+    assert dock.tasks.count() == len(TASKS.names())
+    if dock.tasks.count() == 1:
+        dock.tasks.addItem("Another", "another")
+    dock.models.setCurrentIndex(1)
+    assert not dock.tasks.isVisible()
+    dock.models.setCurrentIndex(0)
+    assert dock.tasks.isVisible()
+    assert dock.tasks.currentData() == dock.session.default_task()
+
+
+@pytest.mark.parametrize(
+    "values", [[0.81, 0.82], [0.5], [0.0, 1.0], [3e-5, 1.2e-4], [float("nan"), 2.0], [], [-40, 900]]
+)
+def test_axes_zoom_to_round_values_around_the_data(values: list[float]) -> None:
+    low, high, step = span(values)
+    finite = [v for v in values if v == v]
+    assert all(low - 1e-9 <= v <= high + 1e-9 for v in finite)
+    assert 1 <= round((high - low) / step) <= 5
+    width = max(finite) - min(finite) if finite else 1.0
+    assert high - low <= max(2.5 * width, 0.05)
 
 
 def test_a_preview_deleted_meanwhile_is_fine(

@@ -199,3 +199,22 @@ def test_two_channels_go_together_where_a_model_wants_both(
     viewer.layers.selection.active = viewer.layers[0]
     assert dock.session.volume.channels == ("DAPI", "GFP")
     assert dock.session.model == "two"
+
+
+def test_a_model_for_one_channel_takes_a_colour_image_by_a_click(
+    dock: PredictDock, viewer: Any, idle: Callable[[Any], None]
+) -> None:
+    viewer.add_image(np.zeros((24, 32, 3), np.uint8), rgb=True, name="stained")
+    assert dock.session.model == "nuclei v1"
+    assert dock.channels.isVisible()
+    (one,) = dock.channels.lists
+    assert [one.itemText(i) for i in range(one.count())] == ["red", "green", "blue"]
+    one.setCurrentIndex(2)
+    assert dock.session.channels == (2,)
+    assert dock.button.isEnabled()
+    dock.button.click()
+    idle(dock.session)
+    facts = viewer.layers["stained ▸ nuclei v1"].metadata[METADATA]
+    assert facts["provenance"]["parameters"]["channels"] == ["blue"]
+    viewer.add_image(np.zeros((24, 32)), name="gray")
+    assert not dock.channels.isVisible()

@@ -156,7 +156,7 @@ class Annotator:
     def newer(self) -> Labels | None:
         """Prediction that came after the annotation and speaks of the same classes."""
         state, layer, layers = self.state, self.layer, self.viewer.layers
-        if state is None or layer is None or state.objects:
+        if state is None or layer is None or state.objects or state.extent.whole:
             return None
         known = {(c.value, c.name) for c in state.classes}
         for one in self.predictions():

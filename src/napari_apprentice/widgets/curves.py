@@ -90,6 +90,7 @@ class CurvePlot(QWidget):
         name = score_title(scores[-1].name) if scores else "held-out score"
         self._title(self.score, name, scores)
         if losses:
+            self.loss.setXRange(0, max(m.seconds for m in self._metrics), padding=0.02)
             self._zoom(self.loss, [m.value for m in shown])
         if scores:
             self._zoom(self.score, [m.value for m in scores])

@@ -58,6 +58,7 @@ _UNITS = {
     "pixel": "pixel",
 }
 _SPATIAL = "ZYX"
+_COLOURS = ("red", "green", "blue", "alpha")
 _NO_CLASS = "#999999"  # of Okabe and Ito: a value that is no class is visible, not lost
 _LARGE_BYTES = 2**24
 
@@ -142,12 +143,14 @@ def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
         facts.get("time_step"),
     )
     name = str(state.get("name") or "image")
+    colours: tuple[str, ...] = ()
     if rgb:
         data, grid = _channels_first(data, grid)
+        colours = tuple(facts.get("channels") or _COLOURS[: data.shape[grid.axes.index("C")]])
     return Volume(
         data,
         grid,
-        channels=tuple(facts.get("channels") or ()) if rgb else (facts.get("name") or name,),
+        channels=colours or (facts.get("name") or name,),
         name=name,
         source=facts.get("source"),
         format=facts.get("format"),
