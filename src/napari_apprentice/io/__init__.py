@@ -17,6 +17,7 @@ from ._open import (
     save,
 )
 from ._registry import FORMATS
+from ._series import place_of
 
 __all__ = [
     "FORMATS",
@@ -37,6 +38,7 @@ __all__ = [
     "open_volume",
     "open_volumes",
     "pair",
+    "place_of",
     "save",
     "stem",
     "without_patient",

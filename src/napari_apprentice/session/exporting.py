@@ -28,33 +28,32 @@ class Target:
 
     Parameters
     ----------
-    suffix
-        ``".nii.gz"``.
-    title
-        Name of the format.
     format
         Name of the format in the registry.
+    title
+        Its name as people know it.
+    suffixes
+        File names end in one of these; the first is proposed.
     problem
         Why this volume cannot be written so, or None where it can.
     """
 
-    suffix: str
-    title: str
     format: str
+    title: str
+    suffixes: tuple[str, ...]
     problem: str | None = None
 
     def describe(self) -> str:
         """For a list: ``"NIfTI (.nii.gz)"``."""
-        return f"{self.title} ({self.suffix})"
+        return f"{self.title} ({self.suffixes[0]})"
 
 
 def targets(volume: Volume) -> list[Target]:
     """Every kind of file that can be written; those that cannot hold this volume come last, with the reason."""
     found = [
-        Target(suffix, entry.title, name, entry.check(volume))
+        Target(name, entry.title, _usual_first(entry.writes), entry.check(volume))
         for name, entry in FORMATS.items()
         if isinstance(entry, WritableFormat)
-        for suffix in entry.writes
     ]
     return sorted(found, key=lambda target: target.problem is not None)
 
@@ -63,8 +62,12 @@ def preferred(volume: Volume, choices: list[Target]) -> Target | None:
     """The image's own kind where it can be written, else what its field usually takes."""
     can = [target for target in choices if target.problem is None]
     own = (target for target in can if target.format == volume.format)
-    usual = (target for target in can if target.suffix == _USUAL.get(volume.grid.world))
+    usual = (target for target in can if target.suffixes[0] == _USUAL.get(volume.grid.world))
     return next(own, None) or next(usual, None) or next(iter(can), None)
+
+
+def _usual_first(suffixes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(suffixes, key=lambda suffix: suffix not in _USUAL.values()))
 
 
 def suggested_name(volume: Volume, suffix: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.errors import ApprenticeError, SeriesChoiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["get_reader", "sample_brain", "sample_nuclei", "write_image", "write_labels"]
+__all__ = ["get_reader", "read", "sample_brain", "sample_nuclei", "write_image", "write_labels"]
 
 _LayerTuples = list[tuple[Any, dict[str, Any], str]]
 
@@ -27,10 +27,24 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], _LayerTuple
             format_of(Path(one))
     except (ApprenticeError, OSError, ValueError, TypeError):
         return None
-    return _read if paths else None
+    return _read_or_ask if paths else None
 
 
-def _read(path: str | list[str]) -> _LayerTuples:
+def _read_or_ask(path: str | list[str]) -> list[Any]:
+    """Open files, or show what a folder of several series holds: napari takes ``[(None,)]`` for "nothing yet"."""
+    try:
+        return read(path)
+    except SeriesChoiceError:
+        from .series import show_series
+
+        if isinstance(path, list) and len(path) > 1:
+            raise
+        if not show_series(path if isinstance(path, str) else path[0]):
+            raise
+        return [(None,)]
+
+
+def read(path: str | list[str]) -> _LayerTuples:
     """Open files as layers with their axes, spacing and unit.
 
     Raises
