@@ -199,7 +199,7 @@ def test_two_slices_at_one_place_are_refused_and_named(tmp_path: Path) -> None:
     data = pydicom.dcmread(paths[2])
     data.SOPInstanceUID = generate_uid()
     write(data, tmp_path / "again")
-    with pytest.raises(FormatError, match="expected one image at each place.*again"):
+    with pytest.raises(FormatError, match=r"expected one image at each place.*again"):
         io.open_volume(tmp_path)
 
 
@@ -276,7 +276,7 @@ def test_several_series_ask_and_can_be_chosen(tmp_path: Path) -> None:
     assert [p.name for p in io.list_images(folder)] == ["study.1#3", "study.1#8"]
     assert io.stem(f"{folder}#8") == "study.1-8"
     assert io.describe(volume)["shape"] == [3, 4, 4]
-    with pytest.raises(SeriesChoiceError, match="no series fits '5'"):
+    with pytest.raises(SeriesChoiceError, match=r"no series fits '5'"):
         io.open_volume(folder, series="5")
 
 

@@ -213,7 +213,13 @@ def _read(path: Path) -> Picture:
         data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_TOP])
         start = file.tell()
         pixels = (0, "PixelData", "OW") if syntax == DEFLATED else _pixel_element(file, data)
-    if not value_of(data, "Rows") or not pixels[1]:
+    if value_of(data, "Rows") and not pixels[1]:
+        raise FormatError(
+            "expected pixels after the header, found the end of the file",
+            path=path,
+            remedy="The file is cut off; copy or export it again.",
+        )
+    if not value_of(data, "Rows"):
         raise FormatError(
             f"expected an image, found {_sort(data)} without one",
             path=path,
@@ -279,7 +285,11 @@ def _check_size(picture: Picture, available: int) -> None:
             remedy="The header is damaged; copy or export it again.",
         )
     if bits not in (1, 8, 16, 32, 64):
-        raise FormatError(f"expected 1, 8, 16, 32 or 64 bits allocated, found {bits}", path=path)
+        raise FormatError(
+            f"expected 1, 8, 16, 32 or 64 bits allocated, found {bits}",
+            path=path,
+            remedy="The header is damaged; copy or export it again.",
+        )
     claimed = rows * columns * samples * frames * bits // 8
     if _is_compressed(picture.syntax):
         if frames > available // 10:  # an encapsulated frame takes 8 bytes before its first own one

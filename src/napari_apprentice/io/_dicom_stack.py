@@ -112,7 +112,11 @@ def normal_of(frame: Frame, path: Path) -> NDArray[np.float64]:
             remedy="ImageOrientationPatient is damaged; export the series again.",
         )
     if min(frame.spacing or (0.0,)) <= 0:
-        raise FormatError(f"expected a pixel spacing above 0, found {frame.spacing} mm", path=path)
+        raise FormatError(
+            f"expected a pixel spacing above 0, found {frame.spacing} mm",
+            path=path,
+            remedy="PixelSpacing is damaged; export the series again.",
+        )
     normal: NDArray[np.float64] = np.cross(across, down)
     return normal / np.linalg.norm(normal)
 
