@@ -55,7 +55,7 @@ def smallest(divisor: tuple[int, ...]) -> tuple[int, ...]:
     return (*divisor[:-1], 2 * divisor[-1])
 
 
-def check_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
+def assert_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
     network = NETWORKS[name]
     divisor = network.divisor(ndim=ndim, args=args)
     assert len(divisor) == ndim
@@ -73,13 +73,13 @@ def check_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize(("name", "args"), CASES)
 def test_answers_on_the_grid_it_was_asked_on(name: str, args: dict[str, Any], ndim: int) -> None:
-    check_sizes(name, ndim, args)
+    assert_sizes(name, ndim, args)
 
 
 @pytest.mark.parametrize("name", sorted(ANISOTROPIC))
 def test_levels_may_differ_by_axis(name: str) -> None:
     args = ANISOTROPIC[name]
-    check_sizes(name, 3, args)
+    assert_sizes(name, 3, args)
     with pytest.raises(ModelError, match="expected 2 numbers per level in strides, found"):
         NETWORKS[name].divisor(ndim=2, args=args)
     with pytest.raises(ModelError, match="expected 2 numbers per level in"):

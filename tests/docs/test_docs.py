@@ -113,6 +113,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: Path, world: Path) -
     for number, block in enumerate(blocks(page, "python"), start=1):
         code = compile(block, f"{name_of(page)}, block {number}", "exec")
         exec(code, scope)
+    assert len(scope) > 2, "the examples of the page do nothing"
 
 
 @pytest.mark.parametrize("page", with_blocks("console"))

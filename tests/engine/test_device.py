@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -102,5 +103,16 @@ def _absent(name: str) -> None:
     raise ImportError(name)
 
 
-def test_memory_can_be_released_anywhere() -> None:
+def test_memory_can_be_released_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cycle:
+        pass
+
+    cycle = Cycle()
+    cycle.itself = cycle  # type: ignore[attr-defined]
+    held, emptied = weakref.ref(cycle), []
+    del cycle
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("cuda"))
     release_memory()
+    assert held() is None, "garbage may hold tensors"
+    assert emptied == ["cuda"]

@@ -87,6 +87,23 @@ def test_an_interrupted_run_continues_bit_for_bit(
     assert len(values(events, "loss")) == 5
 
 
+def test_going_on_still_knows_how_good_the_parent_was(
+    tmp_path: Path, tiny_spec: ModelSpec, make_item: Make
+) -> None:
+    items = [make_item(i) for i in range(3)]
+    first, _ = learn(items, tiny_spec, tmp_path / "a", steps=4)
+    parent = Model(first.spec, first.state, None)
+    straight, _ = learn(items, parent, tmp_path / "b")
+    job = train(items, init=parent, config=config(), folder=tmp_path / "c")
+    for event in job:
+        if isinstance(event, Metric) and event.name == "loss" and event.step == 5:
+            break
+    job.close()
+    resumed, _ = learn(items, parent, tmp_path / "c", resume=True)
+    assert resumed.before == straight.before
+    assert resumed.before is not None
+
+
 def test_fine_tuning_never_ends_worse_on_the_held_out_part(
     tmp_path: Path, tiny_spec: ModelSpec, make_item: Make
 ) -> None:

@@ -50,3 +50,6 @@ def test_closing_the_viewer_in_the_middle_harms_nothing(make_napari_viewer, qtbo
     state.finish_slice(0, 2)
     state.undo()
     state.autosave.close()
+    assert state.n_corrections == 1
+    assert not state.extent.slices
+    assert state.autosave.problem == ""

@@ -24,6 +24,7 @@ from napari_apprentice.project.journal import (
     Snapshot,
     free_slot,
     journals_of,
+    prune_journals,
     recovery_folder,
 )
 
@@ -71,11 +72,10 @@ def edits(count, seed=1, shape=SHAPE):
         yield Edit(f"Brush {i}", blocks), labels, painted
 
 
-def same(snapshot, labels, painted):
+def is_same(snapshot, labels, painted):
     found = snapshot.annotation
-    assert np.array_equal(found.labels, labels)
     seen = np.zeros(labels.shape, bool) if found.painted is None else found.painted
-    assert np.array_equal(seen, painted)
+    return np.array_equal(found.labels, labels) and np.array_equal(seen, painted)
 
 
 def test_what_was_written_is_found(tmp_path):
@@ -89,7 +89,7 @@ def test_what_was_written_is_found(tmp_path):
     assert found.annotation.classes == CLASSES
     assert found.annotation.extent == before.extent
     assert found.annotation.labels.dtype == np.uint16
-    same(found, before.labels, np.zeros(SHAPE, bool))
+    assert is_same(found, before.labels, np.zeros(SHAPE, bool))
 
 
 def test_edits_of_every_kind_are_replayed(tmp_path):
@@ -101,7 +101,7 @@ def test_edits_of_every_kind_are_replayed(tmp_path):
     more = (*CLASSES, LabelClass(3, "new"))
     journal.append(Edit("Add class", classes=(CLASSES, more)), count)
     found = Journal.recover(tmp_path / "j").snapshot
-    same(found, labels, painted)
+    assert is_same(found, labels, painted)
     assert found.annotation.extent == extent
     assert found.annotation.classes == more
     assert found.n_corrections == 5
@@ -115,7 +115,7 @@ def test_undo_is_written_as_its_inverse(tmp_path):
         journal.append(edit)
     for edit in reversed(done):
         journal.append(edit.inverse())
-    same(Journal.recover(tmp_path / "j").snapshot, start.labels, np.zeros(SHAPE, bool))
+    assert is_same(Journal.recover(tmp_path / "j").snapshot, start.labels, np.zeros(SHAPE, bool))
 
 
 def test_torn_anywhere_the_state_before_or_after_is_found(tmp_path):
@@ -156,7 +156,7 @@ def test_a_flipped_byte_costs_no_more_than_what_follows(tmp_path):
         broken = data.copy()
         broken[at] ^= 0x10
         path.write_bytes(broken)
-        same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
+        assert is_same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
 
 
 @pytest.mark.parametrize("content", [b"", b"NAPJRNL1", b"NAPJRNL1FRAM", b"x" * 500])
@@ -250,7 +250,7 @@ def test_a_full_disk_is_told_once_and_leaves_what_was_there(tmp_path, monkeypatc
         assert journal.append(third[0], 3) is False
         with pytest.raises(JobError, match="No space left"):
             journal.rewrite(Snapshot("image", annotation(), 3))
-    same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
+    assert is_same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
     assert Journal.recover(tmp_path / "j").lost_bytes == 0
 
     now = annotation(seed=5)
@@ -275,7 +275,7 @@ def test_compacting_keeps_the_state_and_saves_space(tmp_path):
     size = journal.size
     journal.compact()
     assert journal.size < size / 2
-    same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
+    assert is_same(Journal.recover(tmp_path / "j").snapshot, labels, painted)
     journal.append(Edit("Finish", extent=(Extent(), Extent(whole=True))), 30)
     found = Journal.recover(tmp_path / "j").snapshot
     assert found.n_corrections == 30
@@ -294,6 +294,25 @@ def test_two_windows_do_not_write_to_one_journal(tmp_path, monkeypatch):
     assert journals_of("image") == [first.folder]
     second.discard()
     assert journals_of("image") == [first.folder]
+
+
+def test_journals_nobody_came_back_for_are_let_go(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path))
+    ages = {"old": 90, "older": 100, "young": 1, "oldest": 200, "in use": 300}
+    small = annotation(shape=(3, 20, 20))
+    for key, days in ages.items():
+        journal = create(free_slot(key), Snapshot(key, small))
+        if key != "in use":
+            journal.close()
+        when = time.time() - 86400 * days
+        os.utime(journal.folder / "edits.journal", (when, when))
+    assert prune_journals(keep=2, days=30) == 2
+    assert [key for key in ages if journals_of(key)] == ["old", "young"]
+    assert (recovery_folder("in use") / "0" / "edits.journal").exists()
+    assert not recovery_folder("oldest").exists()
+    assert prune_journals(keep=0, days=95) == 0, "young work stays however much there is"
+    assert prune_journals(keep=0, days=30) == 1
+    assert [key for key in ages if journals_of(key)] == ["young"]
 
 
 def test_slots_are_limited_and_freed(tmp_path, monkeypatch):
@@ -360,7 +379,7 @@ def test_killed_in_mid_stroke(tmp_path, delay):
     labels, painted = annotation().labels, np.zeros(SHAPE, bool)
     for _, labels, painted in edits(found.n_corrections):  # noqa: B007
         pass
-    same(found, labels, painted)
+    assert is_same(found, labels, painted)
     journal = create(folder, found)
     assert journal.append(Edit("Finish", extent=(Extent(), Extent(whole=True))))
 

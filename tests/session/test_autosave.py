@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.errors import FormatError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.project import journal as journal_module
@@ -75,6 +75,37 @@ def test_nothing_is_left_where_nothing_was_corrected_or_it_is_discarded(state):
     paint(state, 3)
     saver.close(discard=True)
     assert journals_of("key") == []
+
+
+def test_an_annotation_that_only_counts_its_strokes_and_has_none_leaves_nothing():
+    fresh = AnnotationState(
+        "cells",
+        GRID,
+        np.zeros(GRID.shape, np.uint8),
+        (LabelClass(1, "cell"),),
+        Extent(strokes=True),
+    )
+    Autosave(fresh, "key").close()
+    assert journals_of("key") == []
+
+
+def test_closing_twice_keeps_what_was_corrected_and_hears_nothing_more(state):
+    saver = Autosave(state, "key")
+    paint(state, 3)
+    saver.close()
+    saver.close(discard=True)
+    assert len(journals_of("key")) == 1, "a second close takes nothing back"
+    paint(state, 20)
+    assert restorable("key", GRID).edits == 1
+
+
+def test_beginning_to_annotate_lets_old_journals_go(state, monkeypatch):
+    called = []
+    monkeypatch.setattr(module, "prune_journals", lambda: called.append(1))
+    saver = Autosave(state, "key")
+    saver.flush()
+    assert called == [1]
+    saver.close()
 
 
 def test_only_journals_that_fit_the_image_are_offered(state):

@@ -115,6 +115,7 @@ class _Training:
     stop: threading.Event | None
     next_check: float = 0.0
     best: _Best = field(default_factory=_Best)
+    before: dict[str, float] | None = None
 
     # -- the whole story --------------------------------------------------------------
 
@@ -131,14 +132,15 @@ class _Training:
         self.next_check = 1 / self.config.checks
         if self.resume:
             self._restore(learner)
-        before = yield from self._before(learner, checker)
+        if not self.resume:
+            self.before = yield from self._before(learner, checker)
         try:
             yield from self._learn(learner, checker)
         except GeneratorExit:
             # A cancel: leave the state of this very step behind.
             self._save_last(learner)
             raise
-        return (yield from self._finish(learner, checker, split, before))
+        return (yield from self._finish(learner, checker, split, self.before))
 
     # -- getting ready ----------------------------------------------------------------
 
@@ -202,8 +204,8 @@ class _Training:
     def _before(
         self, learner: Learner, checker: Checker
     ) -> Generator[Event, None, dict[str, float] | None]:
-        """Scores of the starting model; none when starting from nothing or resuming."""
-        if self.init is None or isinstance(self.init, ModelSpec) or self.resume:
+        """Scores of the starting model; none when starting from nothing."""
+        if self.init is None or isinstance(self.init, ModelSpec):
             return None
         result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
         self._keep_if_better(learner, result)
@@ -328,6 +330,7 @@ class _Training:
             "next_check": self.next_check,
             "best": [self.best.score, self.best.step, self.best.checks_since],
             "fingerprint": self.fingerprint,
+            "before": self.before,
         }
         write_checkpoint(self.folder / LAST, learner.tensors(), data)
 
@@ -344,6 +347,7 @@ class _Training:
         self.next_check = float(data["next_check"])
         score, step, since = data["best"]
         self.best = _Best(float(score), int(step), int(since))
+        self.before = data.get("before")
 
     def _finish(
         self,

@@ -9,8 +9,10 @@ old one and then takes its place (`os.replace`), which is also how a journal is 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,17 +32,21 @@ if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
 
 __all__ = [
+    "KEPT",
+    "KEPT_DAYS",
     "Journal",
     "Recovered",
     "Snapshot",
     "Summary",
     "free_slot",
     "journals_of",
+    "prune_journals",
     "recovery_folder",
 ]
 
 _FILE = "edits.journal"
 _NEW = "edits.journal.new"
+KEPT, KEPT_DAYS = 20, 30
 _SLOTS = 4  # windows that may work on one image at the same time, each with its own journal
 
 
@@ -270,6 +276,36 @@ def free_slot(key: str) -> Path:
         f"expected at most {_SLOTS} journals of one image, found {_SLOTS}",
         remedy="Restore or discard one of them first.",
     )
+
+
+def prune_journals(*, keep: int = KEPT, days: int = KEPT_DAYS) -> int:
+    """Remove journals that wait to be restored, but neither the newest nor any that is young or in use; return how many.
+
+    Parameters
+    ----------
+    keep
+        So many of the newest stay, however old.
+    days
+        Work of so many days stays, however much there is.
+    """
+    root = user_folder() / "recovery"
+    waiting = [(_saved(file), file.parent) for file in root.glob(f"*/*/{_FILE}")]
+    waiting.sort(key=lambda one: one[0], reverse=True)
+    oldest = time.time() - 86400 * days
+    gone = [f for saved, f in waiting[keep:] if saved < oldest and not _lock.is_taken(f)]
+    for folder in gone:
+        Journal.remove(folder)
+        with suppress(OSError):  # other slots of the same image may be in use
+            folder.parent.rmdir()
+    return len(gone)
+
+
+def _saved(file: Path) -> float:
+    """When a journal was written last; one that goes meanwhile counts as new."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return math.inf
 
 
 def _slots(key: str) -> list[Path]:

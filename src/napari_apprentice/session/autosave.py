@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.project.journal import Journal, Snapshot, Summary, free_slot, journals_of
+from napari_apprentice.project.journal import (
+    Journal,
+    Snapshot,
+    Summary,
+    free_slot,
+    journals_of,
+    prune_journals,
+)
 
 from .edits import AnnotationState
 
@@ -68,6 +76,7 @@ class Autosave:
         self.problem = ""
         self._is_closed = False
         self._thread.submit(self._begin, self._snapshot())
+        self._thread.submit(self._prune)
         state.edited.connect(self._on_state_edited)
 
     @property
@@ -121,6 +130,12 @@ class Autosave:
         if self._failed_at is not None:
             self._failed_at, self.problem = None, ""
             self.recovered.emit()
+
+    @staticmethod
+    def _prune() -> None:
+        """Let go of journals that nobody came back for; not being able to is no reason to disturb."""
+        with suppress(OSError):
+            prune_journals()
 
     def _append(self, edit: Edit, n_corrections: int) -> None:
         if self._journal is None:
