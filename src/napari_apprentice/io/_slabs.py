@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Array, Volume
 
-__all__ = ["BYTES", "boxes", "contiguous", "grown", "read", "stored_dtype"]
+__all__ = ["BYTES", "boxes", "contiguous", "grown", "read", "stored_dtype", "stream"]
 
 BYTES = 16 * 2**20
 """About how much is read at once."""
@@ -75,3 +75,25 @@ def _range(volume: Volume) -> tuple[int, int]:
     parts = (read(volume.data, one) for one in boxes(shape, box))
     ranges = [(int(part.min()), int(part.max())) for part in parts]
     return min(low for low, _ in ranges), max(high for _, high in ranges)
+
+
+def stream(volume: Volume, order: str, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Voxels in the order of a file, part by part; one after the other they are the whole in C order.
+
+    Parameters
+    ----------
+    volume
+        Where they come from.
+    order
+        The volume's axes in the file's order, slowest first.
+    dtype
+        What they become.
+    """
+    at = [volume.grid.axes.index(axis) for axis in order]
+    shape = tuple(volume.grid.shape[i] for i in at)
+    for box in boxes(shape, contiguous(shape, BYTES // dtype.itemsize)):
+        source = [slice(None)] * len(shape)
+        for i, part in zip(at, box, strict=True):
+            source[i] = part
+        found = read(volume.data, tuple(source)).transpose(at)
+        yield np.ascontiguousarray(found, dtype)
