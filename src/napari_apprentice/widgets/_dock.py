@@ -76,6 +76,9 @@ class Dock(SessionWidget):
         Without image and job, because the dock around it shows them.
     """
 
+    shows_image = True
+    """Whether the image that the session works on stands above."""
+
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
@@ -97,12 +100,14 @@ class Dock(SessionWidget):
             self._add_frame()
 
     def _add_frame(self) -> None:
-        image, job, session = ImageHead(), JobLine(self.session), self.session
-        self.head.addWidget(image)
+        job, session = JobLine(self.session), self.session
         self.foot.addWidget(job)
-        image.set_volume(session.volume)
-        self.listen(session.image_changed, lambda: image.set_volume(session.volume))
         self.listen(session.status_changed, job.set_status)
+        if self.shows_image:
+            image = ImageHead()
+            self.head.addWidget(image)
+            image.set_volume(session.volume)
+            self.listen(session.image_changed, lambda: image.set_volume(session.volume))
 
 
 def _column(

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.exporting import export_job, preferred, suggested_name, targets
-from napari_apprentice.session.text import describe_volume
 
 from . import layers as adapt
 from ._dock import Dock
@@ -39,6 +38,8 @@ class ExportDock(Dock):
     viewer, session, embedded
         As of `Dock`.
     """
+
+    shows_image = False
 
     def __init__(
         self,
@@ -121,7 +122,9 @@ class ExportDock(Dock):
         self._targets = [] if self._volume is None else targets(self._volume)
         self.done.setText("")
         self.refusal.set_sentence(problem)
-        self.facts.setText("" if self._volume is None else describe_volume(self._volume)[1])
+        classes = {} if self._volume is None else self._volume.classes
+        self.facts.setText("Classes: " + ", ".join(classes.values()))
+        self.facts.setVisible(bool(classes))
         self._render_formats()
         self.patient.set_source(None if self._volume is None else self._volume.source, self._volume)
         self._render_button()

@@ -47,6 +47,8 @@ class SeriesDock(Dock):
         As of `Dock`.
     """
 
+    shows_image = False
+
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
