@@ -107,6 +107,9 @@ _TOP = [
     "SegmentsOverlap",
     "MaximumFractionalValue",
     "FrameOfReferenceUID",
+    "BurnedInAnnotation",
+    "ConversionType",
+    "ReferencedSeriesSequence",
 ]
 
 

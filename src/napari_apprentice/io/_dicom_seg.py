@@ -107,6 +107,7 @@ def _segmentation(volume: Volume, labels: NDArray[np.uint16], values: Sequence[i
     """Build the data set; the two outermost slices are always in it, so that it keeps its extent."""
     import highdicom
     from highdicom.seg import Segmentation
+    from pydicom.valuerep import format_number_as_ds
 
     sources, array, ends = _sources(volume, labels)
     marked = [z for z in ends if not array[z].any()]
@@ -130,6 +131,12 @@ def _segmentation(volume: Volume, labels: NDArray[np.uint16], values: Sequence[i
         series_description="Segmentation",
     )
     data.SpecificCharacterSet = "ISO_IR 192"
+    # Of labels on a few slices of a series with gaps nobody could tell the spacing otherwise.
+    grid = volume.grid
+    measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SpacingBetweenSlices = format_number_as_ds(
+        grid.voxel_size / (grid.spacing[1] * grid.spacing[2])
+    )
     _unmark(data, [volume.grid.to_world((z, 0, 0))[::-1] for z in _planes(volume, marked)])
     return data
 
@@ -246,10 +253,14 @@ def _unmark(data: Dataset, positions: Sequence[NDArray[np.float64]]) -> None:
         return
     pixels = bytearray(data.PixelData)
     size = int(data.Rows) * int(data.Columns)
+    shared = data.SharedFunctionalGroupsSequence[0]
     for index, group in enumerate(data.PerFrameFunctionalGroupsSequence):
-        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
-        number = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
-        if number == 1 and any(np.abs(place - p).max() < 1e-3 for p in positions):
+        place, identity = (
+            (group if keyword in group else shared)[keyword][0]
+            for keyword in ("PlanePositionSequence", "SegmentIdentificationSequence")
+        )
+        place = np.array(place.ImagePositionPatient, dtype=float)
+        if identity.ReferencedSegmentNumber == 1 and any(np.abs(place - p).max() < 1e-3 for p in positions):
             bit = index * size
             pixels[bit // 8] &= ~(1 << bit % 8) & 0xFF
     data.PixelData = bytes(pixels)
