@@ -1,20 +1,17 @@
-"""What a DICOM file says before its pixels: one `Picture` per file, one `Frame` per plane in it.
-
-Enhanced files keep geometry, rescale and window in functional groups, one per frame or shared; classic ones at the top
-level. Both become the same `Frame`.
-"""
+"""What a DICOM file says before its pixels."""
 
 from __future__ import annotations
 
 import warnings
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from napari_apprentice.core.errors import FormatError
 
+from ._dicom_frames import Frame, frames_of
 from ._dicom_sniff import is_dicom
-from ._dicom_values import clock, first_item, number, numbers, text, texts, value_of, whole
+from ._dicom_values import text, value_of, whole
 from ._faults import check_claim, human_bytes, reading
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-__all__ = ["DEFLATED", "IDENTIFIERS", "RANKS", "SEGMENTATIONS", "Frame", "Picture", "read_picture"]
+__all__ = ["DEFLATED", "IDENTIFIERS", "SEGMENTATIONS", "Picture", "read_picture"]
 
 SEGMENTATIONS = {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"}
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -37,17 +34,6 @@ IDENTIFIERS = (
 _MOST_INFLATED = 2**28
 _MOST_FRAMES = 1_000_000
 
-# What tells apart images at one place, in the order in which it is believed.
-RANKS = (
-    "temporal position",
-    "b-value",
-    "trigger time",
-    "acquisition number",
-    "acquisition time",
-    "content time",
-    "instance number",
-    "frame number",
-)
 _TOP = [
     "SpecificCharacterSet",
     "SOPClassUID",
@@ -114,45 +100,6 @@ _TOP = [
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One plane: where it lies and what its numbers mean.
-
-    Parameters
-    ----------
-    path, index
-        The file, and the number of the frame in it from 0.
-    position
-        Centre of the first pixel in the patient, x y z in mm.
-    orientation
-        Directions in which columns and rows grow: six cosines.
-    spacing
-        Between rows, between columns, in mm.
-    slope, intercept
-        Stored number → value.
-    window
-        Lowest and highest value to show.
-    kind
-        What separates images of one series that are not of one sort: image type, echo time.
-    rank
-        One number per entry of `RANKS`.
-    segment
-        Of segmentations.
-    """
-
-    path: Path
-    index: int
-    position: tuple[float, ...] | None
-    orientation: tuple[float, ...] | None
-    spacing: tuple[float, ...] | None
-    slope: float
-    intercept: float
-    window: tuple[float, float] | None
-    kind: tuple[str, float]
-    rank: tuple[float, ...]
-    segment: int = 0
-
-
-@dataclass(frozen=True)
 class Picture:
     """One file without its pixels.
 
@@ -197,7 +144,9 @@ def read_picture(path: Path) -> Picture:
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's remarks on values; what matters is checked here
         picture = _read(path)
-        return Picture(path, picture.data, picture.syntax, picture.pixels, tuple(_frames(picture)))
+        return Picture(
+            path, picture.data, picture.syntax, picture.pixels, tuple(frames_of(path, picture.data))
+        )
 
 
 def _read(path: Path) -> Picture:
@@ -308,114 +257,3 @@ def _check_size(picture: Picture, available: int) -> None:
 
 def _is_compressed(syntax: str) -> bool:
     return syntax.startswith("1.2.840.10008.1.2.4") or syntax == "1.2.840.10008.1.2.5"
-
-
-# -- frames --------------------------------------------------------------------------------
-
-
-def _frames(picture: Picture) -> list[Frame]:
-    data = picture.data
-    count = whole(data, "NumberOfFrames", 1)
-    shared = first_item(data, "SharedFunctionalGroupsSequence")
-    groups = value_of(data, "PerFrameFunctionalGroupsSequence")
-    own = list(groups) if groups is not None else []
-    if own and len(own) != count:
-        raise FormatError(
-            f"expected the places of {count} frames, found {len(own)}",
-            path=picture.path,
-            remedy="The header is damaged; export the series again.",
-        )
-    if not own and shared is None:
-        one = _frame(picture, 0, (data,))
-        return [one] if count == 1 else [_unplaced(one, index) for index in range(count)]
-    return [
-        _frame(picture, index, (group, shared, data))
-        for index, group in enumerate(own or [None] * count)
-    ]
-
-
-def _unplaced(frame: Frame, index: int) -> Frame:
-    """A frame of a file that gives one place for all: only the first frame has it."""
-    from dataclasses import replace
-
-    return replace(frame, index=index, position=None, rank=(*frame.rank[:-1], float(index)))
-
-
-class _Groups:
-    """Looks an element up in the frame's functional groups, then in the shared ones, then at the top level."""
-
-    def __init__(self, levels: tuple[Dataset | None, ...]) -> None:
-        self._levels = [level for level in levels if level is not None]
-
-    def numbers(
-        self, sequence: str, keyword: str, count: int | None = None
-    ) -> tuple[float, ...] | None:
-        for level in self._levels:
-            for place in (first_item(level, sequence), level):
-                found = None if place is None else numbers(place, keyword, count)
-                if found is not None:
-                    return found
-        return None
-
-    def number(self, sequence: str, keyword: str) -> float | None:
-        found = self.numbers(sequence, keyword)
-        return None if found is None else found[0]
-
-    def item(self, sequence: str) -> Any:
-        return next((i for level in self._levels if (i := first_item(level, sequence))), None)
-
-
-def _frame(picture: Picture, index: int, levels: tuple[Dataset | None, ...]) -> Frame:
-    groups = _Groups(levels)
-    transform, measures = "PixelValueTransformationSequence", "PixelMeasuresSequence"
-    slope = groups.number(transform, "RescaleSlope")
-    segment = groups.number("SegmentIdentificationSequence", "ReferencedSegmentNumber")
-    return Frame(
-        picture.path,
-        index,
-        groups.numbers("PlanePositionSequence", "ImagePositionPatient", 3),
-        groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6),
-        groups.numbers(measures, "PixelSpacing", 2),
-        slope or 1.0,  # a slope of 0 would make every voxel the same
-        groups.number(transform, "RescaleIntercept") or 0.0,
-        _window(groups),
-        _kind(picture.data, groups),
-        _rank(picture.data, groups, index),
-        int(segment or 0),
-    )
-
-
-def _window(groups: _Groups) -> tuple[float, float] | None:
-    center = groups.number("FrameVOILUTSequence", "WindowCenter")
-    width = groups.number("FrameVOILUTSequence", "WindowWidth")
-    if center is None or width is None or width <= 0:
-        return None
-    return center - width / 2, center + width / 2
-
-
-def _kind(data: Dataset, groups: _Groups) -> tuple[str, float]:
-    types = texts(data, "ImageType")
-    for name in ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence"):
-        item = groups.item(name)
-        types = types if item is None else texts(item, "FrameType")
-    echo = groups.number("MREchoSequence", "EffectiveEchoTime")
-    top = number(data, "EchoTime")
-    return "\\".join(types), echo if echo is not None else top or 0.0
-
-
-def _rank(data: Dataset, groups: _Groups, index: int) -> tuple[float, ...]:
-    content = groups.item("FrameContentSequence")
-    temporal = groups.number("FrameContentSequence", "TemporalPositionIndex")
-    acquired = None if content is None else clock(content, "FrameAcquisitionDateTime")
-    found = (
-        temporal if temporal is not None else number(data, "TemporalPositionIdentifier"),
-        groups.number("MRDiffusionSequence", "DiffusionBValue"),
-        groups.number("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
-        or number(data, "TriggerTime"),
-        number(data, "AcquisitionNumber"),
-        acquired or clock(data, "AcquisitionDateTime") or clock(data, "AcquisitionTime"),
-        clock(data, "ContentTime"),
-        number(data, "InstanceNumber"),
-        float(index),
-    )
-    return tuple(value or 0.0 for value in found)

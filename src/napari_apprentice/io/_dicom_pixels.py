@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._dicom_header import Frame, Picture
+    from ._dicom_frames import Frame
+    from ._dicom_header import Picture
 
 __all__ = ["lazy_pixels", "read_bits", "read_frame", "value_dtype"]
 
@@ -76,7 +77,7 @@ def _inflated(picture: Picture) -> Any:
 def _coloured(array: NDArray[Any], picture: Picture) -> NDArray[Any]:
     if picture.data.get("PhotometricInterpretation") != "PALETTE COLOR":
         return array
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     looked_up = np.asarray(apply_color_lut(array, picture.data))
     return looked_up[..., :3]

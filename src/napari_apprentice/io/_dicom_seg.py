@@ -260,7 +260,9 @@ def _unmark(data: Dataset, positions: Sequence[NDArray[np.float64]]) -> None:
             for keyword in ("PlanePositionSequence", "SegmentIdentificationSequence")
         )
         place = np.array(place.ImagePositionPatient, dtype=float)
-        if identity.ReferencedSegmentNumber == 1 and any(np.abs(place - p).max() < 1e-3 for p in positions):
+        if identity.ReferencedSegmentNumber == 1 and any(
+            np.abs(place - p).max() < 1e-3 for p in positions
+        ):
             bit = index * size
             pixels[bit // 8] &= ~(1 << bit % 8) & 0xFF
     data.PixelData = bytes(pixels)

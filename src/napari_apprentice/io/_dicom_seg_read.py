@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._dicom_header import Frame, Picture
+    from ._dicom_frames import Frame
+    from ._dicom_header import Picture
     from ._dicom_series import Group
 
 __all__ = ["read_segmentation"]

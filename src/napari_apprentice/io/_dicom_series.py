@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from ._dicom_header import Frame, Picture
+    from ._dicom_frames import Frame
+    from ._dicom_header import Picture
 
 __all__ = ["Group", "Scan", "choose", "scan"]
 
@@ -101,7 +102,7 @@ def scan(paths: Iterable[Path]) -> Scan:
 
 def _grouped(pictures: dict[Path, Picture]) -> list[Group]:
     """Split by series, shape, and whether a place is known; then by orientation, then by kind of image."""
-    sorts: dict[tuple[object, ...], list[Frame]] = {}
+    sorts: dict[tuple[str, tuple[int, int, int], bool, str], list[Frame]] = {}
     for picture in pictures.values():
         data = picture.data
         segmentation = picture.uid if text(data, "SOPClassUID") in SEGMENTATIONS else ""

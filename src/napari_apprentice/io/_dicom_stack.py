@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_apprentice.core.errors import FormatError
 
-from ._dicom_header import RANKS
+from ._dicom_frames import RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ._dicom_header import Frame
+    from ._dicom_frames import Frame
 
 __all__ = ["Stack", "mean_step", "normal_of", "place_affine", "stack_frames"]
 
@@ -73,7 +73,7 @@ def stack_frames(frames: Sequence[Frame], thickness: float | None, path: Path) -
     heights = np.array([np.dot(normal, np.array(f.position)) for f in frames])
     places = _places(frames, heights)
     rows, varies, notes = _times(places, path)
-    positions = np.array([one.position for one in rows[0] if one is not None])
+    positions = np.array([one.position for one in rows[0]])
     order = np.argsort(positions @ normal)
     rows = [[row[i] for i in order] for row in rows]
     step, filled, more = _steps(positions[order], normal, thickness, path)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from ._dicom_header import Frame, Picture
+    from ._dicom_frames import Frame
+    from ._dicom_header import Picture
     from ._dicom_series import Group, Scan
     from ._dicom_stack import Stack
 

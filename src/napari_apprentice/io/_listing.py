@@ -57,9 +57,9 @@ def list_images(path: _Path, *, series: str | None = None) -> list[Path]:
     # A folder of folders is a collection, even where a format would gather all that lies below it.
     if _is_image_folder(folder) and not _only_folders(folder):
         return several(format_of(folder), folder)
-    found = []
-    for entry in sorted(entry for entry in folder.iterdir() if _is_image(entry)):
-        found += several(format_of(entry), entry) if entry.is_dir() else [entry]
+    found: list[Path] = []
+    for image in sorted(child for child in folder.iterdir() if _is_image(child)):
+        found += several(format_of(image), image) if image.is_dir() else [image]
     if not found and _is_image_folder(folder):
         return several(format_of(folder), folder)
     if not found:

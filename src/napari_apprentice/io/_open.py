@@ -193,9 +193,8 @@ def open_labels(path: _Path, *, series: str | None = None) -> Volume:
     file, series = place_of(path, series)
     entry = format_of(file)
     with reading(file, entry.title):
-        opener = getattr(entry, "open_labels", None)
-        alone = series is None and opener is not None
-        volume: Volume = opener(file) if alone else open_with(entry, file, series)
+        opener = getattr(entry, "open_labels", entry.open)
+        volume: Volume = opener(file) if series is None else open_with(entry, file, series)
     if volume.grid.axes != volume.grid.spatial_axes:
         raise BadInputError(
             f"expected labels with axes YX or ZYX, found {volume.grid.axes} {volume.grid.shape}",
@@ -282,18 +281,20 @@ def save(volume: Volume, path: _Path) -> None:
         The disk is full.
     """
     file = Path(path)
-    writers = [entry for _, entry in by_suffix(file) if isinstance(entry, WritableFormat)]
-    if not writers:
-        known = [s for e in formats() if isinstance(e, WritableFormat) for s in e.suffixes]
+    known = {s: e for e in formats() if isinstance(e, WritableFormat) for s in e.writes}
+    name = file.name.lower()
+    fitting = sorted((s for s in known if name.endswith(s) and len(name) > len(s)), key=len)
+    if not fitting:
         raise BadInputError(
             f"cannot write files named like {file.name!r}",
             path=file,
             remedy=f"Known: {', '.join(known)}.",
         )
-    reason = writers[0].check(volume)
+    writer = known[fitting[-1]]
+    reason = writer.check(volume)
     if reason is not None:
         raise BadInputError(reason, path=file, remedy="Save as .ome.tif or .nii.gz instead.")
-    writers[0].save(volume, file)
+    writer.save(volume, file)
 
 
 # -- what it is ------------------------------------------------------------------------------
