@@ -29,6 +29,8 @@ def look(volume: Volume, index: int) -> dict[str, Any]:
             "blending": "additive",
             "colormap": _CHANNEL_COLORS[index % len(_CHANNEL_COLORS)],
         }
+    if volume.metadata.get("inverted"):  # radiographs whose lowest number is white
+        kwargs["colormap"] = "gray_r"
     if shown is not None and shown.color is not None:
         kwargs["colormap"] = shown.color
     if shown is not None and shown.window is not None:
