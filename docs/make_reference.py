@@ -67,7 +67,7 @@ def main() -> int:
 def _formats() -> str:
     entries = dict(FORMATS.items())
     rows = [
-        (entry.title, f"`{name}`", _code(entry.suffixes), _code(_written(entry)) or "–")
+        (entry.title, f"`{name}`", _code(entry.suffixes) or "–", _code(_written(entry)) or "–")
         for name, entry in entries.items()
     ]
     parts = [
@@ -201,7 +201,9 @@ def _bounds(field: FieldInfo) -> str:
 
 def _written(entry: Any) -> list[str]:
     """The endings under which a format can be written."""
-    return [suffix for suffix in entry.suffixes if is_file_name(Path(f"image{suffix}"))]
+    return [
+        suffix for suffix in getattr(entry, "writes", ()) if is_file_name(Path(f"image{suffix}"))
+    ]
 
 
 def _code(names: Iterable[str]) -> str:

@@ -111,7 +111,7 @@ def test_writer_extensions_are_those_of_the_writable_formats(manifest: PluginMan
         suffix
         for _, format_ in FORMATS.items()
         if isinstance(format_, WritableFormat)
-        for suffix in format_.suffixes
+        for suffix in format_.writes
     }
     for writer in manifest.contributions.writers or []:
         assert set(writer.filename_extensions) <= writable

@@ -55,9 +55,9 @@ def test_a_format_has_what_the_contract_asks(name: str) -> None:
     assert isinstance(entry, Format)
     assert entry.name == name
     assert entry.title
-    assert entry.suffixes
-    assert all(s.startswith(".") and s == s.lower() for s in entry.suffixes)
-    assert set(getattr(entry, "writes", ())) <= set(entry.suffixes)
+    suffixes = {*entry.suffixes, *getattr(entry, "writes", ())}
+    assert suffixes
+    assert all(s.startswith(".") and s == s.lower() for s in suffixes)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,6 +115,8 @@ def test_class_names_and_colours_survive(name: str, suffix: str, tmp_path: Path)
     path = tmp_path / f"case{suffix}"
     colors = {1: "#E69F00", 2: "#0072B2"}
     labels = replace(plane({1: "one", 2: "zwei ü"}), colors=colors)
+    if suffix not in FORMATS[name].suffixes:
+        pytest.skip("written only")
     if refused(name, labels, path):
         return
     save(labels, path)

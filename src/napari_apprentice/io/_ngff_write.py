@@ -127,8 +127,10 @@ def _coarser(part: NDArray[Any], steps: list[int], *, whole: bool) -> NDArray[An
         total = np.moveaxis(first, 0, axis)
     if total.dtype.kind == "f":
         mean = total / 2 ** len(halved)
-        return mean if part.dtype.kind == "f" else np.rint(mean).astype(part.dtype)
-    return ((total + 2 ** (len(halved) - 1)) >> len(halved)).astype(part.dtype)
+        rounded: NDArray[Any] = mean if part.dtype.kind == "f" else np.rint(mean)
+    else:
+        rounded = (total + 2 ** (len(halved) - 1)) >> len(halved)
+    return rounded.astype(part.dtype, copy=False)
 
 
 def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:

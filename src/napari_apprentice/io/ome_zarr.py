@@ -47,7 +47,7 @@ class OmeZarrFormat:
     name = "ome_zarr"
     title = "OME-Zarr"
     suffixes = (".ome.zarr", ".zarr")
-    writes = (".ome.zarr",)
+    writes = suffixes
 
     def sniff(self, path: Path) -> bool:
         """Whether the folder is a Zarr group with the metadata of an image, or of several."""
