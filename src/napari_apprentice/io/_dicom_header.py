@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from napari_apprentice.core.errors import FormatError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 __all__ = ["DEFLATED", "IDENTIFIERS", "SEGMENTATIONS", "Picture", "read_picture"]
 
@@ -33,6 +35,7 @@ IDENTIFIERS = (
 """What a file needs so that another one can refer to it."""
 _MOST_INFLATED = 2**28
 _MOST_FRAMES = 1_000_000
+_LOOKED_AT = 2048  # bytes: the file meta information lies in them
 
 _TOP = [
     "SpecificCharacterSet",
@@ -159,10 +162,11 @@ def _read(path: Path) -> Picture:
             remedy="Export it again as a DICOM file (part 10).",
         )
     with path.open("rb") as file:
-        syntax = str(pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", ""))
-        if syntax == DEFLATED:
+        if DEFLATED.encode() in file.read(_LOOKED_AT):
             _check_inflated(path)
-        data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_TOP])
+        file.seek(0)
+        data = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_tags())
+        syntax = str(data.file_meta.get("TransferSyntaxUID", ""))
         start = file.tell()
         pixels = (0, "PixelData", "OW") if syntax == DEFLATED else _pixel_element(file, data)
     if value_of(data, "Rows") and not pixels[1]:
@@ -180,6 +184,14 @@ def _read(path: Path) -> Picture:
     picture = Picture(path, data, syntax, pixels)
     _check_size(picture, path.stat().st_size - start)
     return picture
+
+
+@cache
+def _tags() -> list[BaseTag]:
+    """The elements read; looking their names up for every file would take longer than reading them."""
+    from pydicom.tag import Tag
+
+    return [Tag(keyword) for keyword in _TOP]
 
 
 def _sort(data: Dataset) -> str:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_apprentice.core.errors import FormatError
 
 from ._dicom_header import SEGMENTATIONS, read_picture
@@ -29,6 +27,7 @@ __all__ = ["Group", "Scan", "choose", "scan"]
 
 _MOST_FILES = 200_000
 _SAME_DIRECTION = 1e-3
+_SAME_SIZE = 1e-3
 _NAMES = (".dcm", ".dicom")
 
 
@@ -130,17 +129,15 @@ def _by_direction(frames: Sequence[Frame]) -> list[list[Frame]]:
 
 
 def _parallel(one: Frame, other: Frame) -> bool:
+    """Whether two frames could lie in one stack; plain numbers, as it is asked for every frame."""
     if one.orientation is None or other.orientation is None:
         return one.orientation is other.orientation
-    same_size = (
-        one.spacing is None
-        or other.spacing is None
-        or np.allclose(one.spacing, other.spacing, rtol=1e-3)
-    )
-    return bool(
-        same_size
-        and np.abs(np.subtract(one.orientation, other.orientation)).max() < _SAME_DIRECTION
-    )
+    if one.spacing is not None and other.spacing is not None:
+        pairs = zip(one.spacing, other.spacing, strict=True)
+        if any(abs(a - b) > _SAME_SIZE * abs(a) for a, b in pairs):
+            return False
+    pairs = zip(one.orientation, other.orientation, strict=True)
+    return all(abs(a - b) < _SAME_DIRECTION for a, b in pairs)
 
 
 def _by_kind(frames: Sequence[Frame]) -> list[list[Frame]]:
