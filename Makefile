@@ -6,6 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 SCREEN := -screen 0 1280x800x24
 PYTEST_ARGS ?=
+# Side by side on all cores; windows stay together on one. "make test PYTEST_JOBS=" runs one after the other.
+PYTEST_JOBS ?= -n auto --dist loadgroup
 DEMO_ARGS ?=
 
 # A virtual display only where Linux has no real one.
@@ -34,7 +36,7 @@ demo: setup
 	$(BIN)/napari-apprentice demo $(DEMO_ARGS)
 
 test: setup
-	@$(ON_DISPLAY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(ON_DISPLAY) $(BIN)/python -m pytest $(PYTEST_JOBS) $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

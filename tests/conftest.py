@@ -17,6 +17,10 @@ VIEWER_FIXTURES = frozenset({"make_napari_viewer", "make_napari_viewer_proxy", "
 settings.register_profile("house", deadline=None, print_blob=True)
 settings.load_profile("house")
 
+# Side by side, each test has one core.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # napari reads these when it is first imported, which a fixture would be too late for.
 _HOME = tempfile.TemporaryDirectory(prefix="napari-apprentice-tests-", ignore_cleanup_errors=True)
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME.name) / "napari" / "settings.yaml")
@@ -40,6 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(folder)
         if VIEWER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("gui")
+        if item.get_closest_marker("gui"):
+            # Windows on one screen would take the focus from each other.
+            item.add_marker(pytest.mark.xdist_group("gui"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
