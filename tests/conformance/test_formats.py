@@ -125,6 +125,20 @@ def test_class_names_and_colours_survive(name: str, suffix: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("name", "suffix"), WRITABLE)
+def test_numbered_objects_are_the_same_numbers(name: str, suffix: str, tmp_path: Path) -> None:
+    labels = replace(plane(), data=np.where(plane().data == 2, 40_000, 7), is_labels=True)
+    path = tmp_path / f"case{suffix}"
+    if suffix not in FORMATS[name].suffixes:
+        pytest.skip("written only")
+    if refused(name, labels, path):
+        return
+    save(labels, path)
+    again = open_labels(path)
+    assert again.dtype == np.uint16
+    np.testing.assert_array_equal(again.numpy(), labels.data)
+
+
+@pytest.mark.parametrize(("name", "suffix"), WRITABLE)
 def test_what_was_there_stays_when_writing_fails(name: str, suffix: str, tmp_path: Path) -> None:
     class Broken:
         """An array whose second half cannot be read."""

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 
 from napari_apprentice import io
+from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 MB = 10**6
@@ -79,6 +80,44 @@ def test_an_opened_tiff_leaves_no_file_open(tmp_path: Path, options: dict) -> No
     del volume
     gc.collect()
     assert open_files() == before
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".tif", ".ome.tif", ".nrrd", ".mha"])
+def test_saving_never_holds_the_whole(tmp_path: Path, suffix: str) -> None:
+    import dask.array as da
+
+    planes = da.arange(200, chunks=5, dtype=np.uint16)[:, None, None]
+    data = planes + da.zeros((200, 600, 500), chunks=(5, 600, 500), dtype=np.uint16)
+    volume = Volume(data, Grid.regular("ZYX", data.shape, (9, 1, 1), unit="um"))
+    io.save(
+        Volume(np.zeros((4, 5)), Grid.regular("YX", (4, 5), unit="um")), tmp_path / f"a{suffix}"
+    )
+    tracemalloc.start()
+    try:
+        io.save(volume, tmp_path / f"b{suffix}")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert volume.nbytes == 120 * MB
+    assert peak < 60 * MB
+    again = io.open_volume(tmp_path / f"b{suffix}")
+    assert int(np.asarray(again.data[173, 599, 499])) == 173
+
+
+def test_a_large_page_is_written_in_tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_apprentice.io import _tiff_write
+
+    monkeypatch.setattr(_tiff_write, "_PAGE_BYTES", 1000)
+    random = np.random.default_rng(0)
+    for axes, shape, rgb in (("ZYX", (2, 700, 1100), False), ("CYX", (3, 600, 530), True)):
+        array = random.integers(0, 99, shape).astype(np.uint8)
+        grid = Grid.regular(axes, shape, unit="um")
+        io.save(Volume(array, grid, rgb=rgb), tmp_path / "a.ome.tif")
+        with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+            assert file.pages[0].is_tiled
+            theirs = file.asarray()
+        np.testing.assert_array_equal(np.moveaxis(theirs, -1, 0) if rgb else theirs, array)
+        np.testing.assert_array_equal(io.open_volume(tmp_path / "a.ome.tif").numpy(), array)
 
 
 def open_files() -> int:

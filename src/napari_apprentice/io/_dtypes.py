@@ -9,9 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_apprentice.core.volume import Volume
-
-__all__ = ["fitting", "smallest_integer", "storable"]
+__all__ = ["fitting", "smallest_integer"]
 
 _ALL = (8, 16, 32, 64)
 
@@ -45,11 +43,3 @@ def fitting(dtype: np.dtype[Any], low: int, high: int, *, labels: bool) -> np.dt
     if dtype.kind in "iu" and dtype.itemsize == 8:
         return _smallest(low, high, (32,)) or own
     return own
-
-
-def storable(volume: Volume, array: NDArray[Any]) -> NDArray[Any]:
-    """Return the voxels in the dtype of `fitting`."""
-    whole = array.dtype.kind in "iu" and (volume.is_labels or array.dtype.itemsize == 8)
-    low, high = (int(array.min()), int(array.max())) if whole else (0, 0)
-    dtype = fitting(array.dtype, low, high, labels=volume.is_labels)
-    return array.astype(dtype, copy=False)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Array, Volume
 
-__all__ = ["BYTES", "boxes", "contiguous", "grown", "read", "stored_dtype", "stream"]
+__all__ = ["BYTES", "boxes", "contiguous", "grown", "part", "read", "stored_dtype", "stream"]
 
 BYTES = 16 * 2**20
 """About how much is read at once."""
@@ -89,11 +89,16 @@ def stream(volume: Volume, order: str, dtype: np.dtype[Any]) -> Iterator[NDArray
     dtype
         What they become.
     """
-    at = [volume.grid.axes.index(axis) for axis in order]
-    shape = tuple(volume.grid.shape[i] for i in at)
+    shape = tuple(volume.grid.length(axis) for axis in order)
     for box in boxes(shape, contiguous(shape, BYTES // dtype.itemsize)):
-        source = [slice(None)] * len(shape)
-        for i, part in zip(at, box, strict=True):
-            source[i] = part
-        found = read(volume.data, tuple(source)).transpose(at)
-        yield np.ascontiguousarray(found, dtype)
+        yield part(volume, order, box, dtype)
+
+
+def part(volume: Volume, order: str, box: tuple[slice, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """One box of `stream`; `box` is in the file's order."""
+    at = [volume.grid.axes.index(axis) for axis in order]
+    source = [slice(None)] * len(at)
+    for i, one in zip(at, box, strict=True):
+        source[i] = one
+    found = read(volume.data, tuple(source)).transpose(at)
+    return np.ascontiguousarray(found, dtype)

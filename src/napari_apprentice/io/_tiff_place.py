@@ -59,6 +59,7 @@ class Facts:
     unit: str = "pixel"
     time_step: float | None = None
     channels: tuple[str, ...] = ()
+    is_labels: bool = False
     classes: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
     affine: tuple[tuple[float, ...], ...] | None = None
@@ -107,6 +108,7 @@ def _ome(text: str, page: Any, index: int) -> Facts:
         ours or unit,
         step * second if step and second else None,
         tuple(names) if all(names) else (),
+        CLASSES in notes,
         _class_names(notes.get(CLASSES, {})),
         by_value(notes.get(COLORS, {})),
         affine,
@@ -202,6 +204,7 @@ def _imagej(metadata: Mapping[str, Any], page: Any) -> Facts:
         (spacing[0], spacing[1], spacing[2]),
         unit,
         _positive(metadata.get("finterval")),
+        is_labels=CLASSES in ours,
         classes=_class_names(ours.get(CLASSES, {})),
         colors=by_value(colors if isinstance(colors, dict) else {}),
         warnings=warnings,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._dtypes import storable
+from ._slabs import BYTES, boxes, contiguous, part, stored_dtype
 from ._tiff_place import CLASSES, COLORS, GRID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -23,15 +24,17 @@ __all__ = ["Layout", "layout_of"]
 _IMAGEJ_DTYPES = ("u1", "u2", "f4")
 _IMAGEJ_BYTES = 2**32 - 2**20
 _BIG_BYTES = 2**32 - 2**25
+_PAGE_BYTES = 2**26
+_TILE = 512
 _OME_UNITS = {"um": "µm"}
 _IMAGEJ_UNITS = {"um": "micron"}
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """An array in the file's order and the options of ``tifffile.imwrite``."""
+    """Pages (or tiles of pages) in the file's order, and the options of ``tifffile.imwrite``."""
 
-    array: NDArray[Any]
+    parts: Iterator[NDArray[Any]]
     options: dict[str, Any]
 
 
@@ -41,30 +44,80 @@ def layout_of(volume: Volume, *, ome: bool) -> Layout:
     Parameters
     ----------
     volume
-        What to write; read into memory.
+        What to write; read while it is written, page by page, and large pages tile by tile.
     ome
         Whether it must be OME-TIFF.
     """
-    array = storable(volume, volume.numpy())
-    if ome or not _suits_imagej(volume, array):
-        return _ome(volume, array)
-    return _imagej(volume, array)
+    dtype = stored_dtype(volume)
+    size = math.prod(volume.grid.shape) * dtype.itemsize
+    if ome or not _suits_imagej(volume, dtype, size):
+        axes = _axes(volume, "TCZYX")
+        options: dict[str, Any] = {"ome": True, "bigtiff": size > _BIG_BYTES}
+        metadata = {"axes": axes, **_ome_metadata(volume)}
+    else:
+        axes = _axes(volume, "TZCYX")
+        options = {"imagej": True, "resolution": tuple(1 / s for s in volume.grid.spacing[:-3:-1])}
+        metadata = {"axes": axes, **_imagej_metadata(volume)}
+    shape = tuple(volume.grid.length("C" if a == "S" else a) for a in axes)
+    page = math.prod(shape[-3:] if volume.rgb else shape[-2:]) * dtype.itemsize
+    tiled = {"tile": (_TILE, _TILE)} if page > _PAGE_BYTES else {}
+    options |= {
+        "shape": shape,
+        "dtype": dtype,
+        "metadata": metadata,
+        "photometric": "rgb" if volume.rgb else "minisblack",
+        "compression": "zlib" if volume.is_labels else None,
+        **tiled,
+    }
+    pages = _tiles if tiled else _pages
+    return Layout(pages(volume, axes.replace("S", "C"), dtype), options)
 
 
-def _suits_imagej(volume: Volume, array: NDArray[Any]) -> bool:
+def _suits_imagej(volume: Volume, dtype: np.dtype[Any], size: int) -> bool:
     grid = volume.grid
     plain = np.diag([*grid.spacing, 1.0])
     named = (
         "C" in grid.axes and not volume.rgb and volume.channels != _numbered(len(volume.channels))
     )
     return (
-        array.dtype.str[1:] in _IMAGEJ_DTYPES
+        dtype.str[1:] in _IMAGEJ_DTYPES
         and grid.world == "stage"
         and bool(np.allclose(grid.matrix, plain, rtol=0, atol=1e-9 * min(grid.spacing)))
-        and array.nbytes < _IMAGEJ_BYTES
+        and size < _IMAGEJ_BYTES
         and not named
-        and (array.dtype == np.uint8 or not volume.rgb)
+        and (dtype == np.uint8 or not volume.rgb)
     )
+
+
+def _axes(volume: Volume, order: str) -> str:
+    """The volume's axes in the file's order; colours go last, as samples."""
+    if volume.rgb:
+        order = order.replace("C", "") + "C"
+    axes = "".join(a for a in order if a in volume.grid.axes)
+    return axes[:-1] + "S" if volume.rgb else axes
+
+
+def _pages(volume: Volume, order: str, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """One page after the other; as many are read at once as are small."""
+    flat = 3 if volume.rgb else 2
+    shape = tuple(volume.grid.length(a) for a in order)
+    whole = contiguous(shape, max(BYTES // dtype.itemsize, math.prod(shape[-flat:])))
+    for box in boxes(shape, whole):
+        found = part(volume, order, box, dtype)
+        yield from found.reshape(-1, *found.shape[-flat:])
+
+
+def _tiles(volume: Volume, order: str, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """One tile after the other, row by row of each page; those at the ends are filled up with zeros."""
+    flat = 3 if volume.rgb else 2
+    shape = tuple(volume.grid.length(a) for a in order)
+    band = (1,) * (len(shape) - flat) + (_TILE, *shape[len(shape) - flat + 1 :])
+    for box in boxes(shape, band):
+        rows = part(volume, order, box, dtype).reshape(-1, *shape[len(shape) - flat + 1 :])
+        for x in range(0, rows.shape[1], _TILE):
+            tile = rows[:, x : x + _TILE]
+            missing = [(0, _TILE - n) for n in tile.shape[:2]] + [(0, 0)] * (flat - 2)
+            yield np.ascontiguousarray(np.pad(tile, missing))
 
 
 def _numbered(count: int) -> tuple[str, ...]:
@@ -72,55 +125,22 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"channel {i + 1}" for i in range(count))
 
 
-def _ordered(volume: Volume, array: NDArray[Any], order: str) -> tuple[NDArray[Any], str]:
-    """Transpose to `order`; colours go last as samples."""
-    axes = volume.grid.axes
-    if volume.rgb:
-        axes, order = axes.replace("C", "S"), order.replace("C", "") + "S"
-    wanted = "".join(a for a in order if a in axes)
-    return np.ascontiguousarray(array.transpose([axes.index(a) for a in wanted])), wanted
-
-
 def _texts(by_value: Mapping[int, str]) -> dict[str, str]:
     return {str(value): text for value, text in by_value.items()}
 
 
-def _imagej(volume: Volume, array: NDArray[Any]) -> Layout:
+def _imagej_metadata(volume: Volume) -> dict[str, Any]:
     grid = volume.grid
-    array, axes = _ordered(volume, array, "TZCYX")
-    metadata: dict[str, Any] = {"axes": axes, "unit": _IMAGEJ_UNITS.get(grid.unit, grid.unit)}
+    metadata: dict[str, Any] = {"unit": _IMAGEJ_UNITS.get(grid.unit, grid.unit)}
     if grid.ndim == 3:
         metadata["spacing"] = grid.spacing[0]
     if grid.time_step is not None:
         metadata["finterval"] = grid.time_step
-    if volume.classes:
+    if volume.is_labels:
         metadata["Info"] = json.dumps(
             {CLASSES: _texts(volume.classes), COLORS: _texts(volume.colors)}
         )
-    return Layout(
-        array,
-        {
-            "imagej": True,
-            "metadata": metadata,
-            "resolution": (1 / grid.spacing[-1], 1 / grid.spacing[-2]),
-            "photometric": "rgb" if volume.rgb else "minisblack",
-            "compression": "zlib" if volume.is_labels else None,
-        },
-    )
-
-
-def _ome(volume: Volume, array: NDArray[Any]) -> Layout:
-    array, axes = _ordered(volume, array, "TCZYX")
-    return Layout(
-        array,
-        {
-            "ome": True,
-            "bigtiff": array.nbytes > _BIG_BYTES,
-            "metadata": {"axes": axes, **_ome_metadata(volume)},
-            "photometric": "rgb" if volume.rgb else "minisblack",
-            "compression": "zlib" if volume.is_labels else None,
-        },
-    )
+    return metadata
 
 
 def _ome_metadata(volume: Volume) -> dict[str, Any]:
@@ -135,7 +155,7 @@ def _ome_metadata(volume: Volume) -> dict[str, Any]:
     if grid.time_step is not None:
         metadata |= {"TimeIncrement": grid.time_step, "TimeIncrementUnit": "s"}
     notes: list[dict[str, str]] = []
-    if volume.classes:
+    if volume.is_labels:
         notes.append({"Namespace": CLASSES, **_texts(volume.classes)})
     if volume.classes and volume.colors:
         notes.append({"Namespace": COLORS, **_texts(volume.colors)})

@@ -6,13 +6,15 @@
   the fifth is the channel axis. RGB and RGBA voxels become colour channels.
 - A z of one plane is kept in a 3-D file, and dropped where more dimensions follow: there it only holds a place.
 - A unit that the header does not state is taken as millimetres.
-- Voxels are read when asked for: plain files in part, gzipped ones once, whole.
+- Voxels are read when asked for: plain files in part, gzipped ones once, whole. They are written part by part.
 - Class names and colours are kept in a ``LabelTable`` extension, as Connectome Workbench and TotalSegmentator write it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gzip
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,14 +23,15 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
-from ._dtypes import storable
 from ._faults import reading
 from ._names import bare_name
 from ._nifti_header import Header, read_header, starts_like_nifti
 from ._nifti_names import table_from, table_of
 from ._nifti_voxels import lazy_array
+from ._slabs import stored_dtype, stream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,18 +74,14 @@ class NiftiFormat:
 
     def save(self, volume: Volume, path: Path) -> None:
         """Write with the grid of the source file where there is one, voxel by voxel the same place."""
-        import nibabel
-
-        array = _for_file(volume)
-        header = _header_for(volume, array)
-        kind: Any = nibabel.Nifti2Image if header.sizeof_hdr == 540 else nibabel.Nifti1Image
-        image = kind(array, None, header)
-        if volume.classes:
-            make_extension: Any = nibabel.nifti1.Nifti1Extension
-            extension = make_extension(0, table_of(volume.classes, volume.colors))
-            image.header.extensions.append(extension)
-        with writing(path) as temporary:
-            image.to_filename(temporary)
+        order, shape, dtype = _layout(volume)
+        header = _header_for(volume, shape, dtype)
+        plain = dtype if dtype.fields is None else np.dtype(np.uint8)
+        with writing(path) as temporary, _opened(temporary) as file:
+            header.write_to(file)
+            file.write(bytes(int(header["vox_offset"]) - file.tell()))
+            for part in stream(volume, order, plain):
+                file.write(part.data)
 
 
 FORMAT = NiftiFormat()
@@ -124,6 +123,7 @@ def _volume(path: Path, header: Header, array: Any, axes: str) -> Volume:
         source=str(path),
         format=FORMAT.name,
         rgb=header.samples > 1,
+        is_labels=header.intent == _LABEL_INTENT and array.dtype.kind in "iu",
         classes=classes,
         colors=class_colors,
         metadata={
@@ -152,30 +152,42 @@ def _time_step(header: Header) -> float | None:
 # -- writing ---------------------------------------------------------------------------
 
 
-def _for_file(volume: Volume) -> NDArray[Any]:
-    """Voxels in the file's order ``(x, y, z, t, c)`` and in a dtype that NIfTI knows."""
-    array = storable(volume, volume.numpy())
-    axes = volume.grid.axes
-    if volume.rgb and array.dtype == np.uint8 and volume.grid.length("C") in (3, 4):
-        samples = [(letter, "u1") for letter in "RGBA"[: volume.grid.length("C")]]
-        last = np.ascontiguousarray(np.moveaxis(array, axes.index("C"), -1))
-        array, axes = last.view(np.dtype(samples))[..., 0], axes.replace("C", "")
+def _layout(volume: Volume) -> tuple[str, tuple[int, ...], np.dtype[Any]]:
+    """Axes of the volume, slowest first; lengths of the file, fastest first; and a dtype that NIfTI knows."""
+    grid, dtype = volume.grid, stored_dtype(volume)
+    axes, last = grid.axes, ""
+    if volume.rgb and dtype == np.uint8 and grid.length("C") in (3, 4):
+        dtype = np.dtype([(letter, "u1") for letter in "RGBA"[: grid.length("C")]])
+        axes, last = axes.replace("C", ""), "C"
     full = "".join(letter for letter in "XYZTC" if letter in axes)
-    array = array.transpose([axes.index(letter) for letter in full])
-    wanted = "XYZTC"[: "XYZTC".index(full[-1]) + 1] if len(full) > 2 else "XY"
-    return array.reshape([array.shape[full.index(a)] if a in full else 1 for a in wanted])
+    filled = "XYZTC"[: "XYZTC".index(full[-1]) + 1] if len(full) > 2 else "XY"
+    shape = tuple(grid.length(a) if a in full else 1 for a in filled)
+    return full[::-1] + last, shape, dtype
 
 
-def _header_for(volume: Volume, array: NDArray[Any]) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, or a stream that gzips into it (without name and time, so that the same is the same)."""
+    with path.open("wb") as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        with gzip.GzipFile(
+            fileobj=file, filename="", mode="wb", compresslevel=1, mtime=0
+        ) as packed:
+            yield cast("IO[bytes]", packed)
+
+
+def _header_for(volume: Volume, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     """Build a header: the source's placement to the bit where nothing moved, else the grid's."""
     import nibabel
 
     source = _source_header(volume)
-    large = max(array.shape) > 32767
+    large = max(shape) > 32767
     kind: Any = nibabel.Nifti2Header if large or _version(volume) == 2 else nibabel.Nifti1Header
     header = kind() if source is None else kind.from_header(source)
-    header.set_data_dtype(array.dtype)
-    header.set_data_shape(array.shape)
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
     header.set_slope_inter(1.0, 0.0)
     if source is None:
         _place(header, volume.grid)
@@ -187,6 +199,11 @@ def _header_for(volume: Volume, array: NDArray[Any]) -> Any:
         header["intent_code"] = _LABEL_INTENT
     elif "C" in volume.grid.axes and not volume.rgb:
         header["intent_code"] = 1007
+    if volume.classes:
+        make_extension: Any = nibabel.nifti1.Nifti1Extension
+        table = table_of(volume.classes, volume.colors)
+        header.extensions.append(make_extension(0, table))
+    header["vox_offset"] = header.single_vox_offset + header.extensions.get_sizeondisk()
     return header
 
 

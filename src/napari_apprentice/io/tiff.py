@@ -73,7 +73,7 @@ class TiffFormat:
 
         layout = layout_of(volume, ome=path.name.lower().endswith((".ome.tif", ".ome.tiff")))
         with writing(path) as temporary:
-            tifffile.imwrite(temporary, layout.array, **layout.options)
+            tifffile.imwrite(temporary, layout.parts, **layout.options)
 
 
 FORMAT = TiffFormat()
@@ -154,6 +154,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         source=str(path),
         format=FORMAT.name,
         rgb=rgb,
+        is_labels=facts.is_labels and array.dtype.kind in "biu" and "C" not in axes,
         classes=facts.classes,
         colors=facts.colors,
         metadata={"kind": facts.kind, "warnings": facts.warnings},
