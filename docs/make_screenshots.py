@@ -130,7 +130,6 @@ def tour(stage: Stage) -> None:
     dock.learn.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.show_step(0)
-    viewer.layers["brain-mri ▸ annotation"].visible = False
     dock.predict.button.click()
     stage.wait(stage.is_idle, "the second prediction")
     stage.shoot("9-again")

@@ -157,6 +157,12 @@ def engine_train(items: Sequence[TrainItem], **how: Any) -> Job[TrainResult]:
     return (yield from train(items, **how))
 
 
+def _load_libraries(*, training: bool) -> None:
+    from napari_apprentice.engine.loading import load_libraries
+
+    load_libraries(training=training)
+
+
 def predict_job(
     store: ModelStore,
     name: str,
@@ -167,6 +173,8 @@ def predict_job(
 ) -> Job[Prediction]:
     """Load a model and apply it to the channels that feed it."""
     yield Progress(f"loading {name}")
+    if predict is engine_predict:  # before the weights, which need torch as well
+        _load_libraries(training=False)
     model = store.load(name)
     answer = yield from predict(fed(volume, channels), model, config)
     if channels is None or answer.provenance is None:
@@ -190,6 +198,8 @@ def learn_job(
 
     yield Progress("preparing")
     plan = request.plan
+    if train is engine_train:
+        _load_libraries(training=True)
     prune_trainings(request.folder.parent)
     try:
         with held(request.folder):
