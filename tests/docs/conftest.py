@@ -13,6 +13,8 @@ from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.budget import Budget
 from napari_apprentice.io import save
 
+from ..io._dicom_phantom import MR, ramp, series  # noqa: TID252  # one phantom for all rooms
+
 CLASSES = (ClassSpec(value=1, name="anterior"), ClassSpec(value=2, name="posterior"))
 SHAPE = (16, 20, 16)
 
@@ -60,6 +62,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     for number in (1, 2, 3):
         write_case(work, f"case-{number}", number)
+    for folder in (work / "t1", work / "study"):
+        series(folder, ramp(SHAPE), SeriesDescription="T1", Modality="MR", SOPClassUID=MR)
+    scout = {"SeriesNumber": 8, "SeriesInstanceUID": "1.2.8", "SeriesDescription": "scout"}
+    series(work / "study", ramp((2, 8, 8)), name="scout{}", **scout)
     (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
     monkeypatch.chdir(work)
     monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)
