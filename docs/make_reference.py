@@ -150,6 +150,10 @@ def _keys() -> str:
     from napari_apprentice.widgets import apprentice, correct
 
     parts = ["# Keys", "They work while the dock is open. napari's own keys keep their meaning."]
+    parts.append(
+        "They cannot be changed in napari's Preferences: napari 0.9 ignores the keys that a plugin's manifest proposes, and "
+        "would bind them whether the dock is open or not."
+    )
     for title, keys in (
         ("In the Apprentice dock", apprentice.KEYS),
         ("On the annotation layer, while *Correct* is open", correct.KEYS),

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from tests._small import FakeStore as Store
+from tests._small import make_spec, make_volume
 
 from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.errors import OutOfMemoryError
-from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Job, Log, Metric, Preview, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
@@ -22,45 +23,18 @@ from napari_apprentice.engine.split import Split
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.session import Session
 
+__all__ = ["CLASSES", "Engine", "Store", "annotate", "out_of_memory", "spec", "volume"]
+
 CLASSES = (LabelClass(1, "nucleus"), LabelClass(2, "debris"))
 
 
 def spec(name: str, ndim: int = 2, **more: Any) -> ModelSpec:
-    base: dict[str, Any] = {
-        "name": name,
-        "task": "semantic",
-        "network": "unet",
-        "ndim": ndim,
-        "tile": (64,) * ndim,
-        "classes": tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in CLASSES),
-    }
-    return ModelSpec(**base | more)
+    classes = tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in CLASSES)
+    return make_spec(name, ndim, **{"classes": classes} | more)
 
 
 def volume(shape: tuple[int, ...] = (24, 32), name: str = "nuclei") -> Volume:
-    grid = Grid.regular("ZYX"[-len(shape) :], shape, [0.25] * len(shape), unit="um")
-    data = np.random.default_rng(0).integers(0, 4000, shape, np.uint16)
-    return Volume(data, grid, name=name)
-
-
-class Store:
-    """Models in memory."""
-
-    def __init__(self, *specs: ModelSpec) -> None:
-        self.all = {s.name: s for s in specs}
-
-    def specs(self) -> dict[str, ModelSpec]:
-        return dict(self.all)
-
-    def load(self, name: str) -> Any:
-        return SimpleNamespace(spec=self.all[name], state={})
-
-    def unique_name(self, base: str) -> str:
-        return base if base not in self.all else f"{base} 2"
-
-    def save(self, spec: ModelSpec, state: Any) -> Any:
-        self.all[spec.name] = spec
-        return SimpleNamespace(spec=spec)
+    return make_volume(shape, name)
 
 
 class Engine:

@@ -5,55 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
+from tests._small import FakeStore, make_spec, make_volume
 
 from napari_apprentice.core.annotation import LabelClass
-from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
 
-
-def make_spec(name: str, ndim: int = 2, **more: Any) -> ModelSpec:
-    base: dict[str, Any] = {
-        "name": name,
-        "task": "semantic",
-        "network": "unet",
-        "ndim": ndim,
-        "tile": (64,) * ndim,
-        "classes": (ClassSpec(value=1, name="nucleus"),),
-    }
-    return ModelSpec(**base | more)
-
-
-def make_volume(shape: tuple[int, ...] = (12, 16), name: str = "nuclei") -> Volume:
-    axes = "ZYX"[-len(shape) :]
-    grid = Grid.regular(axes, shape, [0.25] * len(shape), unit="um")
-    return Volume(np.arange(np.prod(shape), dtype=np.uint16).reshape(shape), grid, name=name)
-
-
-class FakeStore:
-    """Models by name; `save` keeps what it gets."""
-
-    def __init__(self, *specs: ModelSpec) -> None:
-        self.all = {spec.name: spec for spec in specs}
-
-    def specs(self) -> dict[str, ModelSpec]:
-        return dict(self.all)
-
-    def load(self, name: str) -> Any:
-        return SimpleNamespace(spec=self.all[name], state={})
-
-    def unique_name(self, base: str) -> str:
-        return base if base not in self.all else f"{base} 2"
-
-    def save(self, spec: ModelSpec, state: Any) -> Any:
-        self.all[spec.name] = spec
-        return SimpleNamespace(spec=spec, state=state)
+__all__ = ["FakeStore", "make_spec", "make_volume", "prediction_of"]
 
 
 def prediction_of(volume: Volume) -> Prediction:

@@ -177,8 +177,8 @@ def test_a_closed_session_cancels_and_is_silent(
     session.set_image(make_volume())
     session.predict(PredictConfig())
     assert started.wait(5)
-    session.status_changed.connect(statuses.append)
     session.close()
+    session.status_changed.connect(statuses.append)
     threads[0].join(5)
     assert session.is_closed
     assert session.status.reason is FinishReason.CANCELLED
