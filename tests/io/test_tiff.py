@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from napari_apprentice import io
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.volume import Volume
+from napari_apprentice.core.volume import Display, Volume
 
 ROUND_TRIP = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -272,3 +272,82 @@ def test_entities_in_ome_xml_are_not_expanded(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.ome.tif", voxels("YX"), description=xml, metadata=None)
     volume = io.open_volume(tmp_path / "a.ome.tif")
     assert volume.grid.unit == "pixel"
+
+
+# -- levels, series, looks -------------------------------------------------------------------
+
+
+def test_levels_of_subifds_are_a_pyramid(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 200, (2, 256, 320)).astype(np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        options: dict[str, Any] = {"tile": (64, 64), "compression": "zlib"}
+        writer.write(array, subifds=2, metadata={"axes": "CYX"}, **options)
+        for step in (2, 4):
+            writer.write(array[:, ::step, ::step], subfiletype=1, **options)
+    volume = io.open_volume(tmp_path / "a.ome.tif")
+    assert [level.shape for level in volume.pyramid] == [(2, 128, 160), (2, 64, 80)]
+    np.testing.assert_array_equal(volume.numpy(), array)
+    np.testing.assert_array_equal(np.asarray(volume.pyramid[1]), array[:, ::4, ::4])
+    one = volume.select((1,))
+    np.testing.assert_array_equal(np.asarray(one.pyramid[0]), array[1, ::2, ::2])
+
+
+def test_one_of_several_series_is_chosen(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as writer:
+        for number, name in enumerate(("left", "right")):
+            writer.write(np.full((8, 9 + number), number, np.uint8), metadata={"axes": "YX", "Name": name})  # fmt: skip
+    path = tmp_path / "a.ome.tif"
+    assert [(s.key, s.title) for s in io.list_series(path)] == [("0", "left"), ("1", "right")]
+    for wanted in ("0", "left"):
+        assert io.open_volume(path, series=wanted).grid.shape == (8, 9)
+    assert io.open_volume(f"{path}#1").grid.shape == (8, 10)
+    assert io.list_images(path) == [path]
+    with pytest.raises(Exception, match="no series fits 'middle'"):
+        io.open_volume(path, series="middle")
+
+
+def test_channel_colours_of_ome_survive(tmp_path: Path) -> None:
+    shown = (Display("#FF0000"), Display("#0080FF"), Display())
+    grid = Grid.regular("CYX", (3, 4, 5), unit="um")
+    io.save(Volume(np.zeros(grid.shape, np.uint8), grid, display=shown), tmp_path / "a.tif")
+    assert io.open_volume(tmp_path / "a.tif").display == shown
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert 'Color="-16776961"' in file.ome_metadata  # as the OME data model has red
+
+
+def test_colours_and_ranges_of_imagej(tmp_path: Path) -> None:
+    ramp = np.arange(256, dtype=np.uint8)
+    luts = [np.stack([ramp, 0 * ramp, 0 * ramp]), np.stack([0 * ramp, ramp, ramp])]
+    metadata = {"axes": "CYX", "mode": "composite", "LUTs": luts, "Ranges": (1.0, 90.0, 2.0, 80.0)}
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((2, 4, 5), np.uint16), imagej=True, metadata=metadata)
+    assert io.open_volume(path).display == (Display("#FF0000", (1, 90)), Display("#00FFFF", (2, 80)))  # fmt: skip
+
+
+def test_lsm_has_its_voxel_size_in_metres(tmp_path: Path) -> None:
+    info = np.zeros(1, np.dtype([(n, "<" + t) for n, t in tifffile.TIFF.CZ_LSMINFO if t]))
+    facts = {"MagicNumber": 0x0400494C, "StructureSize": info.nbytes, "DimensionX": 5, "DimensionY": 4,
+             "DimensionZ": 3, "DimensionChannels": 1, "DimensionTime": 1, "DataType": 1,
+             "VoxelSizeX": 2e-7, "VoxelSizeY": 3e-7, "VoxelSizeZ": 1e-6, "ScanType": 0}  # fmt: skip
+    for name, value in facts.items():
+        info[name] = value
+    array = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for plane in array:
+            tag = [(34412, 1, info.nbytes, info.tobytes(), True)]
+            writer.write(plane, extratags=tag, metadata=None, contiguous=False)
+            writer.write(plane[:2, :2], subfiletype=1, metadata=None, contiguous=False)
+    volume = io.open_volume(tmp_path / "a.tif")
+    assert volume.metadata["kind"] == "LSM"
+    assert (volume.grid.axes, volume.grid.unit) == ("ZYX", "um")
+    np.testing.assert_allclose(volume.grid.spacing, (1, 0.3, 0.2))
+    np.testing.assert_array_equal(volume.numpy(), array)
+
+
+def test_channels_of_lsm_have_names_and_colours() -> None:
+    from napari_apprentice.io._tiff_display import of_lsm
+
+    channels = {"ColorNames": ["Ch1", "Ch2"], "Colors": [[255, 0, 0, 0], [0, 255, 0, 0]]}
+    found = of_lsm({"VoxelSizeX": 1e-7, "TimeIntervall": 0.5, "ChannelColors": channels})
+    assert found[1:] == (0.5, ("Ch1", "Ch2"), (Display("#FF0000"), Display("#00FF00")))
+    assert found[0] == pytest.approx((0.1, 0.1, 0.1))

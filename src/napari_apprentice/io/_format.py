@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["Format", "Series", "SeriesFormat", "WritableFormat"]
+__all__ = ["Format", "GatheringFormat", "Series", "SeriesFormat", "WritableFormat"]
 
 
 @runtime_checkable
@@ -107,6 +107,11 @@ class SeriesFormat(Format, Protocol):
             None or several fit.
         """
         ...
+
+
+@runtime_checkable
+class GatheringFormat(SeriesFormat, Protocol):
+    """A format in which several files make one image."""
 
     def open_files(self, paths: Sequence[Path]) -> list[Volume]:
         """Open files that a person gave together: one volume per series."""

@@ -15,7 +15,7 @@ from napari_apprentice.core.volume import Volume
 
 from ._dtypes import smallest_integer
 from ._faults import reading
-from ._format import Format, Series, SeriesFormat, WritableFormat
+from ._format import Format, GatheringFormat, Series, SeriesFormat, WritableFormat
 from ._registry import FORMATS
 from ._series import open_with, place_of
 
@@ -149,12 +149,12 @@ def open_volumes(paths: Sequence[_Path]) -> list[Volume]:
     together: dict[str, list[Path]] = {}
     for path in paths:
         entry = format_of(path)
-        alone = not isinstance(entry, SeriesFormat) or not Path(path).is_file()
+        alone = not isinstance(entry, GatheringFormat) or not Path(path).is_file()
         together.setdefault(str(path) if alone else entry.name, []).append(Path(path))
     volumes = []
     for files in together.values():
         entry = format_of(files[0])
-        if len(files) == 1 or not isinstance(entry, SeriesFormat):
+        if len(files) == 1 or not isinstance(entry, GatheringFormat):
             volumes += [open_volume(file) for file in files]
             continue
         with reading(files[0], entry.title):

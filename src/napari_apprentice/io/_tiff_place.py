@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ._colors import by_value
+from ._tiff_display import of_lsm, shown_by_imagej, shown_by_ome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_apprentice.core.grid import World
+    from napari_apprentice.core.volume import Display
 
 __all__ = ["CLASSES", "COLORS", "GRID", "Facts", "facts_of"]
 
@@ -59,6 +61,7 @@ class Facts:
     unit: str = "pixel"
     time_step: float | None = None
     channels: tuple[str, ...] = ()
+    display: tuple[Display, ...] = ()
     is_labels: bool = False
     classes: Mapping[int, str] = field(default_factory=dict)
     colors: Mapping[int, str] = field(default_factory=dict)
@@ -71,6 +74,9 @@ def facts_of(file: Any, series: Any, index: int) -> Facts:
     """Collect what the file says; what it says wrongly is left out with a warning."""
     if series.kind == "ome" and file.ome_metadata:
         return _ome(str(file.ome_metadata), series.keyframe, index)
+    if series.kind == "lsm" and file.lsm_metadata:
+        spacing, step, names, shown = of_lsm(file.lsm_metadata)
+        return Facts("LSM", spacing, "um", step, names, shown)
     if file.is_imagej and file.imagej_metadata:
         return _imagej(file.imagej_metadata, series.keyframe)
     return _plain(file, series.keyframe)
@@ -108,6 +114,7 @@ def _ome(text: str, page: Any, index: int) -> Facts:
         ours or unit,
         step * second if step and second else None,
         tuple(names) if all(names) else (),
+        shown_by_ome([e.get("Color") for e in _children(pixels, "Channel")]),
         CLASSES in notes,
         _class_names(notes.get(CLASSES, {})),
         by_value(notes.get(COLORS, {})),
@@ -204,6 +211,7 @@ def _imagej(metadata: Mapping[str, Any], page: Any) -> Facts:
         (spacing[0], spacing[1], spacing[2]),
         unit,
         _positive(metadata.get("finterval")),
+        display=shown_by_imagej(metadata),
         is_labels=CLASSES in ours,
         classes=_class_names(ours.get(CLASSES, {})),
         colors=by_value(colors if isinstance(colors, dict) else {}),

@@ -60,14 +60,14 @@ class _Contiguous:
 class _Pages:
     """Compressed or tiled voxels through tifffile's Zarr store; the file stays open until nobody needs it."""
 
-    def __init__(self, path: Path, index: int) -> None:
+    def __init__(self, path: Path, index: int, level: int) -> None:
         import tifffile
         import zarr
 
         self._path = path
         self._file = tifffile.TiffFile(path)
         weakref.finalize(self, self._file.close)
-        store = self._file.series[index].aszarr(level=0)
+        store = self._file.series[index].aszarr(level=level)
         self._array: Any = zarr.open_array(store, mode="r")
         self.shape: tuple[int, ...] = tuple(self._array.shape)
         self.ndim = len(self.shape)
@@ -79,19 +79,19 @@ class _Pages:
             return np.asarray(self._array[key]).astype(self.dtype, copy=False)
 
 
-def lazy_array(path: Path, file: Any, index: int) -> Any:
-    """Return a Dask array of a series in the series' own axes."""
+def lazy_array(path: Path, file: Any, index: int, level: int = 0) -> Any:
+    """Return a Dask array of a level of a series in the series' own axes."""
     import dask.array as da
 
     source: _Contiguous | _Pages
-    series = file.series[index]
+    series = file.series[index].levels[level]
     shape = tuple(int(n) for n in series.shape)
     if series.dataoffset is not None and np.dtype(series.dtype).kind in "biuf":
         stored = np.dtype(series.dtype).newbyteorder(file.byteorder)
         source = _Contiguous(path, int(series.dataoffset), shape, stored)
         chunks = _chunks(shape, stored.itemsize)
     else:
-        source = _Pages(path, index)
+        source = _Pages(path, index, level)
         chunks = _grown(source.shape, source.chunks, source.dtype.itemsize)
     return da.from_array(
         source, chunks=chunks, name=False, asarray=False, meta=np.empty(0, source.dtype)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._slabs import BYTES, boxes, contiguous, part, stored_dtype
+from ._tiff_display import ome_color
 from ._tiff_place import CLASSES, COLORS, GRID
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _suits_imagej(volume: Volume, dtype: np.dtype[Any], size: int) -> bool:
         and bool(np.allclose(grid.matrix, plain, rtol=0, atol=1e-9 * min(grid.spacing)))
         and size < _IMAGEJ_BYTES
         and not named
+        and not any(shown.color for shown in volume.display)
         and (dtype == np.uint8 or not volume.rgb)
     )
 
@@ -152,6 +154,9 @@ def _ome_metadata(volume: Volume) -> dict[str, Any]:
             metadata[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(grid.unit, grid.unit)
     if "C" in grid.axes and not volume.rgb:
         metadata["Channel"] = {"Name": list(volume.channels)}
+        if any(shown.color for shown in volume.display):
+            colors = [shown.color or "#FFFFFF" for shown in volume.display]
+            metadata["Channel"]["Color"] = [ome_color(color) for color in colors]
     if grid.time_step is not None:
         metadata |= {"TimeIncrement": grid.time_step, "TimeIncrementUnit": "s"}
     notes: list[dict[str, str]] = []

@@ -29,6 +29,7 @@ from ._format import Series
 from ._names import bare_name
 from ._ngff import channels_of, classes_of, multiscale_of, ome_of, placement_of
 from ._ngff_write import register_label, write_image
+from ._series import pick
 from ._zarr_voxels import attributes_of, inside, lazy_array, missing_chunks, node_kind, open_array
 
 if TYPE_CHECKING:
@@ -61,23 +62,21 @@ class OmeZarrFormat:
     def list_series(self, path: Path) -> list[Series]:
         """List the images of a folder; the folder itself where it is one."""
         with reading(path, self.title):
-            return [_series(key, _open(path, inside(path, key))) for key in _images(path)]
+            found = _images(path)
+            return [_series(key, _open(path, inside(path, part))) for key, part in found.items()]
 
     def open(self, path: Path) -> Volume:
         """Open the folder's image, or the first of several, lazily."""
         return self.open_series(path, "")
 
     def open_series(self, path: Path, series: str) -> Volume:
-        """Open one of several images lazily, by its path in the folder."""
+        """Open one of several images lazily, by its key: its path in the folder, with ``-`` for ``/``."""
         with reading(path, self.title):
             known = _images(path)
-            key = series or known[0]
+            key = series or next(iter(known))
             if key not in known:
-                raise FormatError(
-                    f"expected one of the images {', '.join(known[:8])}, found {series!r}",
-                    path=path,
-                )
-            volume = _open(path, inside(path, key))
+                pick([Series(one, "") for one in known], key, path)
+            volume = _open(path, inside(path, known[key]))
             others = tuple(known) if len(known) > 1 else ()
             return replace(volume, metadata={**volume.metadata, "series": others})
 
@@ -149,11 +148,11 @@ def _is_label(folder: Path) -> bool:
     return "image-label" in _ome(folder)
 
 
-def _images(path: Path) -> list[str]:
-    """Paths of the images below a folder, in their order; ``.`` where the folder is one itself."""
+def _images(path: Path) -> dict[str, str]:
+    """Key → path of the images below a folder, in their order; ``.`` where the folder is one itself."""
     ome = _ome(path)
     if "multiscales" in ome:
-        return ["."]
+        return {".": "."}
     if "plate" in ome:
         wells = [str(w["path"]) for w in ome["plate"]["wells"]][:_MOST_IMAGES]
         found = [f"{well}/{field}" for well in wells for field in _fields(inside(path, well))]
@@ -167,7 +166,7 @@ def _images(path: Path) -> list[str]:
         raise FormatError(
             "expected at least one image, found none", path=path, remedy="Export it again."
         )
-    return found[:_MOST_IMAGES]
+    return {part.replace("/", "-"): part for part in found[:_MOST_IMAGES]}
 
 
 def _fields(well: Path) -> list[str]:

@@ -6,7 +6,10 @@ length one without a meaning are dropped. What is left without a letter is guess
 - one unnamed axis of 2 to 4 planes is channels — of labels, which have none, it is depth;
 - one unnamed axis of more planes is depth; with two, the first is time (or channels, by the same rule).
 
-Voxel size: OME ``PhysicalSize``; ImageJ ``spacing``, ``unit`` and resolution; of a plain TIFF the resolution in
+Coarser levels (SubIFDs, or pages marked as reduced) are for display. The largest of several series is opened; the others
+are listed, and opened by number or name. Colours and windows of channels are those of OME, ImageJ and LSM.
+
+Voxel size: OME ``PhysicalSize``; LSM; ImageJ ``spacing``, ``unit`` and resolution; of a plain TIFF the resolution in
 centimetres or inches, unless it is one that programs write when they know nothing (1, 72, 96, 150 … dpi).
 
 Labels and images are written as ImageJ hyperstacks, which Fiji opens with a double click, where that format can
@@ -16,6 +19,7 @@ that is more than a spacing, go into OME map annotations, or into ImageJ's ``Inf
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.grid import Grid
@@ -23,7 +27,9 @@ from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
 from ._faults import reading
+from ._format import Series
 from ._names import bare_name
+from ._series import pick
 from ._tiff_place import Facts, facts_of
 from ._tiff_voxels import check_chain, check_series, lazy_array
 from ._tiff_write import layout_of
@@ -55,11 +61,22 @@ class TiffFormat:
 
     def open(self, path: Path) -> Volume:
         """Open the largest series lazily; the others are named in ``metadata["series"]``."""
-        return _open(path, labels=False)
+        return _open(path, None, labels=False)
 
     def open_labels(self, path: Path) -> Volume:
         """Open as labels: an unnamed axis is never channels."""
-        return _open(path, labels=True)
+        return _open(path, None, labels=True)
+
+    def open_series(self, path: Path, series: str) -> Volume:
+        """Open one of several series lazily, by its number from 0 or its name."""
+        return _open(path, series, labels=False)
+
+    def list_series(self, path: Path) -> list[Series]:
+        """List the series, in the file's order."""
+        import tifffile
+
+        with reading(path, "TIFF"), tifffile.TiffFile(path) as file:
+            return _series(file)
 
     def check(self, volume: Volume) -> str | None:
         """Return why this volume cannot be written as TIFF."""
@@ -79,19 +96,38 @@ class TiffFormat:
 FORMAT = TiffFormat()
 
 
-def _open(path: Path, *, labels: bool) -> Volume:
+def _series(file: Any) -> list[Series]:
+    return [
+        Series(str(i), s.name or f"series {i}", shape=tuple(int(n) for n in s.shape))
+        for i, s in enumerate(file.series)
+    ]
+
+
+def _chosen(path: Path, file: Any, wanted: str | None) -> int:
+    if wanted is not None:
+        return int(pick(_series(file), wanted, path).key)
+    return max(range(len(file.series)), key=lambda i: int(file.series[i].size))
+
+
+def _open(path: Path, wanted: str | None, *, labels: bool) -> Volume:
     import tifffile
 
     with reading(path, "TIFF"):
         file = tifffile.TiffFile(path)
         try:
             broken = check_chain(path, file)
-            index, series = max(enumerate(file.series), key=lambda pair: int(pair[1].size))
-            check_series(path, series)
+            index = _chosen(path, file, wanted)
+            series = file.series[index]
+            for level in series.levels:
+                check_series(path, level)
             facts = facts_of(file, series, index)
             axes, guessed = _named(series.axes, series.shape, labels=labels)
-            array, axes = _canonical(lazy_array(path, file, index), axes)
+            levels = range(len(series.levels))
+            arrays = [_canonical(lazy_array(path, file, index, level), axes) for level in levels]
+            array, axes = arrays[0]
+            coarser = tuple(level for level, letters in arrays[1:] if letters == axes)
             volume = _volume(path, array, axes, facts, rgb=_is_colour(series))
+            volume = replace(volume, pyramid=coarser)
             return _with_notes(volume, file, index, guessed, broken)
         finally:
             # The lazy array opens the file anew when it needs it.
@@ -154,6 +190,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         source=str(path),
         format=FORMAT.name,
         rgb=rgb,
+        display=facts.display if len(facts.display) == count and not rgb else (),
         is_labels=facts.is_labels and array.dtype.kind in "biu" and "C" not in axes,
         classes=facts.classes,
         colors=facts.colors,
@@ -162,8 +199,6 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
 
 
 def _with_notes(volume: Volume, file: Any, index: int, guessed: bool, broken: str | None) -> Volume:
-    from dataclasses import replace
-
     warnings = tuple(volume.metadata["warnings"])
     if broken:
         warnings += (broken,)
