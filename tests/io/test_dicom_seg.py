@@ -12,6 +12,7 @@ import pytest
 from napari_apprentice import io
 from napari_apprentice.core.errors import BadInputError, FormatError
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine.files import read_items
 from napari_apprentice.io import FORMATS
 
 from ._dicom_phantom import image, ramp, series, write
@@ -147,3 +148,65 @@ def test_predictions_on_dicom_are_written_as_dicom_seg(scan: Volume, tmp_path: P
     assert output_path(tmp_path / "ct", labels, tmp_path / "out").name == "ct.dcm"
     moved = replace(labels, metadata={})
     assert output_path(tmp_path / "ct", moved, tmp_path / "out").name == "ct.nii.gz"
+
+
+# -- segmentations of other programs --------------------------------------------------------------
+
+
+def foreign(scan: Volume, array: np.ndarray, kind: str, path: Path) -> Path:
+    """A segmentation as highdicom writes it by itself: without the slices that hold nothing."""
+    import highdicom
+    from highdicom.seg import Segmentation, SegmentDescription
+    from pydicom.sr.codedict import codes
+
+    sources = [pydicom.dcmread(file) for file, _ in scan.metadata["dicom"]["frames"]]
+    for source in sources:
+        for keyword in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"):
+            setattr(source, keyword, None)
+        source.AccessionNumber = source.ReferringPhysicianName = None
+    tissue = codes.SCT.Tissue
+    data = Segmentation(
+        sources,
+        array,
+        kind,
+        [SegmentDescription(i, n, tissue, tissue, "MANUAL") for i, n in ((1, "a"), (2, "b"))],
+        series_instance_uid=highdicom.UID(),
+        series_number=9,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="someone",
+        manufacturer_model_name="else",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    data.save_as(path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+def test_slices_left_out_are_filled_up_from_the_image(
+    scan: Volume, tmp_path: Path, kind: str
+) -> None:
+    path = foreign(scan, drawn(scan), kind, tmp_path / "theirs.dcm")
+    labels = io.open_labels(path)
+    assert labels.grid.shape == (2, 5, 7)
+    np.testing.assert_allclose(labels.grid.to_world((0, 0, 0)), scan.grid.to_world((2, 0, 0)))
+    assert dict(labels.classes) == {1: "a", 2: "b"}
+    whole = io.labels_onto(labels, scan.grid)
+    assert whole.grid == scan.grid
+    np.testing.assert_array_equal(whole.numpy(), drawn(scan))
+    (item,) = read_items(tmp_path / "ct", path)
+    np.testing.assert_array_equal(item.annotation.labels, drawn(scan))
+    moved = io.labels_onto(labels, scan.grid.crop((1, 0, 0), (3, 5, 7)))
+    assert moved is labels
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_overlapping_segments_are_said(scan: Volume, tmp_path: Path) -> None:
+    array = np.zeros((*scan.grid.shape, 2), np.uint8)
+    array[2, 1:3, 1:4, 0] = 1
+    array[2, 1, 1, 1] = 1
+    labels = io.open_labels(foreign(scan, array, "BINARY", tmp_path / "theirs.dcm"))
+    assert labels.numpy()[0, 1, 1] == 2
+    assert labels.metadata["warnings"][0].startswith("1 voxels belong to several segments")

@@ -35,7 +35,7 @@ _LIBRARIES = (
         "safetensors",
     ),
 )
-_CODECS = ("zlib", "lzw", "zstd", "jpeg8", "jpeg2k", "jpegxl", "png")
+_CODECS = ("zlib", "lzw", "zstd", "jpeg8", "jpeg2k", "jpegls", "jpegsof3", "jpegxl", "png")
 Status = Literal["ok", "warning", "problem"]
 
 

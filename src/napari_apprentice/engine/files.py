@@ -14,6 +14,7 @@ from napari_apprentice.io import (
     WritableFormat,
     format_of,
     labels_like,
+    labels_onto,
     open_labels,
     open_volume,
     pair,
@@ -121,6 +122,8 @@ def _item(
         )
     frame = volume.frame(0)
     grid = frame.grid.spatial
+    if labels.metadata.get("left_out_is_background"):
+        labels = labels_onto(labels, grid)
     if labels.grid != grid and not _only_size_known(labels, frame):
         raise GridMismatchError(
             f"expected labels on the grid of their image {grid.axes} {grid.shape}, spacing "

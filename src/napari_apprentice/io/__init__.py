@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._deidentify import DeidentifyReport, deidentify, deidentify_job, without_patient
 from ._format import Format, Series, SeriesFormat, WritableFormat
 from ._listing import list_images, pair, stem
+from ._onto import labels_onto
 from ._open import (
     describe,
     format_of,
@@ -32,6 +33,7 @@ __all__ = [
     "format_of",
     "labels_in",
     "labels_like",
+    "labels_onto",
     "list_images",
     "list_series",
     "open_labels",

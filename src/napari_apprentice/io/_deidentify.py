@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import secrets
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from ._atomic import writing, writing_folder
 from ._dicom_burned import burned_in
 from ._dicom_rules import Dates, Rules
 from ._dicom_sniff import dicom_files, is_dicom
-from ._dicom_values import text, whole
+from ._dicom_values import quiet, text, whole
 from ._faults import reading
 
 if TYPE_CHECKING:
@@ -220,8 +219,7 @@ def _header(path: Path) -> Dataset:
     )
     if not is_dicom(path):
         raise FormatError("not a DICOM file", path=path)
-    with reading(path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reading(path, "DICOM"), quiet():
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted.split())
         if not whole(header, "Rows"):
             raise FormatError(
@@ -235,8 +233,7 @@ def _copy(path: Path, target: Path, rules: Rules, *, pixels_checked: bool) -> bo
     """De-identify one file; return whether it may show a face."""
     import pydicom
 
-    with reading(path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on values that are removed anyway
+    with reading(path, "DICOM"), quiet():
         data = pydicom.dcmread(path)
         head = _may_show_a_face(data)
         _complete(data, path)
@@ -248,8 +245,7 @@ def _copy(path: Path, target: Path, rules: Rules, *, pixels_checked: bool) -> bo
         meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
         data.file_meta, data.preamble = meta, b"\0" * 128
     target.parent.mkdir(parents=True, exist_ok=True)
-    with reading(path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reading(path, "DICOM"), quiet():
         try:
             data.save_as(target, enforce_file_format=True)
         except OSError as error:

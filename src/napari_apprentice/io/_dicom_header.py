@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,7 +11,7 @@ from napari_apprentice.core.errors import FormatError
 
 from ._dicom_frames import Frame, frames_of
 from ._dicom_sniff import is_dicom
-from ._dicom_values import text, value_of, whole
+from ._dicom_values import quiet, text, value_of, whole
 from ._faults import check_claim, human_bytes, reading
 
 if TYPE_CHECKING:
@@ -144,8 +143,7 @@ def read_picture(path: Path) -> Picture:
     FormatError
         No DICOM, no image, damaged, or a header that claims more than the file holds.
     """
-    with reading(path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on values; what matters is checked here
+    with reading(path, "DICOM"), quiet():
         picture = _read(path)
         return Picture(
             path, picture.data, picture.syntax, picture.pixels, tuple(frames_of(path, picture.data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +32,7 @@ def read_frame(picture: Picture, index: int) -> NDArray[Any]:
     """
     from ._dicom_codecs import decoder_for
 
-    with reading(picture.path, "DICOM"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's remarks on padding and colour spaces
+    with reading(picture.path, "DICOM"):
         decoder = decoder_for(picture.syntax)
         options = _options(picture)
         if picture.syntax == DEFLATED:

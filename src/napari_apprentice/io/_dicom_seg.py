@@ -6,7 +6,6 @@ else the value is kept in the segment's *Tracking ID*.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from napari_apprentice.core.errors import ApprenticeError, FormatError
 
 from ._atomic import writing
 from ._dicom_header import IDENTIFIERS
-from ._dicom_values import first_item, text
+from ._dicom_values import first_item, quiet, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,8 +84,7 @@ def write_segmentation(volume: Volume, path: Path) -> None:
     numbers = np.searchsorted(values, labels) + 1
     numbered = np.where(labels == 0, 0, numbers).astype(np.uint16)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's remarks on values of the source
+        with quiet():
             data = _segmentation(volume, numbered, values)
     except ApprenticeError:
         raise
@@ -97,8 +95,7 @@ def write_segmentation(volume: Volume, path: Path) -> None:
             path=path,
             remedy="Save as .nii.gz instead.",
         ) from error
-    with writing(path) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with writing(path) as temporary, quiet():
         data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data.save_as(temporary, enforce_file_format=True)
 

@@ -52,7 +52,8 @@ def read_segmentation(group: Group, path: Path, key: str | None) -> Volume:
             remedy="Export the segmentation again; without a place it cannot be laid on an image.",
         )
     rows, count, affine = _slices(picture, frames, path)
-    segments = list(value_of(picture.data, "SegmentSequence") or ())
+    # Label maps describe their background as segment 0.
+    segments = [s for s in value_of(picture.data, "SegmentSequence") or () if s.SegmentNumber]
     values, names, colors = names_and_colors(segments)
     labels, doubled = _labels(picture, frames, rows, count, values)
     grid = Grid("ZYX", labels.shape, Grid.freeze(affine), "mm", "LPS")
@@ -71,6 +72,7 @@ def read_segmentation(group: Group, path: Path, key: str | None) -> Volume:
             "modality": "SEG",
             "warnings": notes if doubled else [],
             "refers_to": _referred(picture),
+            "left_out_is_background": True,
         },
     )
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +13,30 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-__all__ = ["clock", "first_item", "number", "numbers", "text", "texts", "whole"]
+__all__ = [
+    "clock",
+    "first_item",
+    "number",
+    "numbers",
+    "quiet",
+    "text",
+    "texts",
+    "value_of",
+    "whole",
+]
+
+_LOCK = threading.RLock()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's remarks on odd values to itself; what matters is checked here.
+
+    The filters of warnings belong to the whole process: two threads that set and restore them at once would leave them off.
+    """
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def value_of(data: Dataset, keyword: str) -> Any:

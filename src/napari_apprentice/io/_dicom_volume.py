@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.grid import Grid
@@ -13,7 +14,7 @@ from ._dicom_pixels import lazy_pixels, text_of, value_dtype
 from ._dicom_series import choose, scan
 from ._dicom_sniff import dicom_files
 from ._dicom_stack import mean_step, stack_frames
-from ._dicom_values import number, numbers, text, value_of, whole
+from ._dicom_values import number, numbers, quiet, text, value_of, whole
 from ._faults import reading
 from ._names import bare_name
 
@@ -41,7 +42,8 @@ def scan_path(path: Path) -> Scan:
         One file that cannot be read.
     """
     if path.is_dir():
-        return scan(dicom_files(path))
+        with quiet():
+            return scan(dicom_files(path))
     from ._dicom_header import read_picture
 
     read_picture(path)  # its error is the answer; a scan would only note it
@@ -50,18 +52,20 @@ def scan_path(path: Path) -> Scan:
 
 def open_chosen(path: Path, series: str | None) -> Volume:
     """Open a file or folder, or one series of it."""
-    with reading(path, "DICOM"):
+    with reading(path, "DICOM"), quiet():
         found = scan_path(path)
         group = choose(found, path, series)
         several = len([g for g in found.groups if not g.is_segmentation]) > 1
         key = group.series.key if series is not None and several else None
-        return open_group(group, path, key, found.problems)
+        volume = open_group(group, path, key, found.problems)
+        names = [str(one.series) for one in found.groups if one is not group] if several else []
+        return replace(volume, metadata={**volume.metadata, "series": names})
 
 
 def open_together(paths: Sequence[Path]) -> list[Volume]:
     """Open files (and folders) that were given together: one volume per series."""
     files = [file for path in paths for file in (dicom_files(path) if path.is_dir() else [path])]
-    with reading(paths[0], "DICOM"):
+    with reading(paths[0], "DICOM"), quiet():
         found = scan(files)
         if not found.groups:
             choose(found, paths[0], None)

@@ -88,7 +88,8 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
     """Pair images with labels by file name.
 
     Names must agree without suffixes; where no name agrees, endings such as ``_image``, ``_label``, ``_mask``
-    or ``_seg`` are left out of the comparison. Two files pair whatever their names.
+    or ``_seg`` are left out of the comparison. Two images (files, or folders that are
+    one image) pair whatever their names.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
         Names that have no partner, or that more than one file has.
     """
     first, second = Path(images), Path(labels)
-    if first.is_file() and second.is_file():
+    if list_images(first) == [first] and list_images(second) == [second]:
         return [(first, second)]
     left, right = _by_name(first, strip=False), _by_name(second, strip=False)
     if not set(left) & set(right):
