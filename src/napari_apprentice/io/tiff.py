@@ -26,6 +26,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
+from ._axes import canonical, named
 from ._faults import reading
 from ._format import Series
 from ._names import bare_name
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "TiffFormat"]
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_FEW = 4
 
 
 class TiffFormat:
@@ -121,9 +121,9 @@ def _open(path: Path, wanted: str | None, *, labels: bool) -> Volume:
             for level in series.levels:
                 check_series(path, level)
             facts = facts_of(file, series, index)
-            axes, guessed = _named(series.axes, series.shape, labels=labels)
+            axes, guessed = named(series.axes, series.shape, labels=labels)
             levels = range(len(series.levels))
-            arrays = [_canonical(lazy_array(path, file, index, level), axes) for level in levels]
+            arrays = [canonical(lazy_array(path, file, index, level), axes) for level in levels]
             array, axes = arrays[0]
             coarser = tuple(level for level, letters in arrays[1:] if letters == axes)
             volume = _volume(path, array, axes, facts, rgb=_is_colour(series))
@@ -132,37 +132,6 @@ def _open(path: Path, wanted: str | None, *, labels: bool) -> Volume:
         finally:
             # The lazy array opens the file anew when it needs it.
             file.close()
-
-
-def _named(axes: str, shape: tuple[int, ...], *, labels: bool) -> tuple[str, bool]:
-    """Give every axis longer than one a letter of ``TCZYXS``; others become ``"-"``; and whether it guessed."""
-    letters = [
-        a if a in "TCZYXS" else ("?" if n > 1 else "-") for a, n in zip(axes, shape, strict=True)
-    ]
-    unknown = [i for i, letter in enumerate(letters) if letter == "?"]
-    for i in reversed(unknown):
-        few = shape[i] <= _FEW and not labels and not {"C", "S"} & set(letters)
-        wishes = "CZT" if few else "ZT"
-        letters[i] = next((w for w in wishes if w not in letters), "")
-        if not letters[i]:
-            raise ValueError(f"cannot tell what the axes {axes} of lengths {shape} mean")
-    return "".join(letters), bool(unknown)
-
-
-def _canonical(array: Any, axes: str) -> tuple[Any, str]:
-    """Drop axes of length one, merge samples into channels, and transpose to ``TCZYX``."""
-    drop = tuple(i for i, a in enumerate(axes) if a == "-" or (a in "TCZS" and array.shape[i] == 1))
-    array = array.squeeze(axis=drop) if drop else array
-    axes = "".join(a for i, a in enumerate(axes) if i not in drop)
-    if "S" in axes and "C" not in axes:
-        axes = axes.replace("S", "C")
-    order = "".join(a for a in "TCSZYX" if a in axes)
-    array = array.transpose([axes.index(a) for a in order])
-    if "S" in order:
-        at = order.index("C")
-        merged = (*array.shape[:at], array.shape[at] * array.shape[at + 1], *array.shape[at + 2 :])
-        array, order = array.reshape(merged), order.replace("S", "")
-    return array, order
 
 
 def _is_colour(series: Any) -> bool:
