@@ -84,7 +84,16 @@ def format_of(path: _Path) -> Format:
     found = [entry for entry in formats() if entry.sniff(file)]
     if found and not claims:
         return found[0]
+    gathered = [entry for entry in formats() if _gathers(entry, file)]
+    if gathered and not claims:
+        return gathered[0]
     raise _not_that(file, claims, found)
+
+
+def _gathers(entry: Format, folder: Path) -> bool:
+    """Whether a folder that stands for its files can be opened as one image, where one is asked for."""
+    gathers = getattr(entry, "gathers", None)
+    return gathers is not None and bool(gathers(folder))
 
 
 def _not_that(file: Path, claims: list[Format], found: list[Format]) -> FormatError:

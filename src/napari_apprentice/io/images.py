@@ -12,7 +12,6 @@ What the channels become:
 from __future__ import annotations
 
 import json
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +22,8 @@ from napari_apprentice.core.volume import Volume
 
 from ._atomic import writing
 from ._colors import by_value
-from ._faults import MAX_DEFLATE_RATIO, check_claim, reading
 from ._names import bare_name
+from ._pictures import is_picture, read_picture, simplify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "ImageFormat"]
 
-_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 _CLASSES_KEY = "napari-apprentice:classes"
 _COLORS_KEY = "napari-apprentice:colors"
-_COLOURS = ("red", "green", "blue", "alpha")
 
 
 class ImageFormat:
@@ -49,19 +46,15 @@ class ImageFormat:
 
     def sniff(self, path: Path) -> bool:
         """Whether the first bytes are those of one of the formats."""
-        try:
-            with path.open("rb") as file:
-                return file.read(8).startswith(_MAGIC)
-        except OSError:
-            return False
+        return is_picture(path)
 
     def open(self, path: Path) -> Volume:
         """Read a picture; these formats cannot be read in part."""
-        return _volume(path, *_read(path, palette_index=False))
+        return _volume(path, *read_picture(path, palette_index=False))
 
     def open_labels(self, path: Path) -> Volume:
         """Read a picture as labels: the indices of a palette, not its colours."""
-        return _volume(path, *_read(path, palette_index=True))
+        return _volume(path, *read_picture(path, palette_index=True))
 
     def check(self, volume: Volume) -> str | None:
         """Return why this volume cannot become a PNG."""
@@ -98,54 +91,6 @@ class ImageFormat:
 FORMAT = ImageFormat()
 
 
-def _read(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[str, Any]]:
-    """Array ``(Y, X)`` or ``(Y, X, samples)``, the kind of picture, and the texts kept in it."""
-    from PIL import Image
-
-    with reading(path, "picture"), warnings.catch_warnings():
-        # Pillow only warns of a picture that would fill the memory.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=("PNG", "JPEG", "BMP")) as image:
-            kind = str(image.format)
-            if kind == "PNG":
-                _check_png(path, image)
-            text = getattr(image, "text", {}) if kind == "PNG" else {}
-            deep = kind == "PNG" and _is_deep_colour(path)
-            array = _deep_colour(path) if deep else _pixels(image, palette_index=palette_index)
-    return array, kind, text
-
-
-def _check_png(path: Path, image: Any) -> None:
-    claimed = image.size[0] * image.size[1] // 8
-    check_claim(path, claimed, path.stat().st_size, MAX_DEFLATE_RATIO)
-
-
-def _is_deep_colour(path: Path) -> bool:
-    """Whether a PNG has 16 bits and more than one sample, which Pillow would cut to 8 bits."""
-    with path.open("rb") as file:
-        header = file.read(26)
-    return len(header) == 26 and header[24] == 16 and header[25] in (2, 4, 6)
-
-
-def _deep_colour(path: Path) -> NDArray[Any]:
-    import imagecodecs
-
-    return np.asarray(imagecodecs.png_decode(path.read_bytes()))
-
-
-def _pixels(image: Any, *, palette_index: bool) -> NDArray[Any]:
-    if image.mode in ("P", "PA") and not palette_index:
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        image = image.convert("RGB")
-    array = np.asarray(image)
-    if array.dtype == bool:
-        return array.astype(np.uint8)
-    if image.mode == "I" and array.size and array.min() >= 0 and array.max() <= 65535:
-        return array.astype(np.uint16)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
 def _note(text: dict[str, Any], key: str) -> dict[int, str]:
     try:
         return {int(k): str(v) for k, v in json.loads(str(text.get(key, "{}"))).items()}
@@ -154,7 +99,7 @@ def _note(text: dict[str, Any], key: str) -> dict[int, str]:
 
 
 def _volume(path: Path, array: NDArray[Any], kind: str, text: dict[str, Any]) -> Volume:
-    array, channels = _simplify(array)
+    array, channels = simplify(array)
     colour = len(channels) > 2
     if array.ndim == 3:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 0))
@@ -170,23 +115,6 @@ def _volume(path: Path, array: NDArray[Any], kind: str, text: dict[str, Any]) ->
         colors=by_value(_note(text, _COLORS_KEY)),
         metadata={"kind": kind},
     )
-
-
-def _simplify(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Drop channels that carry nothing; return what is left with its channel names."""
-    if array.ndim == 2:
-        return array, ()
-    has_alpha = array.shape[-1] in (2, 4)
-    colours, alpha = (array[..., :-1], array[..., -1]) if has_alpha else (array, None)
-    grey = bool((colours == colours[..., :1]).all())
-    constant = alpha is None or bool((alpha == alpha.flat[0]).all())
-    if grey and constant:
-        return np.ascontiguousarray(colours[..., 0]), ()
-    if colours.shape[-1] == 1:
-        return array, ("grey", "alpha")
-    if alpha is not None and constant and alpha.flat[0] == np.iinfo(alpha.dtype).max:
-        return colours, _COLOURS[:3]
-    return array, _COLOURS[: array.shape[-1]]
 
 
 def _for_png(volume: Volume, path: Path) -> NDArray[Any]:
