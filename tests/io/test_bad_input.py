@@ -175,14 +175,21 @@ def test_a_zipped_volume_larger_than_the_memory_is_refused(
         io.open_volume(path)
 
 
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".tif", ".ome.tif", ".png"])
+@pytest.mark.parametrize(
+    "suffix", [".nii", ".nii.gz", ".tif", ".ome.tif", ".png", ".nrrd", ".mha", ".npy", ".npz"]
+)
 def test_flipped_bytes_give_a_volume_or_a_typed_error(tmp_path: Path, suffix: str) -> None:
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.volume import Volume
 
     small = NOISE[0, :12, :14].astype(np.uint8)
     whole = tmp_path / f"whole{suffix}"
-    io.save(Volume(small, Grid.regular("YX", small.shape), classes={1: "x"}), whole)
+    if suffix == ".npy":
+        np.save(whole, small)
+    elif suffix == ".npz":
+        np.savez_compressed(whole, small)
+    else:
+        io.save(Volume(small, Grid.regular("YX", small.shape), classes={1: "x"}), whole)
     source = whole.read_bytes()
     random = np.random.default_rng(3)
     refused = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK
 import tifffile
 
 from napari_apprentice import io
@@ -20,7 +21,7 @@ def manifest(shared_data: Path, group: str) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["group"] == group]
 
 
-@pytest.mark.parametrize("group", ["tiff", "nifti"])
+@pytest.mark.parametrize("group", ["tiff", "nifti", "nrrd", "zarr"])
 def test_shape_and_range_are_those_of_the_manifest(shared_data: Path, group: str) -> None:
     rows = manifest(shared_data, group)
     assert rows
@@ -93,3 +94,38 @@ def test_grey_stored_as_colours_is_grey(shared_data: Path) -> None:
     assert purple.channels == ("red", "green", "blue")
     image, labels = pairs[0]
     assert io.open_labels(labels).grid.shape == io.open_volume(image).grid.spatial_shape
+
+
+def test_nrrd_agrees_with_itk(shared_data: Path) -> None:
+    folder = shared_data / "formats" / "nrrd"
+    for path in sorted(folder.glob("*.nrrd")):
+        theirs = SimpleITK.ReadImage(str(path))
+        volume = io.open_volume(path)
+        np.testing.assert_array_equal(volume.numpy(), SimpleITK.GetArrayFromImage(theirs))
+        for index in ((0, 0, 0), tuple(n - 1 for n in theirs.GetSize())):
+            world = theirs.TransformIndexToPhysicalPoint(index)
+            np.testing.assert_allclose(volume.grid.to_world(index[::-1]), world[::-1], atol=1e-4)
+    image, labels = folder / "breast_mr_image.nrrd", folder / "breast_mr_lesion_label.nrrd"
+    assert io.open_labels(labels).grid == io.open_volume(image).grid.spatial
+
+
+def test_an_image_converted_to_zarr_is_that_image(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "formats"
+    volume = io.open_volume(folder / "zarr" / "cell_3channel_v04.ome.zarr")
+    source = io.open_volume(folder / "tiff" / "cell_3channel_16bit_imagej.tif")
+    assert (volume.grid.axes, volume.grid.unit, volume.grid.spacing) == ("CYX", "um", (0.1, 0.1))
+    assert [level.shape for level in volume.pyramid] == [(3, 175, 175), (3, 88, 88)]
+    np.testing.assert_array_equal(volume.numpy(), source.numpy())
+
+
+def test_what_we_say_of_every_file_is_what_others_say(shared_data: Path) -> None:
+    """`describe`, which `info` prints, against the manifest's facts."""
+    for group in ("tiff", "nifti", "nrrd", "zarr"):
+        for row in manifest(shared_data, group):
+            facts = io.describe(io.open_volume(shared_data / "formats" / row["path"]))
+            lengths = sorted(int(n) for n in row["shape"].split("x"))
+            assert sorted(facts["shape"]) == lengths, row["path"]
+            assert np.dtype(facts["dtype"]) == np.dtype(row["dtype"]).newbyteorder("="), row["path"]
+            if group == "nifti":
+                wanted = [float(n) for n in row["spacing"].split("x")[:3]]
+                assert facts["spacing"] == pytest.approx(wanted[::-1], rel=1e-3), row["path"]
