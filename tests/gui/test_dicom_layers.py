@@ -72,3 +72,12 @@ def test_slices_dropped_together_are_one_layer_and_two_series_ask(tmp_path: Path
     assert folder is not None
     with pytest.raises(SeriesChoiceError, match="found 2 series"):
         folder(str(tmp_path / "ct"))
+
+
+def test_a_radiograph_whose_lowest_number_is_white_is_shown_so(tmp_path: Path) -> None:
+    series(tmp_path / "cr", ramp((2, 5, 6)), PhotometricInterpretation="MONOCHROME1")
+    read = get_reader(str(tmp_path / "cr"))
+    assert read is not None
+    ((data, attributes, _),) = read(str(tmp_path / "cr"))
+    assert attributes["colormap"] == "gray_r"
+    np.testing.assert_array_equal(np.asarray(data), ramp((2, 5, 6)))
