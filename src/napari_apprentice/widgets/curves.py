@@ -100,13 +100,13 @@ class CurvePlot(QWidget):
         """Fit the axis to the data: 0 to 1 would make a flat line of a gain of 0.05. Ticks stand at round values."""
         low, high, step = span(values)
         ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
-        plot.setYRange(low, high, padding=0.05)
+        plot.setYRange(low, high, padding=0.15)
         plot.getAxis("left").setTicks([[(v, f"{v:.4g}") for v in ticks]])
 
     def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
         text = f"{name} {points[-1].value:.3g}" if points else name
         best = max((p.value for p in points), default=0.0)
-        if plot is self.score and points and best > points[-1].value:
+        if plot is self.score and points and f"{best:.3g}" != f"{points[-1].value:.3g}":
             text += f", best {best:.3g}"
         plot.setTitle(text, color=self._text, size=f"{self._points()}pt")
 

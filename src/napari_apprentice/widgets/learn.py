@@ -21,7 +21,7 @@ from napari_apprentice.session.text import duration
 
 from ._dock import Dock
 from ._leftover import LeftoverBar
-from ._parts import ElidedList, ErrorLine, ModelList, elided, wrapped
+from ._parts import ElidedList, ErrorLine, ModelList, wrapped
 from .curves import CurvePlot
 from .form import ConfigForm
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["LearnDock"]
 
 _MILLISECONDS = 300
+_SHOWN = 3
 _NOTHING = "nothing (a new network)"
 
 
@@ -60,7 +61,7 @@ class LearnDock(Dock):
         super().__init__(viewer, session, embedded=embedded)
         self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
         self.material = wrapped()
-        self.extents = elided()
+        self.extents = wrapped()
         self.folders = QPushButton("Add folders …")
         self.forget = QPushButton("Leave folders out")
         self.models = ModelList(_NOTHING)
@@ -136,7 +137,7 @@ class LearnDock(Dock):
         self.listen(session.annotations_changed, self._on_session_annotations)
         self.listen(session.image_changed, self.render)
         self.listen(session.model_changed, self.render)
-        self.listen(session.candidate_changed, self.render)
+        self.listen(session.candidate_changed, self._on_session_candidate)
         self.listen(session.status_changed, self._on_session_status)
         self.listen(session.metric_added, self._on_session_metric)
         self.listen(session.refused, self.refusal.set_sentence)
@@ -149,10 +150,12 @@ class LearnDock(Dock):
         material = session.material()
         lines = [f"{name}: {extent}" for name, extent in material.extents]
         self.material.setText(material.problem or material.describe())
-        self.extents.setText("; ".join(lines))
+        more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        self.extents.setText("\n".join([*lines[:_SHOWN], *more]))
         self.extents.setToolTip("\n".join(lines))
         self.extents.setVisible(bool(lines))
-        self.plan.setVisible(material.problem is None)
+        # With a result to decide about nothing is planned, and its curves need the room.
+        self.plan.setVisible(material.problem is None and session.candidate is None)
         self.forget.setVisible(session.folders is not None)
         if not self._is_start_chosen:
             self._start = session.model
@@ -190,7 +193,8 @@ class LearnDock(Dock):
 
     def _render_split(self) -> None:
         note = ""
-        if self.form.problem is None and not self.session.is_learning:
+        is_open = self.session.candidate is None and not self.session.is_learning
+        if self.form.problem is None and is_open:
             note = self.session.split_note(self.form.value())
         self.split.setText(note)
         self.split.setVisible(bool(note))
@@ -203,6 +207,10 @@ class LearnDock(Dock):
         # A stroke every few milliseconds must not count voxels each time.
         self._soon.start()
         self.render()
+
+    def _on_session_candidate(self) -> None:
+        self.render()
+        self._render_split()
 
     def _on_session_status(self, status: object) -> None:
         self._render_buttons()
