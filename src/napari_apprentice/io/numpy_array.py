@@ -71,7 +71,8 @@ class NumpyFormat:
 
     def _open(self, path: Path, wanted: str | None, *, labels: bool) -> Volume:
         with reading(path, self.title):
-            kind, others = "npy", ()
+            kind = "npy"
+            others: tuple[str, ...] = ()
             if _is_npy(path):
                 array = _npy(path)
             else:
@@ -204,5 +205,5 @@ class _Member:
             wanted = math.prod(self.shape) * self._stored.itemsize
             found = file.read(wanted)
         flat = np.frombuffer(found, self._stored)
-        order = "F" if self._fortran else "C"
-        return flat.reshape(self.shape, order=order).astype(self.dtype, copy=False)
+        array = flat.reshape(self.shape[::-1]).T if self._fortran else flat.reshape(self.shape)
+        return array.astype(self.dtype, copy=False)

@@ -48,8 +48,8 @@ class TiffFormat:
 
     name = "tiff"
     title = "TIFF"
-    suffixes = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
-    writes = suffixes
+    writes = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
+    suffixes = (*writes, ".lsm")
 
     def sniff(self, path: Path) -> bool:
         """Whether the first four bytes are those of TIFF or BigTIFF."""
