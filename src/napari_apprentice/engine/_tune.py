@@ -68,7 +68,7 @@ class _PReLU(nn.PReLU):
         return functional.leaky_relu_(input, float(self.weight))
 
 
-class _ResidualUnit(ResidualUnit):
+class _ResidualUnit(ResidualUnit):  # type: ignore[misc]  # MONAI ships no types
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add into the answer of the convolutions: nobody else holds it."""
         answer: torch.Tensor = self.conv(x)
@@ -136,7 +136,7 @@ def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
         if _plain_norm(module) or _plain_convolution(module):
             # Same state, another forward: code that looks at its layers finds what it expects.
             module.__class__ = faster.get(type(module), type(module))
-        elif type(module) is ResidualUnit and len(module.conv):
+        elif type(module) is ResidualUnit:
             module.__class__ = _ResidualUnit
     _activate_in_place(network)
     layout = _layout(network)

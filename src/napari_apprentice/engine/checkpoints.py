@@ -97,5 +97,7 @@ def peek_checkpoint(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="numpy") as file:
             data: dict[str, Any] = json.loads((file.metadata() or {})["data"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise BadInputError(f"this is not a checkpoint of a training ({error})", path=path) from error
+        raise BadInputError(
+            f"this is not a checkpoint of a training ({error})", path=path
+        ) from error
     return data
