@@ -17,8 +17,8 @@ from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.volume import Volume
-from napari_apprentice.io import open_labels, open_volume, save
+from napari_apprentice.core.volume import Display, Volume
+from napari_apprentice.io import labels_like, open_labels, open_volume, save
 from napari_apprentice.widgets import manifest
 from napari_apprentice.widgets._samples import samples, thumbnail, thumbnail_file
 from napari_apprentice.widgets.layers import prediction_layers, volume_of
@@ -125,3 +125,31 @@ def test_asking_for_a_reader_loads_neither_torch_nor_qt(oblique: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == []
+
+
+def test_an_ome_zarr_opens_with_its_levels_colours_and_labels(tmp_path: Path) -> None:
+    grid = Grid.regular("CZYX", (2, 3, 700, 600), (2, 0.5, 0.5), unit="um")
+    shown = (Display("#FF0000", (0, 90)), Display("#00FF00", (5, 80)))
+    data = np.random.default_rng(0).integers(0, 99, grid.shape).astype(np.uint8)
+    path = tmp_path / "cells.ome.zarr"
+    save(Volume(data, grid, name="cells", channels=("DAPI", "GFP"), display=shown), path)
+    image = open_volume(path)
+    labels = (data[0] > 50).astype(np.uint8)
+    save(labels_like(image, labels, {1: "nucleus"}, {1: "#0072B2"}), path)
+
+    reader = manifest.get_reader(str(path))
+    assert reader is not None
+    *images, (voxels, state, kind) = reader(str(path))
+
+    layers = [Image(data, **state) for data, state, _ in images]
+    assert [layer.name for layer in layers] == ["cells · DAPI", "cells · GFP"]
+    assert all(layer.multiscale and len(layer.data) == 2 for layer in layers)
+    assert [layer.contrast_limits for layer in layers] == [[0, 90], [5, 80]]
+    np.testing.assert_allclose(layers[0].colormap.colors[-1][:3], (1, 0, 0))
+    assert volume_of(layers[0]).grid == image.grid.without("C")
+    assert kind == "labels"
+    layer = Labels(voxels, **state)
+    layer.paint((1, 5, 5), 1)
+    np.testing.assert_array_equal(np.asarray(layer.scale), (2, 0.5, 0.5))
+    assert layer.metadata["napari-apprentice"]["of"] == str(path)
+    assert layer.features["class"].tolist() == ["background", "nucleus"]
