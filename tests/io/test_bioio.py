@@ -20,9 +20,7 @@ def test_a_file_without_bioio_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "bioio", None)
     (tmp_path / "a.czi").write_bytes(CZI)
-    with pytest.raises(
-        MissingDependencyError, match=r"read \.czi files.*napari-apprentice\[bioio\]"
-    ):
+    with pytest.raises(BadInputError, match=r"read \.czi files.*napari-apprentice\[bioio\]"):
         io.open_volume(tmp_path / "a.czi")
 
 
