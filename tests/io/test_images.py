@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from napari_apprentice import io
-from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 

@@ -167,6 +167,14 @@ def test_sixteen_gigabytes_open_at_once(tmp_path: Path) -> None:
     assert "2044 of 2048 chunks are not there; shown as 0" in volume.metadata["warnings"][0]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_folder_is_one_image_wherever_images_are_listed(tmp_path: Path, version: str) -> None:
+    path = foreign(tmp_path / "a.zarr", noise(3, 4, 4), version=version)
+    foreign(tmp_path / "b.ome.zarr", noise(3, 4, 4), version=version)
+    assert io.list_images(path) == [path]
+    assert io.list_images(tmp_path) == [path, tmp_path / "b.ome.zarr"]
+
+
 # -- writing -------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_apprentice.core.errors import BadInputError
 
 from ._faults import reading
+from ._format import GatheringFormat
 from ._names import bare_name
 from ._open import by_suffix, format_of, formats
 from ._series import place_of, series_path, several
@@ -54,8 +55,7 @@ def list_images(path: _Path, *, series: str | None = None) -> list[Path]:
         raise BadInputError("no such file or folder", path=folder, remedy="Check the path.")
     if folder.is_file():
         return [folder]
-    # A folder of folders is a collection, even where a format would gather all that lies below it.
-    if _is_image_folder(folder) and not _only_folders(folder):
+    if _is_image_folder(folder) and not _is_collection(folder):
         return several(format_of(folder), folder)
     found: list[Path] = []
     for image in sorted(child for child in folder.iterdir() if _is_image(child)):
@@ -76,7 +76,10 @@ def _is_image(path: Path) -> bool:
     return any(True for _ in by_suffix(path))
 
 
-def _only_folders(path: Path) -> bool:
+def _is_collection(path: Path) -> bool:
+    """Whether a folder has only folders in it, of which a format would gather all that lies below."""
+    if not isinstance(format_of(path), GatheringFormat):
+        return False
     return not any(e.is_file() for e in path.iterdir() if not e.name.startswith("."))
 
 

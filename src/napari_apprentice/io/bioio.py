@@ -145,6 +145,5 @@ def _positive(value: Any) -> float | None:
 
 
 def _step(image: Any, axes: str) -> float | None:
-    step = getattr(image, "time_interval", None) if "T" in axes else None
-    seconds = step.total_seconds() if hasattr(step, "total_seconds") else None
-    return _positive(seconds)
+    step: Any = getattr(image, "time_interval", None) if "T" in axes else None
+    return _positive(step.total_seconds()) if hasattr(step, "total_seconds") else None
