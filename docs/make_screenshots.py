@@ -1,15 +1,19 @@
-"""Take the pictures of the tutorial: drive the real window through its steps, with the samples and starters of the package.
+"""Take the pictures of the docs: drive the real window through its steps, with the samples and starters of the package.
 
 Needs a display of 1280 × 800; a virtual one will do::
 
     xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_screenshots.py
+
+With ``--data FOLDER`` it takes the pictures of scans and microscopes instead, from the real images described in CONTRIBUTING.
 
 What a person would paint along the border of the hippocampus is copied here from the sample's own labels.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     import napari
     import numpy as np
 
-    from napari_apprentice.widgets.apprentice import ApprenticeDock
 
 IMAGES = Path(__file__).parent / "tutorials" / "images"
 SIZE = (1280, 800)
@@ -37,10 +40,15 @@ _LARGEST = 240_000
 
 def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, help="folder of the real images")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
         os.environ["NAPARI_CONFIG"] = str(Path(home) / "settings.yaml")
-        IMAGES.mkdir(parents=True, exist_ok=True)
+        if given.data is not None:
+            scans(given.data)
+            return 0
         tour(Stage())
         nuclei(Stage())
     return 0
@@ -49,13 +57,16 @@ def main() -> int:
 class Stage:
     """One window with the Apprentice dock, and a camera."""
 
-    def __init__(self) -> None:
+    def __init__(self, dock: str = "Apprentice", images: Path = IMAGES) -> None:
         import napari
+
+        self.images = images
+        images.mkdir(parents=True, exist_ok=True)
 
         self.viewer: napari.Viewer = napari.Viewer(show=True)
         self.viewer.window.resize(*SIZE)
-        _, widget = self.viewer.window.add_plugin_dock_widget("napari-apprentice", "Apprentice")
-        self.dock: ApprenticeDock = widget
+        _, widget = self.viewer.window.add_plugin_dock_widget("napari-apprentice", dock)
+        self.dock: Any = widget
         self.settle()
 
     def settle(self, seconds: float = 0.6) -> None:
@@ -84,7 +95,7 @@ class Stage:
             self.viewer.window.screenshot(str(path), flash=False, canvas_only=False)
             picture = Image.open(path).convert("RGB")
         picture = picture.crop(box) if box else picture
-        path = IMAGES / f"{name}.png"
+        path = self.images / f"{name}.png"
         picture.save(path, optimize=True)
         if path.stat().st_size > _LARGEST:
             picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -98,6 +109,28 @@ class Stage:
         """Show a slice."""
         self.viewer.dims.set_current_step(0, index)
         self.settle()
+
+
+def scans(data: Path) -> None:
+    """Scans and microscopes, each in a window of its own."""
+    images = Path(__file__).parent / "how-to" / "images"
+    shown = {
+        "export-ct": data / "ct" / "example_ct_dicom",
+        "export-channels": data / "formats" / "tiff" / "cell_3channel_16bit_imagej.tif",
+    }
+    for name, path in shown.items():
+        stage = Stage("Export", images)
+        stage.viewer.open(path, plugin="napari-apprentice")
+        stage.shoot(name)
+        stage.viewer.close()
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "study"
+        for name in ("hippocrop_1mm", "t1post_brain_6p5mm"):
+            shutil.copytree(data / "dicom_mr" / name, study / name)
+        stage = Stage("Series", images)
+        stage.dock.look_in(study)
+        stage.wait(stage.is_idle, "the list of series")
+        stage.shoot("series", (0, 0, *SIZE))
 
 
 def tour(stage: Stage) -> None:
