@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from napari_apprentice import io
-from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.errors import BadInputError, MissingDependencyError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.io._faults import reading
 
 PLANE = Volume(np.arange(12, dtype=np.uint8).reshape(3, 4), Grid.regular("YX", (3, 4)))
 
@@ -141,3 +142,12 @@ def test_importing_io_is_cheap() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_a_missing_library_keeps_its_kind_and_names_the_file() -> None:
+    with (
+        pytest.raises(MissingDependencyError, match=r"^scan\.x: needs it") as caught,
+        reading("scan.x", "X"),
+    ):
+        raise MissingDependencyError("needs it", remedy="Install it.")
+    assert caught.value.remedy == "Install it."

@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError
+from napari_apprentice.core.errors import (
+    ApprenticeError,
+    BadInputError,
+    FormatError,
+    MissingDependencyError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +36,9 @@ def reading(path: Path | str, what: str) -> Iterator[None]:
     remedy = "The file is damaged or not finished copying; copy or export it again."
     try:
         yield
+    except MissingDependencyError as error:
+        error.path = error.path or str(path)
+        raise
     except BadInputError as error:
         if error.path is not None:
             raise
