@@ -191,6 +191,29 @@ def test_evaluate_shows_people_a_table_with_units(call: Callable[..., Any], data
     assert ["hd95", "µm", "0", "0", "0", "0"] in lines
 
 
+def test_evaluate_scores_numbered_objects(call: Callable[..., Any], tmp_path: Path) -> None:
+    for folder in ("truth", "said"):
+        (tmp_path / folder).mkdir()
+    truth = np.zeros((20, 40), np.uint16)
+    truth[2:8, 2:8], truth[2:8, 12:18], truth[12:18, 2:8] = 1, 300, 70
+    write(tmp_path / "truth" / "a.tif", truth)
+    write(tmp_path / "said" / "a.tif", np.where(truth == 70, 0, truth + (truth > 0)))
+    write(tmp_path / "truth" / "b.tif", truth * (truth == 1))
+    write(tmp_path / "said" / "b.tif", truth * (truth == 1))
+    ask = ("evaluate", "--truth", "truth", "--prediction", "said", "--instances")
+    answer = call(*ask, "--json", "--csv", "s.csv").json
+    assert answer["cases"][0]["ap50"] == pytest.approx(2 / 3)
+    assert answer["mean"]["ap50"] == pytest.approx((2 / 3 + 1) / 2)
+    assert answer["pooled"]["ap"] == pytest.approx(3 / 4)
+    assert answer["pooled"]["truth_count"] == 4
+    with (tmp_path / "s.csv").open(encoding="utf-8") as file:
+        assert [row["path"] for row in csv.DictReader(file)][-2:] == ["mean", "pooled"]
+    assert ["ap50", "0.6667", "1", "0.8333", "0.75"] in [
+        line.split() for line in call(*ask).out.splitlines()
+    ]
+    assert call(*ask, "--classes", "1=cell").code == 2
+
+
 def test_evaluate_refuses_other_geometry(call: Callable[..., Any], data: Path) -> None:
     shutil.copytree(data / "labels", data / "said")
     path = data / "said" / "Fläche 1.tif"

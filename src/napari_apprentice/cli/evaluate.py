@@ -33,6 +33,12 @@ def evaluate(
     classes: Annotated[
         str, typer.Option(help='What the values mean: "1=anterior,2=posterior".')
     ] = "",
+    instances: Annotated[
+        bool,
+        typer.Option(
+            "--instances", help="The values number objects: AP, F1, panoptic quality, counts."
+        ),
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the table there too.")
     ] = None,
@@ -44,7 +50,9 @@ def evaluate(
 
     with interruptible() as stop:
         listener = Listener(stop)
-        report = score(truth, prediction, task=task, classes=classes, listen=listener)
+        report = score(
+            truth, prediction, task=task, classes=classes, instances=instances, listen=listener
+        )
         listener.clear()
     if csv is not None:
         report.to_csv(csv)
@@ -61,10 +69,13 @@ def _lines(report: Report) -> list[str]:
     head = ["score", "unit", *(Path(case.name).name for case in shown)]
     many = len(report.cases) > 1
     head += [f"mean of {len(report.cases)}"] if many else []
+    pooled = many and bool(report.pooled)
+    head += ["pooled"] if pooled else []
     rows = []
     for name, mean in report.mean.items():
         text, unit = _split_unit(name)
         values = [case.scores.get(name, float("nan")) for case in shown] + ([mean] if many else [])
+        values += [report.pooled[name]] if pooled else []
         rows.append([text, unit, *(_number(value) for value in values)])
     return table(rows, head)
 

@@ -12,6 +12,7 @@ from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.io import open_labels
+from napari_apprentice.measure.instances import InstanceScores, score_instances
 from napari_apprentice.measure.report import CaseScores, Report
 from napari_apprentice.tasks import TASKS
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_apprentice.core.grid import Grid
-    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.tasks import Task
 
-__all__ = ["evaluate_pairs", "find_classes"]
+__all__ = ["evaluate_instances", "evaluate_pairs", "find_classes"]
 
 _MOST_CLASSES = 254
 
@@ -64,24 +65,68 @@ def evaluate_pairs(
     GridMismatchError
         A prediction that does not lie on the grid of its truth.
     """
-    if not pairs:
-        raise BadInputError(
-            "expected at least one pair of truth and prediction, found none",
-            remedy="Give two files, or two folders with files of the same names.",
-        )
+    _require(pairs)
     chosen = TASKS[task]
     if not classes:
         classes = yield from _classes_in_files(pairs)
     cases = []
     for number, pair in enumerate(pairs):
-        yield Progress("evaluating", number, len(pairs), "case")
-        opened = _Pair.open(*pair)
-        if opened.note:
-            yield Log(opened.note, "warning")
+        opened = yield from _opened(pairs, number)
         scores = opened.score(chosen, tuple(classes))
         cases.append(CaseScores(str(pair[1]), scores))
     yield Progress("evaluating", len(pairs), len(pairs), "case")
     return Report.from_cases(cases)
+
+
+def evaluate_instances(pairs: Sequence[tuple[Path, Path]]) -> Job[Report]:
+    """Score numbered objects against the true ones, whatever made them; see `score_instances`.
+
+    Parameters
+    ----------
+    pairs
+        Files of the truth and of its prediction.
+
+    Yields
+    ------
+    Progress, Log
+        As `evaluate_pairs` does.
+
+    Returns
+    -------
+    Report
+        Its ``pooled`` scores weigh every object the same, its means every image.
+
+    Raises
+    ------
+    BadInputError, GridMismatchError
+        No pairs, a file that cannot be read, negative labels, or a prediction on another grid.
+    """
+    _require(pairs)
+    found: list[InstanceScores] = []
+    for number in range(len(pairs)):
+        opened = yield from _opened(pairs, number)
+        found.append(score_instances(opened.prediction.numpy(), opened.truth.numpy()))
+    yield Progress("evaluating", len(pairs), len(pairs), "case")
+    names = (str(prediction) for _, prediction in pairs)
+    cases = (CaseScores(name, s.to_dict()) for name, s in zip(names, found, strict=True))
+    return Report.from_cases(cases, pooled=InstanceScores.pooled(found).to_dict())
+
+
+def _require(pairs: Sequence[tuple[Path, Path]]) -> None:
+    if not pairs:
+        raise BadInputError(
+            "expected at least one pair of truth and prediction, found none",
+            remedy="Give two files, or two folders with files of the same names.",
+        )
+
+
+def _opened(pairs: Sequence[tuple[Path, Path]], number: int) -> Generator[Event, None, _Pair]:
+    """Open one pair, and tell about it."""
+    yield Progress("evaluating", number, len(pairs), "case")
+    opened = _Pair.open(*pairs[number])
+    if opened.note:
+        yield Log(opened.note, "warning")
+    return opened
 
 
 def find_classes(

@@ -21,7 +21,7 @@ from napari_apprentice.models.store import Model, ModelStore, save_model
 
 from .checkpoints import LAST
 from .config import PredictConfig, TrainConfig
-from .evaluate import evaluate_pairs
+from .evaluate import evaluate_instances, evaluate_pairs
 from .files import parse_classes, read_items
 from .predict import predict as predict_job
 from .train import train as train_job
@@ -310,6 +310,7 @@ def evaluate(
     *,
     task: str = "semantic",
     classes: str = "",
+    instances: bool = False,
     listen: Callable[[Event], None] | None = None,
 ) -> Report:
     """Score predictions against the truth; files pair by name.
@@ -322,6 +323,8 @@ def evaluate(
         Registry name of the task whose scores are wanted.
     classes
         ``"1=anterior,2=posterior"``; by default found in the files.
+    instances
+        The values number objects: AP, F1, panoptic quality and counts are wanted, whatever the task.
     listen
         Called with every event of the job.
 
@@ -342,6 +345,13 @@ def evaluate(
     1.0
     """
     pairs = pair(truth, prediction)
+    if instances:
+        if classes:
+            raise BadInputError(
+                "expected no class names where values number objects, found both",
+                remedy="Leave out the classes, or score classes instead of objects.",
+            )
+        return run_to_end(evaluate_instances(pairs), listen)
     return run_to_end(evaluate_pairs(pairs, task=task, classes=parse_classes(classes)), listen)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,17 +51,23 @@ class Report:
         One entry per case, in the order given.
     mean
         Mean of each score over the cases to which it applies.
+    pooled
+        Scores of all cases taken together, where a task has them: every object weighs the same.
     """
 
     cases: tuple[CaseScores, ...]
     mean: dict[str, float]
+    pooled: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def from_cases(cls, cases: Iterable[CaseScores]) -> Report:
+    def from_cases(
+        cls, cases: Iterable[CaseScores], pooled: dict[str, float] | None = None
+    ) -> Report:
         """Gather cases and average each score over those where it is not NaN."""
         gathered = tuple(cases)
         names = dict.fromkeys(name for case in gathered for name in case.scores)
-        return cls(gathered, {name: nan_mean(_column(gathered, name)) for name in names})
+        mean = {name: nan_mean(_column(gathered, name)) for name in names}
+        return cls(gathered, mean, pooled or {})
 
     def intervals(
         self, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
@@ -75,11 +81,12 @@ class Report:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON; see `CaseScores.to_dict`."""
-        return {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
+        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON, and ``pooled`` where there is; see `CaseScores.to_dict`."""
+        plain = {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
+        return plain | ({"pooled": _for_json(self.pooled)} if self.pooled else {})
 
     def to_csv(self, path: Path) -> None:
-        """Write one row per case and a last row ``mean``; what does not apply stays empty.
+        """Write one row per case, a row ``mean`` and where there is a row ``pooled``; what does not apply stays empty.
 
         The file appears whole or not at all.
 
@@ -105,7 +112,8 @@ class Report:
     def _write_rows(self, stream: TextIO) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["path", *self.mean])
-        for name, scores in (*((c.name, c.scores) for c in self.cases), ("mean", self.mean)):
+        rows = [*((case.name, case.scores) for case in self.cases), ("mean", self.mean)]
+        for name, scores in rows + ([("pooled", self.pooled)] if self.pooled else []):
             values = (scores.get(key, float("nan")) for key in self.mean)
             writer.writerow([name, *("" if np.isnan(v) else repr(float(v)) for v in values)])
 
