@@ -1,0 +1,315 @@
+"""Feature table: one row per labelled object, in physical units."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.spatial import cKDTree
+
+from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.jobs import Log, Progress
+
+from ._columns import COLUMNS, unit_of
+from ._intensity import GrayRange, color_of, intensity_of, texture_of
+from ._regions import class_names, components, find_regions
+from ._shape import equivalent_diameter, place_of, shape_of, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.volume import Volume
+
+    from ._regions import Region, Regions
+
+__all__ = [
+    "COLUMNS",
+    "GROUPS",
+    "FeatureConfig",
+    "FeatureSettings",
+    "ObjectTable",
+    "measure_objects",
+]
+
+_SECONDS = 0.1
+_DIAMETERS = 3.0
+
+
+class FeatureSettings(BaseModel):
+    """How objects are found and measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    components: bool = Field(
+        False,
+        title="Connected components",
+        description="The labels are classes: each connected piece of a class is an object",
+    )
+    neighbour_radius: float | None = Field(
+        None,
+        gt=0,
+        title="Neighbour radius",
+        description="Centroids within this distance are counted, in the unit of the image; none: three median diameters",
+    )
+    gray_levels: int = Field(
+        32,
+        ge=2,
+        le=255,
+        title="Gray levels",
+        description="Levels that intensities are sorted into for texture",
+    )
+
+
+class FeatureConfig(FeatureSettings):
+    """Which features are computed of each object, and how."""
+
+    size: bool = Field(True, title="Size", description="Area or volume")
+    shape: bool = Field(
+        True, title="Shape", description="Diameter, axes, roundness, solidity, outline or surface"
+    )
+    intensity: bool = Field(
+        True, title="Intensity", description="Mean, median, spread, extremes of each channel"
+    )
+    texture: bool = Field(
+        False, title="Texture", description="Haralick's measures of each channel (GLCM)"
+    )
+    color: bool = Field(
+        True, title="Colour", description="Hue, saturation and value, of colour pictures"
+    )
+    neighbours: bool = Field(
+        True, title="Neighbours", description="Nearest object, and how many are near"
+    )
+
+    @classmethod
+    def of_groups(
+        cls, groups: Iterable[str], settings: FeatureSettings | None = None
+    ) -> FeatureConfig:
+        """Compute these groups only.
+
+        Raises
+        ------
+        BadInputError
+            There is no such group, or none is given.
+        """
+        wanted = {group.strip().lower() for group in groups} - {""}
+        unknown = sorted(wanted - {*GROUPS, "all"})
+        if unknown or not wanted:
+            found = ", ".join(unknown) or "none"
+            raise BadInputError(
+                f"expected groups of features, found {found}",
+                remedy=f"Known: {', '.join(GROUPS)}, all.",
+            )
+        chosen = {name: name in wanted or "all" in wanted for name in GROUPS}
+        return cls(**chosen, **(settings or FeatureSettings()).model_dump())
+
+
+GROUPS = tuple(n for n in FeatureConfig.model_fields if n not in FeatureSettings.model_fields)
+"""Names of the groups of features."""
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTable:
+    """The objects of an image and what was measured of them.
+
+    Parameters
+    ----------
+    table
+        One row per object, in the order of ``label``; names of columns carry their unit.
+    labels
+        Array in which an object has its number: the one that was given, or a new one of connected components.
+    grid
+        Where `labels` lies.
+    """
+
+    table: pd.DataFrame
+    labels: NDArray[Any]
+    grid: Grid
+
+
+def measure_objects(
+    labels: Volume, image: Volume | None = None, config: FeatureConfig | None = None
+) -> Job[ObjectTable]:
+    """Measure every labelled object.
+
+    Works object by object within bounding boxes; both arrays are in memory.
+
+    Parameters
+    ----------
+    labels
+        Whole numbers, axes ``YX`` or ``ZYX``; 0 is background, numbers may be missing.
+    image
+        On the same spatial grid, with any number of channels. Without it, what needs intensities is left out.
+    config
+        What to compute.
+
+    Yields
+    ------
+    Progress, Log
+        Progress at least every 0.1 s (but for a single huge object); a log where something was assumed.
+
+    Raises
+    ------
+    BadInputError
+        No objects, or values that are not numbers of objects; a film.
+    GridMismatchError
+        Image and labels do not lie on one grid.
+    """
+    import pandas as pd
+
+    config = config or FeatureConfig()
+    yield Progress("reading")
+    grid, note = _common_grid(labels, image)
+    if note:
+        yield Log(note, "warning")
+    array, values = np.asarray(labels.data), None
+    if config.components:
+        yield Progress("finding connected components")
+        array, values = components(array, labels.name)
+    yield Progress("finding objects")
+    regions = find_regions(array, grid.spacing, labels.name)
+    measures = _Measures(grid, config, None if image is None else _Channels(image, array, config))
+    rows: list[dict[str, Any]] = []
+    told = 0.0
+    for region in regions:
+        if time.monotonic() - told > _SECONDS:
+            told = time.monotonic()
+            yield Progress("measuring", len(rows), len(regions), "object")
+        rows.append(measures.of(region))
+    yield Progress("measuring", len(rows), len(regions), "object")
+    named = class_names(labels, values, [row["label"] for row in rows])
+    table = pd.DataFrame(rows)
+    if named:
+        table.insert(1, "class", named)
+    if config.neighbours:
+        _add_neighbours(table, regions, grid, config.neighbour_radius)
+    unit = unit_of(grid.unit)
+    return ObjectTable(table.rename(columns=lambda name: name.replace("{u}", unit)), array, grid)
+
+
+class _Channels:
+    """The intensities of an image, channel by channel."""
+
+    def __init__(self, image: Volume, labels: NDArray[Any], config: FeatureConfig) -> None:
+        array = image.channel_first()
+        self.white = float(np.iinfo(array.dtype).max) if array.dtype.kind in "iu" else 1.0
+        names = image.channels
+        if image.rgb:
+            array, names = array[:3], names[:3]
+        self.is_color = image.rgb and len(array) == 3
+        self.arrays = array
+        self.suffixes = _suffixes(names)
+        inside = labels > 0 if config.texture else None
+        self.grays = [
+            None if inside is None else GrayRange.around(channel[inside], config.gray_levels)
+            for channel in array
+        ]
+
+
+def _suffixes(names: tuple[str, ...]) -> list[str]:
+    """What tells the columns of channels apart; nothing where there is one channel."""
+    if len(names) == 1:
+        return [""]
+    return [
+        f" [{name}]" if names.count(name) == 1 else f" [{name} {number}]"
+        for number, name in enumerate(names, start=1)
+    ]
+
+
+class _Measures:
+    """What is computed of each object."""
+
+    def __init__(self, grid: Grid, config: FeatureConfig, channels: _Channels | None) -> None:
+        self._grid, self._config, self._channels = grid, config, channels
+
+    def of(self, region: Region) -> dict[str, Any]:
+        """One row; names still hold ``{u}`` for the unit."""
+        row: dict[str, Any] = {"label": region.label} | place_of(region, self._grid)
+        if self._config.size:
+            row |= size_of(region, self._grid)
+        if self._config.shape:
+            row |= shape_of(region)
+        if self._channels is not None:
+            row |= self._brightness(region, self._channels)
+        return row
+
+    def _brightness(self, region: Region, channels: _Channels) -> dict[str, Any]:
+        config = self._config
+        row: dict[str, Any] = {}
+        for array, suffix, gray in zip(
+            channels.arrays, channels.suffixes, channels.grays, strict=True
+        ):
+            crop = array[region.box]
+            found = intensity_of(crop[region.mask]) if config.intensity else {}
+            if gray is not None:
+                found |= texture_of(crop, region.mask, gray)
+            row |= {f"{name}{suffix}": value for name, value in found.items()}
+        if config.color and channels.is_color:
+            pixels = channels.arrays[(slice(None), *region.box)][:, region.mask]
+            row |= color_of(pixels, channels.white)
+        return row
+
+
+def _add_neighbours(
+    table: pd.DataFrame, regions: Regions, grid: Grid, radius: float | None
+) -> None:
+    """Count near centroids, and measure how far the nearest is."""
+    names = [f"centroid {axis.lower()} ({{u}})" for axis in grid.axes]
+    points = table[names].to_numpy(float)
+    if radius is None:
+        radius = _usual_radius(regions, grid)
+    tree = cKDTree(points)
+    nearest = np.full(len(points), np.nan)
+    if len(points) > 1:
+        nearest = tree.query(points, k=2)[0][:, 1]
+    table["nearest neighbour ({u})"] = nearest
+    near = tree.query_ball_point(points, radius, return_length=True)
+    table[f"neighbours within {radius:g} {{u}}"] = np.asarray(near) - 1
+
+
+def _usual_radius(regions: Regions, grid: Grid) -> float:
+    """Three median diameters, rounded to two digits: it becomes the name of a column."""
+    sizes = [float(region.mask.sum()) * grid.voxel_size for region in regions]
+    return float(f"{_DIAMETERS * equivalent_diameter(float(np.median(sizes)), grid.ndim):.2g}")
+
+
+def _common_grid(labels: Volume, image: Volume | None) -> tuple[Grid, str]:
+    """The grid to measure on; where only one of both knows its voxel size, that one's, with a note."""
+    for volume in (labels, image):
+        if volume is not None and "T" in volume.grid.axes:
+            raise BadInputError(
+                "expected one point in time, found a film",
+                path=volume.name,
+                remedy="Measure it frame by frame: save or split the frames first.",
+            )
+    grid = labels.grid
+    if "C" in grid.axes:
+        raise BadInputError(
+            f"expected labels with one value per voxel, found {grid.axes} {grid.shape}",
+            path=labels.name,
+        )
+    if image is None or image.grid.spatial == grid:
+        return grid, ""
+    other = image.grid.spatial
+    if other.shape != grid.shape or (other.unit != "pixel" and grid.unit != "pixel"):
+        raise GridMismatchError(
+            f"expected labels on the grid of {image.name} ({_place(other)}), found {_place(grid)}",
+            path=labels.name,
+            remedy="Choose the image that was labelled; both must have one shape, voxel size and place.",
+        )
+    known, silent = (other, labels) if grid.unit == "pixel" else (grid, image)
+    return known, f"{silent.name} does not know its voxel size; that of its partner was used"
+
+
+def _place(grid: Grid) -> str:
+    shape = " × ".join(map(str, grid.shape))
+    spacing = " × ".join(f"{value:.4g}" for value in grid.spacing)
+    corner = ", ".join(f"{value:.4g}" for value in grid.to_world([0] * grid.ndim))
+    return f"{shape} voxels of {spacing} {unit_of(grid.unit)} at {corner}"
