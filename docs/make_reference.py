@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.files import is_file_name
 from napari_apprentice.io import FORMATS
+from napari_apprentice.measure.feature_config import FeatureConfig, FeatureSettings
+from napari_apprentice.measure.features import COLUMNS
 from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.models.store import ModelStore
 from napari_apprentice.tasks import TASKS
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.measure.features import Column
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTE = "<!-- Written by docs/make_reference.py from the code; edit the code instead. -->"
@@ -42,6 +45,7 @@ def pages() -> dict[str, str]:
         "networks.md": _networks(),
         "models.md": _models(),
         "settings.md": _settings(),
+        "features.md": _features(),
         "keys.md": _keys(),
     }
     return {name: f"{_NOTE}\n\n{body.rstrip()}\n" for name, body in bodies.items()}
@@ -144,6 +148,36 @@ def _settings() -> str:
             _fields(TrainConfig, flags=True),
         )
     )
+
+
+def _features() -> str:
+    parts = [
+        "# Features of objects",
+        "The columns of the table that the dock *Objects*, `napari-apprentice features` and "
+        "`napari_apprentice.features` make. Units in brackets are those of the image: here µm, `px` where the voxel size "
+        "is not known. Where the image has several channels, columns marked *per channel* are there for each, under names "
+        "such as `intensity mean [DAPI]`.",
+        "## Always",
+        _table(
+            ("column", "meaning", "where"), map(_column_row, (c for c in COLUMNS if not c.group))
+        ),
+    ]
+    for name, field in FeatureConfig.model_fields.items():
+        rows = [_column_row(column) for column in COLUMNS if column.group == name]
+        if rows:
+            is_usual = "" if field.default else " Computed only where it is asked for."
+            parts += [f"## {field.title}", f"{field.description}: group `{name}`.{is_usual}"]
+            parts.append(_table(("column", "meaning", "where"), rows))
+    parts += ["## Settings", _fields(FeatureSettings, flags=True)]
+    return "\n\n".join(parts)
+
+
+def _column_row(column: Column) -> tuple[str, str, str]:
+    name = column.name.replace("{u}", "µm").replace("{r}", "20")
+    axes = "zyx" if "{a}" in name else " "
+    names = ", ".join(f"`{name.replace('{a}', axis)}`" for axis in axes)
+    where = [f"{column.ndim}-D"] if column.ndim else []
+    return names, column.meaning, ", ".join([*where, *["per channel"] * column.per_channel])
 
 
 def _keys() -> str:

@@ -7,6 +7,7 @@ The verbs of the dock and the command line are plain functions here::
     prediction = apprentice.predict("brain.nii.gz", "hippocampus-mri")
     model = apprentice.train("images", "labels", init="hippocampus-mri", minutes=5, out="my-model")
     report = apprentice.evaluate("truth", "predictions")
+    table = apprentice.features("cells.tif", "cells-labels.tif")
 
 Importing the package loads neither napari nor torch: each function is imported when it is first used.
 """
@@ -17,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.features import features
     from .engine.verbs import (
         evaluate,
         info,
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
         predict,
         train,
     )
-    from .io import open_labels, open_volume, save
+    from .io import open_labels, open_volume, save, save_table
 
 __all__ = [
     "__version__",
     "evaluate",
+    "features",
     "info",
     "list_models",
     "load_model",
@@ -37,11 +40,13 @@ __all__ = [
     "open_volume",
     "predict",
     "save",
+    "save_table",
     "train",
 ]
 
 _HOME = {
     "evaluate": "engine.verbs",
+    "features": "engine.features",
     "info": "engine.verbs",
     "list_models": "engine.verbs",
     "load_model": "engine.verbs",
@@ -49,6 +54,7 @@ _HOME = {
     "open_volume": "io",
     "predict": "engine.verbs",
     "save": "io",
+    "save_table": "io",
     "train": "engine.verbs",
 }
 

@@ -15,13 +15,8 @@ from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Event, Log, Progress, run_to_end
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.measure.features import (
-    COLUMNS,
-    GROUPS,
-    FeatureConfig,
-    FeatureSettings,
-    measure_objects,
-)
+from napari_apprentice.measure.feature_config import GROUPS, FeatureConfig, FeatureSettings
+from napari_apprentice.measure.features import COLUMNS, measure_objects
 
 SPACING_2D = (0.5, 0.25)
 SPACING_3D = (1.0, 0.5, 0.25)

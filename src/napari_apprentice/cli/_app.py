@@ -12,7 +12,7 @@ import typer
 import napari_apprentice
 from napari_apprentice.core.errors import ApprenticeError
 
-from . import doctor, evaluate, info, models, predict, train, viewer
+from . import doctor, evaluate, features, info, models, predict, train, viewer
 from ._console import note, print_json
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ app.command("convert")(info.convert)
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("features")(features.features)
 app.add_typer(models.app, name="models")
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Trained",
+    "config_of",
     "evaluate",
     "info",
     "list_models",
@@ -159,7 +160,7 @@ def predict(
     """
     volume = image if isinstance(image, Volume) else open_volume(image)
     loaded = model if isinstance(model, Model) else load_model(model)
-    config = _config(PredictConfig, settings)
+    config = config_of(PredictConfig, settings)
     return run_to_end(predict_job(volume, loaded, config, time=time), listen)
 
 
@@ -228,7 +229,7 @@ def train(
         groups=groups,
         resume=resume,
         listen=listen,
-        config=_config(TrainConfig, settings),
+        config=config_of(TrainConfig, settings),
     )
     return trained.model
 
@@ -355,7 +356,14 @@ def evaluate(
     return run_to_end(evaluate_pairs(pairs, task=task, classes=parse_classes(classes)), listen)
 
 
-def _config(kind: type[_Config], settings: Mapping[str, Any]) -> _Config:
+def config_of(kind: type[_Config], settings: Mapping[str, Any]) -> _Config:
+    """Make a config of keywords.
+
+    Raises
+    ------
+    BadInputError
+        A keyword that it does not know, or a value that it refuses.
+    """
     try:
         return kind.model_validate(dict(settings))
     except ValidationError as error:

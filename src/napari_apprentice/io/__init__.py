@@ -19,14 +19,17 @@ from ._open import (
 )
 from ._registry import FORMATS
 from ._series import place_of
+from ._tables import TABLE_SUFFIXES, check_table_path, save_table
 
 __all__ = [
     "FORMATS",
+    "TABLE_SUFFIXES",
     "DeidentifyReport",
     "Format",
     "Series",
     "SeriesFormat",
     "WritableFormat",
+    "check_table_path",
     "deidentify",
     "deidentify_job",
     "describe",
@@ -42,6 +45,7 @@ __all__ = [
     "pair",
     "place_of",
     "save",
+    "save_table",
     "stem",
     "without_patient",
 ]

@@ -1,0 +1,71 @@
+"""Tables out: CSV, and Parquet where pyarrow is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import BadInputError, MissingDependencyError
+
+from ._atomic import writing
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+__all__ = ["TABLE_SUFFIXES", "check_table_path", "save_table"]
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+
+
+def check_table_path(path: os.PathLike[str] | str) -> None:
+    """Refuse a name under which no table can be written, before any work is done for it.
+
+    Raises
+    ------
+    BadInputError
+        Another ending than those of `TABLE_SUFFIXES`.
+    MissingDependencyError
+        Parquet, and pyarrow is not installed.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise BadInputError(
+            f"expected a file name ending in {' or '.join(TABLE_SUFFIXES)}, found {suffix!r}",
+            path=path if isinstance(path, str) else Path(path),
+        )
+    if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise MissingDependencyError(
+            "pyarrow is needed to write Parquet files and is not installed",
+            path=str(path),
+            remedy="Run: pip install pyarrow, or choose a name ending in .csv.",
+        )
+
+
+def save_table(table: pd.DataFrame, path: os.PathLike[str] | str) -> None:
+    """Write a table; a complete file, or none.
+
+    CSV is UTF-8 with a byte order mark, without which spreadsheets garble the units; what does not apply stays empty.
+
+    Parameters
+    ----------
+    table
+        Its index is left out.
+    path
+        Ends in ``.csv`` or ``.parquet``.
+
+    Raises
+    ------
+    BadInputError
+        Another ending, or a folder that cannot be written to.
+    MissingDependencyError
+        Parquet, and pyarrow is not installed.
+    """
+    check_table_path(path)
+    with writing(Path(path)) as temporary:
+        if Path(path).suffix.lower() == ".csv":
+            table.to_csv(temporary, index=False, encoding="utf-8-sig", lineterminator="\n")
+        else:
+            table.to_parquet(temporary, index=False, engine="pyarrow")
