@@ -1,4 +1,4 @@
-"""Numbered objects: new, delete, merge, split; each one edit."""
+"""Numbered objects: new, delete, merge, split, fill, keep the largest piece; each one edit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.objects import (
     delete_object,
+    fill_object,
+    keep_largest_piece,
     merge_objects,
     new_object,
+    split_between,
     split_object,
 )
 
@@ -96,3 +99,109 @@ def test_numbers_run_out_with_a_sentence():
     state = state_of(np.full((3, 3), 255, np.uint8))
     with pytest.raises(BadInputError, match="255 objects"):
         new_object(state)
+
+
+def test_splitting_into_pieces_never_runs_over_the_last_number():
+    labels = np.zeros((5, 9), np.uint8)
+    labels[:, 0], labels[:, 4], labels[:, 8] = 254, 254, 254
+    state = state_of(labels)
+    with pytest.raises(BadInputError, match="at most 255 objects"):
+        split_object(state, 254)
+    assert not state.can_undo
+
+
+# -- two clicks ----------------------------------------------------------------------------------
+
+
+def test_two_clicks_cut_at_the_waist_wherever_in_the_halves_they_are():
+    state = state_of(disks((25, 20), (25, 33)))
+    whole = state.labels > 0
+    assert split_between(state, (20, 17), (31, 36)) == 8
+    assert np.array_equal(state.labels > 0, whole)
+    assert set(state.labels[25, 12:26]) == {7}
+    assert set(state.labels[25, 28:41]) == {8}
+    assert state.undo_name == "Split object 7"
+    state.undo()
+    assert set(np.unique(state.labels)) == {0, 7}
+
+
+def test_two_clicks_cut_a_round_object_half_way():
+    state = state_of(disks((25, 30), radius=12))
+    split_between(state, (25, 22), (25, 38))
+    sizes = np.bincount(state.labels.ravel())[7:9]
+    assert abs(int(sizes[0]) - int(sizes[1])) <= 25  # the middle column may go either way
+    assert set(state.labels[25, 18:30]) == {7}
+    assert set(state.labels[25, 31:43]) == {8}
+
+
+def test_two_clicks_in_a_volume_measure_in_the_world():
+    labels = np.zeros((4, 40, 40), np.uint16)
+    labels[:, 10:30, 10:30] = 3
+    state = state_of(labels, (20.0, 1.0, 1.0))
+    split_between(state, (0, 20, 20), (3, 20, 20))
+    assert (state.labels[:2, 10:30, 10:30] == 3).all()
+    assert (state.labels[2:, 10:30, 10:30] == 4).all()
+
+
+def test_pieces_without_a_click_keep_their_number():
+    labels = disks((12, 12), (25, 40))
+    state = state_of(labels)
+    split_between(state, (25, 35), (25, 45))
+    assert (state.labels[labels > 0][:10] == 7).all()
+    assert set(np.unique(state.labels)) == {0, 7, 8}
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ((25, 20), "found one"),
+        ((0, 0), "one in none"),
+        ((40, 45), "object 9"),
+        ((25, 99), "within"),
+    ],
+)
+def test_two_clicks_must_lie_in_one_object(other, sentence):
+    labels = disks((25, 20))
+    labels[38:42, 43:48] = 9
+    state = state_of(labels)
+    with pytest.raises(BadInputError, match=sentence):
+        split_between(state, (25, 20), other)
+    assert not state.can_undo
+
+
+# -- holes and pieces ----------------------------------------------------------------------------
+
+
+def test_holes_are_filled_around_other_objects():
+    labels = disks((25, 20))
+    labels[25, 18:22] = 0
+    labels[25, 19] = 9
+    state = state_of(labels)
+    assert fill_object(state, 7) == 3
+    assert state.labels[25, 17:23].tolist() == [7, 7, 9, 7, 7, 7]
+    with pytest.raises(BadInputError, match="no hole"):
+        fill_object(state, 7)
+
+
+def test_in_a_volume_a_tunnel_is_no_hole():
+    labels = np.zeros((5, 9, 9), np.uint8)
+    labels[:, 2:7, 2:7] = 2
+    labels[2, 4, 4] = 0
+    state = state_of(labels)
+    assert fill_object(state, 2) == 1
+    labels[:, 4, 4] = 0
+    with pytest.raises(BadInputError, match="no hole"):
+        fill_object(state_of(labels), 2)
+
+
+def test_of_several_pieces_the_largest_stays():
+    labels = disks((25, 20))
+    labels[2:4, 2:4], labels[40, 50], labels[5, 30] = 7, 7, 9
+    state = state_of(labels)
+    assert keep_largest_piece(state, 7) == 2
+    assert (state.labels == 7).sum() == (disks((25, 20)) == 7).sum()
+    assert state.labels[5, 30] == 9
+    with pytest.raises(BadInputError, match="one piece"):
+        keep_largest_piece(state, 7)
+    state.undo()
+    assert state.labels[40, 50] == 7

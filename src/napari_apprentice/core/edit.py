@@ -94,6 +94,8 @@ class Edit:
         The classes before and after.
     author
         Whether a person or a model made it; only a person's edits are corrections.
+    locks, unlocks
+        Numbers of objects that no tool may change from then on, and of those that may be changed again.
     """
 
     name: str
@@ -101,11 +103,13 @@ class Edit:
     extent: tuple[Extent, Extent] | None = None
     classes: tuple[tuple[LabelClass, ...], tuple[LabelClass, ...]] | None = None
     author: Author = "person"
+    locks: frozenset[int] = frozenset()
+    unlocks: frozenset[int] = frozenset()
 
     @property
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
-        return not (self.blocks or self.extent or self.classes)
+        return not (self.blocks or self.extent or self.classes or self.locks or self.unlocks)
 
     @property
     def is_correction(self) -> bool:
@@ -149,6 +153,8 @@ class Edit:
             blocks=tuple(block.inverse() for block in self.blocks),
             extent=None if self.extent is None else (self.extent[1], self.extent[0]),
             classes=None if self.classes is None else (self.classes[1], self.classes[0]),
+            locks=self.unlocks,
+            unlocks=self.locks,
         )
 
 

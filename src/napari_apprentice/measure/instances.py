@@ -13,8 +13,8 @@ from napari_apprentice.core.errors import BadInputError
 
 from ._arrays import blocks
 from ._flat import nan_mean
-from ._pairs import Overlaps
 from .confusion import ClassCounts
+from .pairs import Overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

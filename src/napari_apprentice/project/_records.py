@@ -37,12 +37,15 @@ class Snapshot:
         How many corrections are in it.
     objects
         Whether the values number objects rather than name classes.
+    locked
+        Numbers of the objects that no tool may change.
     """
 
     name: str
     annotation: Annotation
     n_corrections: int = 0
     objects: bool = False
+    locked: frozenset[int] = frozenset()
 
 
 class _Plain(BaseModel):
@@ -88,6 +91,7 @@ class Start(_Plain):
     extent: ExtentRecord
     painted: bool
     objects: bool = False
+    locked: tuple[int, ...] = ()
     frames: int = Field(ge=0)
     n_corrections: int = Field(ge=0)
 
@@ -111,6 +115,8 @@ class Change(_Plain):
     blocks: tuple[BlockRecord, ...] = ()
     extent: ExtentRecord | None = None
     classes: tuple[ClassRecord, ...] | None = None
+    locks: tuple[int, ...] = ()
+    unlocks: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -126,11 +132,12 @@ class Replay:
     n_corrections: int
     frames: int
     objects: bool
+    locked: frozenset[int] = frozenset()
 
     def snapshot(self) -> Snapshot:
         """Return what was rebuilt."""
         said = Annotation(self.grid, self.labels, self.classes, self.extent, self.painted)
-        return Snapshot(self.name, said, self.n_corrections, self.objects)
+        return Snapshot(self.name, said, self.n_corrections, self.objects, self.locked)
 
     def step(self, description: dict[str, Any], raw: bytes) -> None:
         """Do one more change.
@@ -153,6 +160,7 @@ class Replay:
                 self.painted[block.box] = block.painted_after
         self.extent = self.extent if change.extent is None else _extent(change.extent)
         self.classes = self.classes if change.classes is None else _classes(change.classes)
+        self.locked = self.locked.difference(change.unlocks).union(change.locks)
         if change.kind == "edit":
             self.n_corrections = change.n_corrections
 
@@ -171,6 +179,7 @@ def begin(description: dict[str, Any]) -> Replay:
         start.n_corrections,
         start.frames,
         start.objects,
+        frozenset(start.locked),
     )
 
 
@@ -193,6 +202,7 @@ def records_of(snapshot: Snapshot) -> Iterator[tuple[dict[str, Any], list[NDArra
         extent=_extent_record(annotation.extent),
         painted=painted is not None,
         objects=snapshot.objects,
+        locked=tuple(sorted(snapshot.locked)),
         frames=len(parts),
         n_corrections=snapshot.n_corrections,
     )
@@ -227,6 +237,8 @@ def _change(kind: str, edit: Edit, n_corrections: int) -> tuple[dict[str, Any], 
         blocks=tuple(records),
         extent=None if edit.extent is None else _extent_record(edit.extent[1]),
         classes=None if edit.classes is None else _class_records(edit.classes[1]),
+        locks=tuple(sorted(edit.locks)),
+        unlocks=tuple(sorted(edit.unlocks)),
     )
     return change.model_dump(), arrays
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.errors import BadInputError
@@ -11,10 +13,26 @@ from napari_apprentice.core.errors import BadInputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 LAST_CLASS = 254  # 255 marks "nobody said anything" in training targets
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 Classes = tuple[LabelClass, ...]
+
+
+def guarded(before: NDArray[Any], after: NDArray[Any], locked: frozenset[int]) -> NDArray[Any]:
+    """Take back what a change does to locked objects: they neither lose voxels nor gain any."""
+    if not locked:
+        return after
+    changed = before != after
+    pairs = np.stack([before[changed], after[changed]])
+    refused = np.isin(pairs, np.array(sorted(locked))).any(axis=0)
+    if not refused.any():
+        return after
+    kept = after.copy()
+    kept[changed] = np.where(refused, before[changed], after[changed])
+    return kept
 
 
 def with_slice(

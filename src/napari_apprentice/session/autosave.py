@@ -112,7 +112,8 @@ class Autosave:
 
     def _snapshot(self) -> Snapshot:
         state = self._state
-        return Snapshot(state.name, state.annotation(), state.n_corrections, state.objects)
+        said = state.annotation()
+        return Snapshot(state.name, said, state.n_corrections, state.objects, state.locked)
 
     # -- in the writing thread ------------------------------------------------------------
 
@@ -193,5 +194,6 @@ def restore(folder: Path) -> AnnotationState:
         said.extent,
         painted=said.painted,
         objects=found.objects,
+        locked=found.locked,
         n_corrections=found.n_corrections,
     )

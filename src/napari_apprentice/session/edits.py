@@ -15,6 +15,7 @@ from napari_apprentice.core.errors import GridMismatchError
 
 from . import _rules as rules
 from ._history import History
+from ._said import Said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ __all__ = ["AnnotationState", "Edit"]
 MEMORY = 2**30
 
 
-class AnnotationState:
+class AnnotationState(Said):
     """What a person is saying about one volume: labels, classes, where they count, and every edit so far.
 
     The labels array is shared with whoever shows it (a napari layer paints into it and then calls
@@ -54,6 +55,8 @@ class AnnotationState:
         Boolean array on `grid`, true under strokes; made when the first stroke comes.
     objects
         Whether values number objects (instances) rather than name classes.
+    locked
+        Numbers of objects that no tool may change.
     n_corrections
         How many corrections are in `labels` already (after a recovery).
     memory
@@ -80,6 +83,7 @@ class AnnotationState:
         *,
         painted: NDArray[np.bool_] | None = None,
         objects: bool = False,
+        locked: frozenset[int] = frozenset(),
         n_corrections: int = 0,
         memory: int = MEMORY,
     ) -> None:
@@ -92,57 +96,10 @@ class AnnotationState:
         self._classes = classes
         self._extent = checked.extent
         self._painted = painted
+        self._locked = locked
         self._history = History(memory)
         self._n_corrections = n_corrections
         self._lock = threading.RLock()
-
-    # -- what it says ---------------------------------------------------------------------
-
-    @property
-    def labels(self) -> NDArray[Any]:
-        """The live integer labels, on `grid`."""
-        return self._labels
-
-    @property
-    def painted(self) -> NDArray[np.bool_]:
-        """Boolean array on `grid`: true where a person's stroke went, erasing included."""
-        if self._painted is None:
-            self._painted = np.zeros(self.grid.shape, dtype=bool)
-        return self._painted
-
-    @property
-    def has_strokes(self) -> bool:
-        """Whether any stroke was ever recorded."""
-        return self._painted is not None
-
-    @property
-    def classes(self) -> tuple[LabelClass, ...]:
-        """The classes, background not among them."""
-        return self._classes
-
-    @property
-    def extent(self) -> Extent:
-        """Where the annotation counts."""
-        return self._extent
-
-    @property
-    def n_corrections(self) -> int:
-        """How many edits of voxels by a person are in effect."""
-        return self._n_corrections
-
-    def annotation(self) -> Annotation:
-        """Return a copy that later edits do not change, for a training job."""
-        with self._lock:
-            painted = None if self._painted is None else self._painted.copy()
-            return Annotation(self.grid, self._labels.copy(), self._classes, self._extent, painted)
-
-    def describe(self) -> str:
-        """Where it counts, for the chip: ``"slices 12, 13"``."""
-        return self._extent.describe(self.grid.axes)
-
-    def is_finished(self, axis: int, index: int) -> bool:
-        """Whether a whole slice counts."""
-        return self._extent.whole or (axis, index) in self._extent.slices
 
     # -- history --------------------------------------------------------------------------
 
@@ -224,6 +181,7 @@ class AnnotationState:
                 self._extent = edit.extent[1]
             if edit.classes is not None:
                 self._classes = edit.classes[1]
+            self._locked = (self._locked - edit.unlocks) | edit.locks
             if edit.is_correction:
                 self._n_corrections += count
 
@@ -240,7 +198,7 @@ class AnnotationState:
         touched: NDArray[np.bool_],
         name: str = "Brush",
     ) -> Edit:
-        """Remember a person's stroke that is already in `labels`.
+        """Remember a person's stroke that is already in `labels`; locked objects get their voxels back.
 
         Parameters
         ----------
@@ -254,6 +212,7 @@ class AnnotationState:
             What was done, for the *Undo* button.
         """
         box = tuple(slice(a, a + n) for a, n in zip(start, before.shape, strict=True))
+        self._labels[box] = rules.guarded(before, self._labels[box], self._locked)
         painted = self.painted[box]
         blocks = changed_blocks(tuple(start), before, self._labels[box], painted, painted | touched)
         edit = Edit(name, blocks)
@@ -269,7 +228,7 @@ class AnnotationState:
         name: str = "Paint",
         author: Author = "person",
     ) -> Edit:
-        """Write a box of label values as one edit.
+        """Write a box of label values as one edit; locked objects keep their voxels.
 
         Parameters
         ----------
@@ -292,7 +251,7 @@ class AnnotationState:
                 path=self.name,
             )
         where = np.ones(values.shape, dtype=bool) if touched is None else touched
-        after = np.where(where, values, before)
+        after = rules.guarded(before, np.where(where, values, before), self._locked)
         was = self.painted[box] if author == "person" else None
         now = None if was is None else was | where
         blocks = changed_blocks(tuple(start), before, after, was, now)

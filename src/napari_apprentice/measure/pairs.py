@@ -14,7 +14,7 @@ from ._arrays import blocks, check_shapes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Overlaps", "check_instances"]
+__all__ = ["Overlaps", "check_instances", "object_sizes"]
 
 
 def check_instances(labels: Any, whose: str) -> None:
@@ -87,6 +87,29 @@ class Overlaps:
         return np.asarray(self.shared / union)
 
 
+def object_sizes(labels: NDArray[Any]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Numbers of all objects, ascending, and how many voxels each has.
+
+    Parameters
+    ----------
+    labels
+        Integer array of any shape, 0 = background.
+
+    Raises
+    ------
+    BadInputError
+        Labels that cannot be object numbers.
+    """
+    check_instances(labels, "labels")
+    keys, sizes = [np.empty((1, 0), np.uint64)], [np.empty(0, np.int64)]
+    for block in blocks(labels.shape):
+        found = _runs({"labels": np.asarray(labels[block])})
+        keys.append(found[0])
+        sizes.append(found[1])
+    ids, totals = _grouped(np.concatenate(keys, axis=1), np.concatenate(sizes))
+    return ids[0][ids[0] > 0], totals[ids[0] > 0]
+
+
 _Table = tuple["NDArray[np.uint64]", "NDArray[np.int64]"]
 
 
@@ -96,27 +119,28 @@ def _count(
     """Distinct (truth, prediction, does it count), shape ``(3, K)``, and how many voxels have each."""
     keys, sizes = [np.empty((3, 0), np.uint64)], [np.empty(0, np.int64)]
     for block in blocks(truth.shape):
-        inside = np.True_ if counts is None else np.asarray(counts[block])
-        found = _runs(np.asarray(truth[block]), np.asarray(prediction[block]), inside)
+        true, said = np.asarray(truth[block]), np.asarray(prediction[block])
+        inside = np.ones(true.shape, bool) if counts is None else np.asarray(counts[block])
+        found = _runs({"truth": true, "prediction": said, "mask": inside})
         keys.append(found[0])
         sizes.append(found[1])
     return _grouped(np.concatenate(keys, axis=1), np.concatenate(sizes))
 
 
-def _runs(truth: NDArray[Any], prediction: NDArray[Any], inside: Any) -> _Table:
-    """Count in one block. Neighbours mostly agree, so only the ends of runs are sorted: ten times faster."""
-    if not truth.size:
-        return np.empty((3, 0), np.uint64), np.empty(0, np.int64)
-    flat = [truth.ravel(), prediction.ravel(), np.broadcast_to(inside, truth.shape).ravel()]
-    for array, whose in zip(flat, ("truth", "prediction"), strict=False):
+def _runs(arrays: dict[str, NDArray[Any]]) -> _Table:
+    """Count in one block. Neighbours mostly agree, so that only the starts of runs need sorting."""
+    flat = [array.ravel() for array in arrays.values()]
+    if not flat[0].size:
+        return np.empty((len(flat), 0), np.uint64), np.empty(0, np.int64)
+    for whose, array in zip(arrays, flat, strict=True):
         if array.dtype.kind == "i" and int(array.min()) < 0:
             raise BadInputError(
                 f"expected object numbers from 0 (background) up in the {whose}, "
                 f"found {int(array.min())}",
                 remedy="Give every object a positive number, and the background 0.",
             )
-    starts = np.flatnonzero(_changes(flat[0]) | _changes(flat[1]) | _changes(flat[2]))
-    lengths = np.diff(starts, append=truth.size)
+    starts = np.flatnonzero(np.logical_or.reduce([_changes(array) for array in flat]))
+    lengths = np.diff(starts, append=flat[0].size)
     return _grouped(np.stack([array[starts].astype(np.uint64) for array in flat]), lengths)
 
 
