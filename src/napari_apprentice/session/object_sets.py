@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from napari_apprentice.measure.pairs import object_sizes
 if TYPE_CHECKING:
     from .edits import AnnotationState
 
-__all__ = ["lock_object", "next_object", "remove_small", "renumber"]
+__all__ = ["lock_object", "next_object", "remove_small", "renumber", "small_size"]
 
 
 def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None:
@@ -36,6 +36,17 @@ def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None
         state.apply(Edit(f"Lock object {value}", locks=one))
     else:
         state.apply(Edit(f"Unlock object {value}", unlocks=one))
+
+
+def small_size(state: AnnotationState) -> float:
+    """Propose what is too small for an object: a tenth of the median size, to two digits; 0 where there is none.
+
+    In the unit of `remove_small`.
+    """
+    _, voxels = object_sizes(state.labels)
+    if not voxels.size:
+        return 0.0
+    return float(f"{float(np.median(voxels)) * prod(state.grid.spacing) / 10:.2g}")
 
 
 def remove_small(state: AnnotationState, smallest: float) -> int:
@@ -108,7 +119,7 @@ def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int,
     ids = ids[~np.isin(ids, _locked_ids(state))]
     if not ids.size:
         raise BadInputError("no object is left that is not locked")
-    side = "right" if step > 0 else "left"
+    side: Literal["right", "left"] = "right" if step > 0 else "left"
     at = int(np.searchsorted(ids, value, side=side)) - (0 if step > 0 else 1)
     number = int(ids[at % ids.size])
     places = np.argwhere(state.labels == number)

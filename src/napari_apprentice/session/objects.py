@@ -159,7 +159,7 @@ def fill_object(state: AnnotationState, value: int) -> int:
     start = tuple(part.start for part in box)
     values = np.full(mask.shape, value, state.labels.dtype)
     state.paint(start, values, holes, name=f"Fill holes of object {value}")
-    return int(holes.sum())
+    return int(np.count_nonzero(holes))
 
 
 def keep_largest_piece(state: AnnotationState, value: int) -> int:

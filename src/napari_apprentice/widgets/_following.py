@@ -25,7 +25,7 @@ class Following:
             source.connect(slot)
             self._pairs.append((source, slot))
 
-    def bind(self, layer: Layer, keys: Mapping[str, Callable[[], None]]) -> None:
+    def bind(self, layer: Layer, keys: Mapping[str, Callable[[], object]]) -> None:
         """Bind keys to a layer and to no other."""
         for key, action in keys.items():
             layer.bind_key(key, lambda _, do=action: do(), overwrite=True)

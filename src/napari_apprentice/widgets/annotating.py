@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from .layers import METADATA, class_colors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from napari_apprentice.core.edit import Edit
     from napari_apprentice.session.edits import AnnotationState
@@ -89,7 +90,28 @@ class AnnotationLabels(Labels):
             axes = self.axes_order[-self.n_edit_dimensions :]
             dab = dab_of(coord, self.brush_size, self.scale, axes, self.data.shape)
             self._dabs += [] if dab is None else [dab]
-        super().paint(coord, new_label, refresh)
+        with self._guarding():
+            super().paint(coord, new_label, refresh)
+
+    def fill(self, coord: Sequence[float], new_label: int, refresh: bool = True) -> None:
+        """Fill, but for locked objects."""
+        with self._guarding():
+            super().fill(coord, new_label, refresh)
+
+    def paint_polygon(self, points: Any, new_label: int) -> None:
+        """Fill a polygon, but for locked objects."""
+        with self._guarding():
+            super().paint_polygon(points, new_label)
+
+    def data_setitem(self, indices: Any, value: Any, refresh: bool = True) -> None:
+        """Write values, as other plugins do, but for locked objects."""
+        with self._guarding():
+            super().data_setitem(indices, value, refresh)
+
+    def _guarding(self) -> AbstractContextManager[None]:
+        """Record at the end: napari tells before it writes, and what it writes then could not be taken back."""
+        needed = self.state.locked and not self._strokes_open
+        return self.block_history() if needed else nullcontext()
 
     def _on_self_paint(self, event: Any) -> None:
         self._record(event.value)
@@ -108,6 +130,8 @@ class AnnotationLabels(Labels):
             self.state.record_stroke(stroke.start, stroke.before, stroke.touched, name)
         finally:
             self._is_recording = False
+        if self.state.locked:  # their voxels came back
+            self.refresh(extent=False)
 
     # -- changes from elsewhere -----------------------------------------------------------
 

@@ -76,7 +76,7 @@ class CorrectDock(Dock):
         self.error = ErrorLine()
         self.pages = QStackedWidget()
         self.classes = ClassButtons()
-        self.objects = ObjectButtons()
+        self.objects = ObjectButtons(viewer)
         self.tools = Tools()
         self.counting = Counting(self.annotator)
         self.hidden = ElidedButton("Show the annotation")
@@ -159,6 +159,7 @@ class CorrectDock(Dock):
         self.classes.set_classes(state.classes)
         self.classes.setVisible(not state.objects)
         self.objects.setVisible(state.objects)
+        self.objects.render()
         self.what.setText("Object" if state.objects else "Class")
         self._render_selected()
         self._render_offers()
@@ -244,18 +245,16 @@ class CorrectDock(Dock):
             self._following.follow((events.visible,), self._render_offers)
             self._following.bind(layer, self._keys())
 
-    def _keys(self) -> dict[str, Callable[[], None]]:
+    def _keys(self) -> dict[str, Callable[[], object]]:
         numbers = range(1, 10)
-        keys: dict[str, Callable[[], None]] = {
+        keys: dict[str, Callable[[], object]] = {
             class_key(n): lambda n=n: self._pick_number(n)  # type: ignore[misc]
             for n in numbers
         }
         counting = self.counting
-        objects = self.objects
         counted = (counting.toggle_slice, counting.go_on, counting.toggle_drawing)
-        edited = (objects.make, objects.start_merging, objects.cut, objects.remove)
         keys |= dict(zip(COUNTING_KEYS, counted, strict=True))
-        return keys | dict(zip(OBJECT_KEYS, edited, strict=True))
+        return keys | self.objects.actions()
 
 
 def _title(text: str) -> QLabel:
