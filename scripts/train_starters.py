@@ -2,12 +2,7 @@
 
 Run with the folder that holds ``hippocampus3d`` and ``nuclei2d``; an interrupted run goes on with ``--resume``::
 
-    python scripts/train_starters.py --data DATA --work WORK --model nuclei --minutes 60
-
-The hippocampus model learns in two stages, coarse first, since a step at full resolution takes three times as long::
-
-    python scripts/train_starters.py --data DATA --work COARSE --model hippocampus-coarse --minutes 90 --out COARSE/model
-    python scripts/train_starters.py --data DATA --work WORK --model hippocampus-mri --minutes 90 --inner COARSE/model
+    python scripts/train_starters.py --data DATA --work WORK --model hippocampus-mri --minutes 60
 
 Only the training split is ever opened here; ``--score`` marks the finished model on the validation split, once, for its card.
 """
@@ -29,12 +24,10 @@ from skimage.segmentation import find_boundaries
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.jobs import Event, Log, Metric, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
-from napari_apprentice.engine.adapt import load_overlapping
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.train import TrainItem, train
 from napari_apprentice.io import open_labels, open_volume
-from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.models.store import Model, load_model, save_model
 from napari_apprentice.tasks import TASKS
 
@@ -102,44 +95,30 @@ class Starter:
     config: TrainConfig
 
 
-HIPPOCAMPUS = ModelSpec(
-    name="hippocampus-mri",
-    task="semantic",
-    network="unet",
-    network_args={"channels": [32, 64, 128, 256], "strides": [2, 2, 2], "num_res_units": 2},
-    ndim=3,
-    channels=("T1",),
-    spacing=(1.0, 1.0, 1.0),
-    unit="mm",
-    orientation="LPS",
-    normalization=Normalization(),
-    classes=(ClassSpec(value=1, name="anterior"), ClassSpec(value=2, name="posterior")),
-    tile=(48, 64, 48),
-    # Left and right hippocampus are mirror images, and both are in the data.
-    mirror_axes=(2,),
-    description="Anterior and posterior hippocampus in T1-weighted MRI, cropped around the hippocampus.",
-    licence="CC-BY-SA-4.0",
-    data="Medical Segmentation Decathlon Task04 Hippocampus, 143 training volumes (CC-BY-SA 4.0)",
-    citation="Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13, 4128 (2022)",
-)
-
 STARTER_MODELS = {
-    "hippocampus-coarse": Starter(
-        HIPPOCAMPUS, hippocampus_items, TrainConfig(held_out=0, ema=0.998, checks=6)
-    ),
     "hippocampus-mri": Starter(
-        HIPPOCAMPUS.model_copy(
-            update={
-                "network_args": {
-                    "channels": [16, 32, 64, 128, 256],
-                    "strides": [1, 2, 2, 2],
-                    "num_res_units": 2,
-                },
-                "tile": (40, 56, 40),
-            }
+        ModelSpec(
+            name="hippocampus-mri",
+            task="semantic",
+            network="unet",
+            network_args={"channels": [32, 64, 128, 256], "strides": [2, 2, 2], "num_res_units": 2},
+            ndim=3,
+            channels=("T1",),
+            spacing=(1.0, 1.0, 1.0),
+            unit="mm",
+            orientation="LPS",
+            normalization=Normalization(),
+            classes=(ClassSpec(value=1, name="anterior"), ClassSpec(value=2, name="posterior")),
+            tile=(48, 64, 48),
+            # Left and right hippocampus are mirror images, and both are in the data.
+            mirror_axes=(2,),
+            description="Anterior and posterior hippocampus in T1-weighted MRI, cropped around the hippocampus.",
+            licence="CC-BY-SA-4.0",
+            data="Medical Segmentation Decathlon Task04 Hippocampus, 143 training volumes (CC-BY-SA 4.0)",
+            citation="Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13, 4128 (2022)",
         ),
         hippocampus_items,
-        TrainConfig(held_out=0, learning_rate=1e-3, ema=0.999, checks=6, augment="strong"),
+        TrainConfig(held_out=0, ema=0.998, checks=6),
     ),
     "nuclei": Starter(
         ModelSpec(
@@ -174,30 +153,7 @@ STARTER_MODELS = {
 # -- training and scoring -------------------------------------------------------------------
 
 
-def with_inner_levels(spec: ModelSpec, coarse: Model) -> Model:
-    """A U-Net with a level at full resolution more than `coarse`, whose weights its inner levels take over."""
-    network = NETWORKS[spec.network].build(
-        ndim=spec.ndim,
-        in_channels=len(spec.channels),
-        out_channels=TASKS[spec.task].output_channels(spec),
-        args=spec.network_args,
-    )
-    shapes = {key: value.shape for key, value in network.state_dict().items()}
-    inner = {k.replace("model.", "model.1.submodule.", 1): v for k, v in coarse.state.items()}
-    load_overlapping(network, {k: v for k, v in inner.items() if shapes.get(k) == v.shape})
-    return Model(spec, network.state_dict())
-
-
-def learn(
-    starter: Starter,
-    init: Model | ModelSpec,
-    data: Path,
-    work: Path,
-    config: TrainConfig,
-    out: Path,
-    *,
-    resume: bool,
-) -> Model:
+def learn(starter: Starter, data: Path, work: Path, config: TrainConfig, *, resume: bool) -> Model:
     """Train on the training split and ship the result with half-precision weights."""
     began = time.perf_counter()
 
@@ -210,7 +166,7 @@ def learn(
     result = run_to_end(
         train(
             starter.items(data, "train"),
-            init=init,
+            init=starter.spec,
             config=config,
             folder=work,
             name=starter.spec.name,
@@ -218,20 +174,21 @@ def learn(
         ),
         say,
     )
-    return ship(starter, result.spec, result.state, out)
+    return ship(starter, result.spec, result.state)
 
 
-def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor], out: Path) -> Model:
+def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -> Model:
     """Write the starter folder; the words of its card are those of the recipe above."""
     words = ("description", "licence", "data", "citation")
     spec = trained.model_copy(
         update={word: getattr(starter.spec, word) for word in words} | {"scores": {}}
     )
-    return save_model(spec, state, out, dtype="float16")
+    return save_model(spec, state, STARTERS / spec.name, dtype="float16")
 
 
-def score(starter: Starter, model: Model, data: Path) -> dict[str, float]:
+def score(starter: Starter, data: Path) -> dict[str, float]:
     """Mean scores over the validation split, each case on its own grid."""
+    model = load_model(STARTERS / starter.spec.name)
     task = TASKS[starter.spec.task]
     rows = []
     for item in starter.items(data, "val"):
@@ -256,23 +213,23 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--inner", type=Path, help="coarser model whose weights to begin with")
-    parser.add_argument("--out", type=Path, help="folder of the model; default: the package's")
-    parser.add_argument("--score", action="store_true", help="only score the finished model")
+    parser.add_argument("--score", action="store_true", help="only score the shipped model")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     starter = STARTER_MODELS[given.model]
-    out = given.out or STARTERS / starter.spec.name
     if not given.score:
         config = starter.config.model_copy(update={"minutes": given.minutes})
-        spec = starter.spec
-        init = spec if given.inner is None else with_inner_levels(spec, load_model(given.inner))
-        learn(starter, init, given.data, given.work, config, out, resume=given.resume)
-    model = load_model(out)
-    scores = score(starter, model, given.data)
+        learn(starter, given.data, given.work, config, resume=given.resume)
+    model = load_model(STARTERS / given.model)
+    scores = score(starter, given.data)
     print(scores)
-    save_model(model.spec.model_copy(update={"scores": scores}), model.state, out, dtype="float16")
+    save_model(
+        model.spec.model_copy(update={"scores": scores}),
+        model.state,
+        STARTERS / given.model,
+        dtype="float16",
+    )
     return 0
 
 
