@@ -183,7 +183,7 @@ def keep_largest_piece(state: AnnotationState, value: int) -> int:
     nothing = np.zeros(mask.shape, state.labels.dtype)
     rest = mask & (pieces != largest)
     state.paint(start, nothing, rest, name=f"Keep the largest piece of object {value}")
-    return count - 1
+    return int(count) - 1
 
 
 def _far_side(
