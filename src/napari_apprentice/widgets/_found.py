@@ -76,9 +76,9 @@ def mark(
         name=adapt.unique_name([one.name for one in viewer.layers], _RINGS),
         features={"label": measured.numbers(rows)},
         metadata={adapt.METADATA: {"rings": True}},
-        symbol="ring",
-        face_color=OKABE_ITO[0],
-        border_width=0,
+        face_color="transparent",
+        border_color=OKABE_ITO[0],
+        border_width=0.15,
         canvas_size_limits=(14, 28),
         **adapt.layer_kwargs(layer, layer.ndim),
     )

@@ -135,7 +135,7 @@ class ObjectPlot(QWidget):
     def draw(self) -> None:
         """Draw what there is."""
         points = self.points()
-        finite = np.isfinite(points).all(axis=1)
+        finite = np.asarray(np.isfinite(points).all(axis=1))
         rows = self._rows[finite[self._rows]] if len(points) else self._rows[:0]
         self._lasso.setData([], [])
         if self.is_histogram:

@@ -250,7 +250,7 @@ class ObjectsDock(Dock):
             return
         self.chosen.setText(f"{len(rows)} of {len(measured.table)} objects selected")
         if layer is not None:
-            mark(self.viewer, layer, measured, rows)
+            mark(self.viewer, layer, measured, rows.tolist())
 
     def _on_plot_picked(self, row: int) -> None:
         layer, measured = self._target(), self.measured
@@ -265,10 +265,10 @@ class ObjectsDock(Dock):
 
     def _on_layer_selected(self, event: Any) -> None:
         """Follow napari's table and picker into the plot."""
-        measured = self.measured
-        if measured is None or event.source is not self._shown:
+        layer, measured = self._shown, self.measured
+        if measured is None or layer is None or event.source is not layer:
             return
-        number = event.source.selected_label
+        number = layer.selected_label
         self.plot.set_selected(measured.rows([number]))
         self.chosen.setText(f"object {number}")
 
