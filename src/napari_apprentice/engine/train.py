@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
 _CASES_WHILE_LEARNING = 8
-_CHECKING_SHARE = 0.1
+_CHECKING_SHARE = 0.05
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _PEAK_FROM_NOTHING = 2e-3
 _PEAK_FROM_MODEL = 5e-4
