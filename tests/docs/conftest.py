@@ -66,6 +66,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         series(folder, ramp(SHAPE), SeriesDescription="T1", Modality="MR", SOPClassUID=MR)
     scout = {"SeriesNumber": 8, "SeriesInstanceUID": "1.2.8", "SeriesDescription": "scout"}
     series(work / "study", ramp((2, 8, 8)), name="scout{}", **scout)
+    objects = np.zeros((24, 24), np.uint16)
+    objects[2:9, 3:9], objects[12:20, 11:18] = 1, 2
+    for folder in (work / "nuclei", work / "found"):
+        folder.mkdir()
+        field = Volume(objects, Grid.regular("YX", objects.shape), is_labels=True)
+        save(field, folder / "field.tif")
     (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
     monkeypatch.chdir(work)
     monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)
