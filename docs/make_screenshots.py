@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 IMAGES = Path(__file__).parent / "tutorials" / "images"
+HOW_TO = Path(__file__).parent / "how-to" / "images"
 SIZE = (1280, 800)
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
@@ -51,6 +52,7 @@ def main() -> int:
             return 0
         tour(Stage())
         nuclei(Stage())
+        objects(Stage("Objects", HOW_TO))
     return 0
 
 
@@ -113,13 +115,12 @@ class Stage:
 
 def scans(data: Path) -> None:
     """Scans and microscopes, each in a window of its own."""
-    images = Path(__file__).parent / "how-to" / "images"
     shown = {
         "export-ct": data / "ct" / "example_ct_dicom",
         "export-channels": data / "formats" / "tiff" / "cell_3channel_16bit_imagej.tif",
     }
     for name, path in shown.items():
-        stage = Stage("Export", images)
+        stage = Stage("Export", HOW_TO)
         stage.viewer.open(path, plugin="napari-apprentice")
         stage.shoot(name)
         stage.viewer.close()
@@ -127,10 +128,34 @@ def scans(data: Path) -> None:
         study = Path(folder) / "study"
         for name in ("hippocrop_1mm", "t1post_brain_6p5mm"):
             shutil.copytree(data / "dicom_mr" / name, study / name)
-        stage = Stage("Series", images)
+        stage = Stage("Series", HOW_TO)
         stage.dock.look_in(study)
         stage.wait(stage.is_idle, "the list of series")
         stage.shoot("series", (0, 0, *SIZE))
+
+
+def objects(stage: Stage) -> None:
+    """Measured objects: a plot, and a part of it chosen."""
+    import numpy as np
+
+    from napari_apprentice.io import open_labels
+    from napari_apprentice.widgets._labels import labels_tuple
+
+    folder = Path(__file__).parents[1] / "sample_data" / "nuclei"
+    stage.viewer.open(folder / "images" / "nuclei_1.tif", plugin="napari-apprentice")
+    data, kwargs, _ = labels_tuple(open_labels(folder / "labels" / "nuclei_1.tif"))
+    stage.viewer.add_labels(data, **kwargs | {"name": "nuclei_1 ▸ objects"}).contour = 2
+    stage.settle()
+    stage.dock.button.click()
+    stage.wait(stage.is_idle, "the table")
+    plot = stage.dock.plot
+    plot.up.setCurrentText("intensity mean")
+    stage.settle()
+    points = plot.points()
+    left = np.quantile(points[:, 0], 0.8)
+    (_, low), (right, high) = points.min(axis=0) - 1, points.max(axis=0) + 1
+    plot.select_in(np.array([[left, low], [right, low], [right, high], [left, high]]))
+    stage.shoot("objects")
 
 
 def tour(stage: Stage) -> None:
