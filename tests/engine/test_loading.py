@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 
 from napari_apprentice.engine.loading import calm_collector
 
 CODE = """
 import gc
+import os
 full = []
 gc.callbacks.append(lambda phase, info: full.append(1) if info["generation"] == 2 else None)
 from napari_apprentice.engine.loading import load_libraries
@@ -57,3 +60,24 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_without_a_gpu_triton_is_left_alone(tmp_path: Path) -> None:
+    """Its LLVM and that of software OpenGL in one process end it."""
+    (tmp_path / "triton.py").write_text("raise SystemExit('triton was imported')")
+    code = (
+        "import sys, torch; torch.cuda.is_available = lambda: False\n"
+        "from napari_apprentice.engine.loading import load_libraries\n"
+        "load_libraries(training=True)\n"
+        "assert 'torch._dynamo' in sys.modules\n"
+        "assert 'triton' not in sys.modules\n"
+        "print('alive')"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert found.stdout.strip() == "alive", found.stderr

@@ -12,6 +12,7 @@ import torch
 from napari_apprentice.core.errors import BadInputError, TrainingDivergedError
 
 from .augment import RECIPES, apply, make_parameters
+from .loading import without_triton
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,13 +73,14 @@ class Learner:
         self.step_number = 0
         self.generator = torch.Generator().manual_seed(self.config.seed)
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters,
-            lr=self.peak,
-            weight_decay=self.config.weight_decay,
-            # On a CPU eight times as fast as one tensor after the other: a twentieth of a small network's step.
-            fused=True if self.device.type == "cpu" else None,
-        )
+        with without_triton():
+            self.optimizer = torch.optim.AdamW(
+                self.parameters,
+                lr=self.peak,
+                weight_decay=self.config.weight_decay,
+                # On a CPU eight times as fast as one tensor after the other: a twentieth of a small network's step.
+                fused=True if self.device.type == "cpu" else None,
+            )
         self.half = self.config.mixed_precision and self.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.half)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
