@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_apprentice.io import open_volume
 
@@ -69,6 +71,16 @@ def test_convert_keeps_voxels_and_place(
     before, after = open_volume(volume), open_volume(target)
     assert after.grid == before.grid
     np.testing.assert_array_equal(after.numpy(), before.numpy())
+
+
+def test_convert_is_told_that_a_file_holds_labels(call: Callable[..., Any], tmp_path: Path) -> None:
+    source, target = tmp_path / "objects.tif", tmp_path / "objects.geojson"
+    array = np.zeros((8, 9), np.uint8)
+    array[2:5, 3:7] = 4
+    tifffile.imwrite(source, array)
+    assert "outlines of labels" in call("convert", source, target).error
+    assert call("convert", source, target, "--labels").code == 0
+    assert len(json.loads(target.read_text())["features"]) == 1
 
 
 def test_convert_refuses_what_a_format_cannot_hold(

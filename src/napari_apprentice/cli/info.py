@@ -79,6 +79,10 @@ def convert(
         ),
     ],
     series: SeriesName = None,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="The image holds labels, whether or not its file says so."),
+    ] = False,
     deidentify: Annotated[
         bool,
         typer.Option(
@@ -107,7 +111,13 @@ def convert(
 ) -> int:
     """Write an image in another format, with its geometry, channels and classes; or without the patient."""
     from napari_apprentice.engine.files import is_file_name
-    from napari_apprentice.io import list_images, open_volume, save, without_patient
+    from napari_apprentice.io import (
+        list_images,
+        open_labels,
+        open_volume,
+        save,
+        without_patient,
+    )
 
     if target.exists() and source.exists() and target.samefile(source):
         raise BadInputError("source and target are one file", path=target, remedy="Choose another.")
@@ -116,7 +126,7 @@ def convert(
     if report is not None:
         raise BadInputError("a report is made of de-identified DICOM copies only", path=report)
     place = source if series is None else list_images(source, series=series)[0]
-    volume = open_volume(place)
+    volume = open_labels(place) if labels else open_volume(place)
     if deidentify:
         volume = without_patient(volume, pixels_checked=pixels_checked)
     save(volume, target)
