@@ -187,7 +187,7 @@ def test_keys_change_the_step(
     add_image()
     dock.activateWindow()
     dock.show_step((step + 1) % 3)
-    qtbot.waitUntil(dock.isActiveWindow, timeout=20_000)
+    qtbot.waitUntil(dock.isActiveWindow, timeout=5_000)
     qtbot.keyClick(dock, getattr(Qt.Key, f"Key_{key}"), Qt.KeyboardModifier.AltModifier)
     assert dock.steps.currentIndex() == step
 

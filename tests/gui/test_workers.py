@@ -113,8 +113,8 @@ def test_closing_the_viewer_ends_the_job(
     qtbot.waitUntil(lambda: bool(engine.threads), timeout=10_000)
     began = time.monotonic()
     viewer.close()
-    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=20_000)
-    qtbot.waitUntil(lambda: session.is_closed, timeout=20_000)
+    qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=5_000)
+    qtbot.waitUntil(lambda: session.is_closed, timeout=5_000)
     assert time.monotonic() - began < 5
     assert session.status.reason is FinishReason.CANCELLED
     assert not session.predict(PredictConfig())
