@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from .errors import BadInputError, GridMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -133,6 +133,8 @@ class Annotation:
         Where it counts.
     painted
         Boolean array on `grid`, true under the person's own strokes, erasing included.
+    object_classes
+        Where labels number objects of several classes: object number → class value.
     """
 
     grid: Grid
@@ -140,6 +142,7 @@ class Annotation:
     classes: tuple[LabelClass, ...]
     extent: Extent = Extent(whole=True)
     painted: NDArray[np.bool_] | None = None
+    object_classes: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, array in (("labels", self.labels), ("painted", self.painted)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .errors import GridMismatchError
+from .errors import BadInputError, GridMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,11 @@ class Prediction:
     image
         Array on `grid` for networks that answer with an image (restoration, uncertainty).
     classes
-        What the label values mean.
+        What the label values mean; where labels number objects, what the values of ``objects["class"]`` mean.
+    objects
+        Where labels number objects, one value per object in each column, all of one length: ``"label"`` (its number,
+        ascending), ``"score"`` (0 doubtful … 1 sure), ``"class"`` (a value of `classes`) where the model tells classes
+        apart, ``"frame"`` where there is time. Numbers are unique within a frame. Empty for other labels.
     table
         Scores for the whole image by name, for example class probabilities.
     summary
@@ -75,11 +79,22 @@ class Prediction:
     table: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
     provenance: Provenance | None = None
+    objects: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        lengths = {name: len(column) for name, column in self.objects.items()}
+        if lengths and ("label" not in lengths or len(set(lengths.values())) > 1):
+            raise BadInputError(
+                f"expected columns of objects of one length with a label each, found {lengths}"
+            )
         for name, array in (("labels", self.labels), ("image", self.image)):
             if array is not None and tuple(array.shape) != self.grid.shape:
                 raise GridMismatchError(
                     f"expected {name} of {self.grid.shape} on axes {self.grid.axes}, "
                     f"found {tuple(array.shape)}"
                 )
+
+    @property
+    def count(self) -> int | None:
+        """How many objects were found in all frames; None where labels do not number objects."""
+        return len(self.objects["label"]) if self.objects else None
