@@ -135,6 +135,8 @@ class Annotation:
         Boolean array on `grid`, true under the person's own strokes, erasing included.
     object_classes
         Where labels number objects of several classes: object number → class value.
+    image_class
+        Name of the class (one of `classes`) of the image as a whole; None where nothing was said about it.
     """
 
     grid: Grid
@@ -143,6 +145,24 @@ class Annotation:
     extent: Extent = Extent(whole=True)
     painted: NDArray[np.bool_] | None = None
     object_classes: Mapping[int, int] = field(default_factory=dict)
+    image_class: str | None = None
+
+    @classmethod
+    def of_image(cls, grid: Grid, image_class: str, classes: Sequence[LabelClass]) -> Annotation:
+        """Say only of which class an image is as a whole.
+
+        Parameters
+        ----------
+        grid
+            Spatial grid of the image.
+        image_class
+            Name of its class.
+        classes
+            All classes there are.
+        """
+        # One zero stands for all voxels: thousands of images take no memory for it.
+        nothing = np.broadcast_to(np.zeros((), np.uint8), grid.shape)
+        return cls(grid, nothing, tuple(classes), image_class=image_class)
 
     def __post_init__(self) -> None:
         for name, array in (("labels", self.labels), ("painted", self.painted)):
@@ -155,6 +175,11 @@ class Annotation:
             raise BadInputError(
                 f"expected integer labels, found {self.labels.dtype}",
                 remedy="Convert the layer with right click ▸ Convert to Labels.",
+            )
+        names = [entry.name for entry in self.classes]
+        if self.image_class is not None and self.image_class not in names:
+            raise BadInputError(
+                f"expected one of the classes {', '.join(names)}, found {self.image_class!r}"
             )
 
     def counts(self) -> NDArray[np.bool_]:

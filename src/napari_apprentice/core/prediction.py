@@ -66,6 +66,10 @@ class Prediction:
         apart, ``"frame"`` where there is time. Numbers are unique within a frame. Empty for other labels.
     table
         Scores for the whole image by name, for example class probabilities.
+    image_class
+        The most likely class of the image as a whole, where that was asked.
+    is_unsure
+        Whether `image_class` is less likely than what was asked for.
     summary
         One short phrase for the user: ``"143 nuclei"``.
     provenance
@@ -80,6 +84,8 @@ class Prediction:
     summary: str = ""
     provenance: Provenance | None = None
     objects: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    image_class: str | None = None
+    is_unsure: bool = False
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.objects.items()}

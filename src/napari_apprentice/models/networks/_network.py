@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-__all__ = ["Network"]
+__all__ = ["AnswersPerImage", "Network", "answers_per_image"]
 
 
 class Network(Protocol):
@@ -19,7 +19,8 @@ class Network(Protocol):
     Contract
     --------
     - ``Args`` is a frozen pydantic model whose defaults make a sensible network in 2-D and 3-D.
-    - ``build`` returns a module mapping ``(B, in, *spatial)`` to ``(B, out, *spatial)`` in training and evaluation alike.
+    - ``build`` returns a module mapping ``(B, in, *spatial)`` to ``(B, out, *spatial)`` in training and evaluation alike,
+      or to ``(B, out)`` where the network is an `AnswersPerImage`.
     - every spatial length of an input must be a multiple of ``divisor(args)`` along its axis; an input of exactly
       one divisor need not be accepted, since one voxel cannot be normalised.
     """
@@ -36,3 +37,15 @@ class Network(Protocol):
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Factor of every length along each spatial axis."""
         ...
+
+
+@runtime_checkable
+class AnswersPerImage(Protocol):
+    """A network that answers once per image, ``(B, in, *spatial)`` to ``(B, out)``; all others answer per voxel."""
+
+    per_image: Literal[True]
+
+
+def answers_per_image(network: Network) -> bool:
+    """Whether a network answers once per image rather than once per voxel."""
+    return isinstance(network, AnswersPerImage)
