@@ -66,6 +66,10 @@ class ModelSpec(_Frozen):
     task_args: dict[str, Any] = Field(default_factory=dict)
     ndim: Literal[2, 3] = Field(description="Spatial axes the network sees at once")
     channels: tuple[str, ...] = Field(("image",), min_length=1, description="Input channels")
+    grey_as_color: bool = Field(
+        False,
+        description="An image of one channel is seen as all of the channels, so that one model takes grey and colour pictures",
+    )
     spacing: tuple[float, ...] | None = Field(
         None, description="Working spacing in `unit`, Z Y X order; none: the image's own voxels"
     )

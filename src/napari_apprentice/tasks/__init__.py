@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
-from ._task import ReducesOutput, Task
+from ._task import NumbersObjects, ReducesOutput, SizesObjects, Task, WholeImage
 
-__all__ = ["TASKS", "ReducesOutput", "Task"]
+__all__ = ["TASKS", "NumbersObjects", "ReducesOutput", "SizesObjects", "Task", "WholeImage"]
 
 TASKS: Registry[Task] = Registry("task", "napari_apprentice.tasks", "TASK")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ReducesOutput", "Task"]
+__all__ = ["ReducesOutput", "Task", "WholeImage"]
 
 
 @runtime_checkable
@@ -25,7 +26,8 @@ class Task(Protocol):
 
     Contract
     --------
-    - ``targets`` returns a small-integer or float array on the annotation's own grid; `IGNORE` (255) marks what does not count.
+    - ``targets`` gets the annotation on the grid the network works on, and returns an array of small integers there;
+      `IGNORE` (255) marks what does not count.
     - ``loss`` takes network output ``(B, K, *spatial)`` and batched targets ``(B, *spatial)`` and ignores 255.
     - ``decode`` takes the network's answer on the *source* grid and makes a `Prediction` there.
     - ``score`` returns flat names and numbers; higher ``primary`` is better.
@@ -67,5 +69,76 @@ class ReducesOutput(Protocol):
     """A task whose answer can be decided voxel by voxel, so that full-size scores never exist."""
 
     def reduce(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Turn scores ``(K, *spatial)`` of a slab into its answer ``(*spatial)``, uint8 or uint16."""
+        """Turn scores ``(K, *spatial)`` of a slab into its answer, of small integers.
+
+        One map ``(*spatial)``, or several ``(n, *spatial)`` that ``decode`` gets together.
+        """
+        ...
+
+
+@runtime_checkable
+class NumbersObjects(Protocol):
+    """A task whose labels number objects: values are no classes, and there may be any number of them."""
+
+    def annotation(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
+        """What a file of numbered objects says, on `grid`; the whole of it counts.
+
+        Parameters
+        ----------
+        labels
+            Object numbers; where the file names them, the names are the classes of the objects.
+        classes
+            Classes by name, of all files together; empty: find them in this file.
+        """
+        ...
+
+
+@runtime_checkable
+class SizesObjects(Protocol):
+    """A task whose network is trained at one size of objects: images are zoomed so that theirs meet it."""
+
+    def diameter(self, spec: ModelSpec) -> float | None:
+        """Diameter of the objects in voxels of the last axis; None where the model does not say."""
+        ...
+
+    def with_diameter(self, spec: ModelSpec, diameter: float) -> ModelSpec:
+        """The description for objects of this diameter: of a new model, or for reading an answer on another grid."""
+        ...
+
+    def diameters(self, labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> NDArray[np.float64]:
+        """Diameter of each object in voxels of the last axis, in the planes or volumes that the network sees."""
+        ...
+
+
+@runtime_checkable
+class WholeImage(Protocol):
+    """A task that asks for one answer per image instead of one per voxel; its networks are `AnswersPerImage`.
+
+    Contract
+    --------
+    - an annotation says ``image_class``, and every image is one sample: fitted to the model's tile as a whole.
+    - ``targets`` returns an array without axes; ``loss`` takes output ``(B, K)`` and targets ``(B,)``.
+    - ``decode`` takes scores ``(K,)``; ``judge`` scores many answers at once, since rates are of sets, not of images.
+    """
+
+    def answer(
+        self, scores: NDArray[Any], grid: Grid, spec: ModelSpec, *, unsure: float
+    ) -> Prediction:
+        """Make a prediction of scores ``(N, K)`` of the N parts of one image (its planes, for a 2-D model).
+
+        Parameters
+        ----------
+        unsure
+            Probability below which the answer is called unsure.
+        """
+        ...
+
+    def judge(
+        self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec
+    ) -> Mapping[str, float]:
+        """Scores of N answers ``(N, K)`` to images of known class ``(N,)``: the task's ``primary`` and ``log_loss``."""
+        ...
+
+    def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
+        """The model's description with what makes its probabilities honest, from images it has not learned from."""
         ...

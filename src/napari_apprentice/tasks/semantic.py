@@ -9,8 +9,11 @@ import numpy as np
 from napari_apprentice.core.annotation import IGNORE
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
+from napari_apprentice.core.spec import Normalization
 from napari_apprentice.measure.semantic import semantic_scores
+
+from ._losses import dice_cross_entropy
+from ._plan import plan_unet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,12 +23,10 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.annotation import Annotation, LabelClass
     from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
 __all__ = ["TASK", "Semantic"]
-
-_ANISOTROPIC = 2.0
-_SMOOTH = 1e-5
 
 
 class Semantic:
@@ -92,27 +93,12 @@ class Semantic:
             Class numbers ``(B, *spatial)``, uint8; 255 is left out.
         """
         import torch
-        import torch.nn.functional as functional
 
         valid = target != IGNORE
         if not bool(valid.any()):
             return output.sum() * 0.0
-        output = output.float()
         numbers = torch.where(valid, target, torch.zeros_like(target)).long()
-        weight = valid.float()
-        log_probability = functional.log_softmax(output, dim=1)
-        picked = log_probability.gather(1, numbers.unsqueeze(1)).squeeze(1)
-        cross_entropy = -(picked * weight).sum() / weight.sum()
-
-        probability = log_probability.exp()[:, 1:] * weight.unsqueeze(1)
-        classes = torch.arange(1, output.shape[1], device=output.device)
-        classes = classes.view(1, -1, *(1,) * (target.ndim - 1))
-        truth = (numbers.unsqueeze(1) == classes) * weight.unsqueeze(1)
-        dims = (0, *range(2, output.ndim))
-        overlap = (probability * truth).sum(dims)
-        size = probability.sum(dims) + truth.sum(dims)
-        dice = (2 * overlap + _SMOOTH) / (size + _SMOOTH)
-        return cross_entropy + 1.0 - dice.mean()
+        return dice_cross_entropy(output, numbers, valid.float())
 
     def reduce(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         """Label value of the strongest class, ``(K, *spatial)`` scores to ``(*spatial)`` uint8 or int32."""
@@ -163,72 +149,15 @@ class Semantic:
         BadInputError
             No volumes, no classes, or volumes that do not agree in dimensions and channels.
         """
-        if not volumes or not classes:
-            raise BadInputError(
-                f"expected images and classes, found {len(volumes)} images and {len(classes)} classes",
-                remedy="Annotate at least one class.",
-            )
-        kinds = {(v.grid.ndim, v.grid.length("C")) for v in volumes}
-        if len(kinds) > 1:
-            raise BadInputError(
-                f"expected images of one kind, found (dimensions, channels) {sorted(kinds)}",
-                remedy="Learn from images of one kind at a time.",
-            )
-        ndim, _ = kinds.pop()
-        grids = [v.grid for v in volumes]
-        patient = all(g.world == "LPS" for g in grids)
-        known = all(g.unit == grids[0].unit != "pixel" for g in grids)
-        spacing = np.median([g.spacing for g in grids], axis=0)
-        lengths = np.median(
-            [np.array(g.spatial_shape) * g.spacing / spacing for g in grids], axis=0
-        )
-        strides = _strides(ndim, spacing, lengths)
-        return ModelSpec(
-            name=name,
-            task=self.name,
-            network="unet",
-            network_args={"channels": [32, 64, 128, 256], "strides": strides, "num_res_units": 1},
-            ndim=3 if ndim == 3 else 2,
-            channels=volumes[0].channels,
-            spacing=tuple(float(s) for s in spacing) if known else None,
-            unit=grids[0].unit if known else "pixel",
-            orientation="LPS" if patient and ndim == 3 else None,
+        return plan_unet(
+            self.name,
+            name,
+            volumes,
+            classes,
+            channels=(32, 64, 128, 256),
+            first_stride=2,
             normalization=Normalization(),
-            classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
-            tile=_tile(lengths, np.prod(strides, axis=0)),
-            mirror_axes=() if patient else tuple(range(ndim)),
         )
-
-
-def _strides(
-    ndim: int, spacing: NDArray[np.float64], lengths: NDArray[np.float64]
-) -> list[list[int]]:
-    """Pool an axis only while it is not much coarser or shorter than the finest one."""
-    current = np.array(spacing, dtype=float)
-    left = np.array(lengths, dtype=float)
-    strides = []
-    for _ in range(3):
-        pool = (current < _ANISOTROPIC * current.min()) & (left >= 8)
-        stride = np.where(pool, 2, 1)
-        strides.append([int(s) for s in stride])
-        current, left = current * stride, left / stride
-    return strides
-
-
-def _tile(lengths: NDArray[np.float64], pooled: NDArray[np.int64]) -> tuple[int, ...]:
-    """Cover the median volume, rounded up to what the network divides by, within a budget of voxels.
-
-    The deepest level gets more than one voxel: a single one cannot be normalised.
-    """
-    budget = 160_000 if len(lengths) == 3 else 256 * 256
-    step = np.array(pooled, dtype=float)
-    tile = np.ceil(np.asarray(lengths) / step) * step
-    if (tile == step).all():
-        tile[-1] *= 2
-    while np.prod(tile) > budget and (tile > step).any():
-        widest = int(np.argmax(np.where(tile > step, tile, 0)))
-        tile[widest] -= step[widest]
-    return tuple(int(t) for t in tile)
 
 
 def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:

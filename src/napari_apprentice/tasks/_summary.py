@@ -1,0 +1,59 @@
+"""What a prediction of objects says in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.grid import Grid
+
+__all__ = ["count_text", "equivalent_diameters"]
+
+
+def equivalent_diameters(sizes: NDArray[np.int64], grid: Grid) -> NDArray[np.float64]:
+    """Diameter of the circle (2-D) or sphere (3-D) of so many voxels, in the unit of `grid`."""
+    extent = np.asarray(sizes, float) * grid.voxel_size
+    if grid.ndim == 2:
+        return np.asarray(np.sqrt(4 / np.pi * extent))
+    return np.asarray(np.cbrt(6 / np.pi * extent))
+
+
+def count_text(
+    objects: Mapping[str, NDArray[Any]],
+    sizes: NDArray[np.int64],
+    grid: Grid,
+    classes: Sequence[LabelClass],
+) -> str:
+    """Write ``"143 nuclei · median ⌀ 9.8 µm"``, or the count of each class.
+
+    Parameters
+    ----------
+    objects
+        Columns of the prediction.
+    sizes
+        Voxels of each object.
+    """
+    if "class" in objects:
+        counts = [(int((objects["class"] == c.value).sum()), c.name) for c in classes]
+    else:
+        counts = [(len(sizes), classes[0].name if classes else "object")]
+    text = " · ".join(f"{count} {_plural(name, count)}" for count, name in counts)
+    if not len(sizes):
+        return text
+    median = float(np.median(equivalent_diameters(sizes, grid)))
+    unit = {"um": "µm", "pixel": "px"}.get(grid.unit, grid.unit)
+    return f"{text} · median ⌀ {median:.3g} {unit}"
+
+
+def _plural(name: str, count: int) -> str:
+    """Nuclei, cells; Latin keeps its own plural."""
+    if count == 1:
+        return name
+    return f"{name[:-2]}i" if name.endswith("us") else f"{name}s"
