@@ -12,7 +12,7 @@ import typer
 import napari_apprentice
 from napari_apprentice.core.errors import ApprenticeError
 
-from . import doctor, evaluate, features, info, models, predict, train, viewer
+from . import convert, doctor, evaluate, features, info, models, predict, train, viewer
 from ._console import note, print_json
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ app.command("gui")(viewer.gui)
 app.command("demo")(viewer.demo)
 app.command("doctor")(doctor.doctor)
 app.command("info")(info.info)
-app.command("convert")(info.convert)
+app.command("convert")(convert.convert)
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

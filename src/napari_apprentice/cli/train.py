@@ -19,36 +19,40 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+Images = Annotated[Path, typer.Option(metavar="DIR", help="Folder of images, or one image.")]
+Labels = Annotated[
+    Path, typer.Option(metavar="DIR", help="Their labels under the same names, or one file.")
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")]
+TaskName = Annotated[str, typer.Option(metavar="TASK", help="What is asked of the network.")]
+Init = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|DIR", help="Model to start from; without it from nothing."),
+]
+Classes = Annotated[str, typer.Option(help='What the values mean: "1=anterior,2=posterior".')]
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Columns name and group: images of one group are never divided between learning and checking.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of --out.")
+]
+
+
 @with_config(TrainConfig)
 def train(
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of images, or one image.")],
-    labels: Annotated[
-        Path, typer.Option(metavar="DIR", help="Their labels under the same names, or one file.")
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")
-    ],
+    images: Images,
+    labels: Labels,
+    out: Out,
     config: TrainConfig,
-    task: Annotated[
-        str, typer.Option(metavar="TASK", help="What is asked of the network.")
-    ] = "semantic",
-    init: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|DIR", help="Model to start from; without it from nothing."),
-    ] = None,
-    classes: Annotated[
-        str, typer.Option(help='What the values mean: "1=anterior,2=posterior".')
-    ] = "",
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CSV",
-            help="Columns name and group: images of one group are never divided between learning and checking.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of --out.")
-    ] = False,
+    task: TaskName = "semantic",
+    init: Init = None,
+    classes: Classes = "",
+    groups: Groups = None,
+    resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
