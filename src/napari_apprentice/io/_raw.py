@@ -18,7 +18,7 @@ from ._slabs import contiguous
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Packing", "packed_array", "raw_array"]
+__all__ = ["Packing", "beside", "packed_array", "raw_array"]
 
 Packing = Literal["deflate", "bzip2"]
 _CHUNK_BYTES = 16 * 2**20
@@ -99,6 +99,38 @@ class _Packed:
                 f"expected {human_bytes(wanted)} of voxels, found {human_bytes(len(found))}; it is cut off"
             )
         return found
+
+
+def beside(header: Path, name: str, suffix: str) -> Path:
+    """Return the one file with the voxels that a header names, in its own folder.
+
+    Parameters
+    ----------
+    header
+        The file that was opened.
+    name
+        As it stands there.
+    suffix
+        Of a format that keeps both in one file: ``".nrrd"``.
+
+    Raises
+    ------
+    FormatError
+        Several files, one of another folder, or one that is missing.
+    """
+    place = (header.parent / name).resolve()
+    is_elsewhere = place.parent != header.parent.resolve()
+    if is_elsewhere or name.upper().startswith("LIST") or "%" in name:
+        raise FormatError(
+            f"expected one file with the voxels in the header's folder, found {name!r}",
+            path=header,
+            remedy=f"Save it again as one {suffix} file.",
+        )
+    if not place.is_file():
+        raise FormatError(
+            f"the file with the voxels, {name}, is missing", path=header, remedy="Copy it as well."
+        )
+    return place
 
 
 def raw_array(

@@ -26,7 +26,7 @@ from ._atomic import writing
 from ._colors import by_value
 from ._faults import reading
 from ._names import bare_name
-from ._raw import packed_array, raw_array
+from ._raw import beside, packed_array, raw_array
 from ._slabs import stored_dtype, stream
 
 if TYPE_CHECKING:
@@ -187,20 +187,7 @@ def _array(path: Path, fields: Mapping[str, str], shape: tuple[int, ...], end: i
 
 def _data_file(path: Path, name: str) -> Path:
     """Where the voxels are: in the file itself, or in one beside it."""
-    if name.upper() == "LOCAL":
-        return path
-    place = (path.parent / name).resolve()
-    if place.parent != path.parent.resolve() or name.upper().startswith("LIST") or "%" in name:
-        raise FormatError(
-            f"expected one file with the voxels in the header's folder, found {name!r}",
-            path=path,
-            remedy="Save it again as one .mha file.",
-        )
-    if not place.is_file():
-        raise FormatError(
-            f"the file with the voxels, {name}, is missing", path=path, remedy="Copy it as well."
-        )
-    return place
+    return path if name.upper() == "LOCAL" else beside(path, name, ".mha")
 
 
 def _grid(

@@ -27,7 +27,7 @@ from ._faults import reading
 from ._names import bare_name
 from ._nrrd_header import TYPES, Header, grid_of, read_header
 from ._nrrd_segments import segment_fields, segments_of
-from ._raw import packed_array, raw_array
+from ._raw import beside, packed_array, raw_array
 from ._slabs import stored_dtype, stream
 
 if TYPE_CHECKING:
@@ -160,20 +160,7 @@ def _array(path: Path, header: Header) -> Any:
 def _data_file(path: Path, fields: Any) -> Path:
     """Where the voxels are: in the file itself, or in one beside it."""
     name = fields.get("data file", fields.get("datafile"))
-    if name is None:
-        return path
-    place = (path.parent / str(name)).resolve()
-    if place.parent != path.parent.resolve() or "%" in str(name) or str(name).startswith("LIST"):
-        raise FormatError(
-            f"expected one file with the voxels in the header's folder, found {name!r}",
-            path=path,
-            remedy="Save it again as one .nrrd file.",
-        )
-    if not place.is_file():
-        raise FormatError(
-            f"the file with the voxels, {name}, is missing", path=path, remedy="Copy it as well."
-        )
-    return place
+    return path if name is None else beside(path, str(name), ".nrrd")
 
 
 def _channels(header: Header, count: int) -> tuple[str, ...]:
