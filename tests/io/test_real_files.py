@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK
 import tifffile
+from PIL import Image
 
 from napari_apprentice import io
 
@@ -129,3 +131,67 @@ def test_what_we_say_of_every_file_is_what_others_say(shared_data: Path) -> None
             if group == "nifti":
                 wanted = [float(n) for n in row["spacing"].split("x")[:3]]
                 assert facts["spacing"] == pytest.approx(wanted[::-1], rel=1e-3), row["path"]
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """What `info` prints."""
+    return io.describe(io.open_volume(path))
+
+
+def some(folder: Path, pattern: str, count: int = 4) -> list[Path]:
+    """A few files, evenly from first to last."""
+    found = sorted(folder.glob(pattern))
+    assert found, (folder, pattern)
+    return found[:: max(1, len(found) // count)]
+
+
+def test_info_on_nifti_says_what_nibabel_says(shared_data: Path) -> None:
+    paths = some(shared_data / "ct", "*.nii.gz", 99)
+    paths += some(shared_data / "hippocampus3d", "imagesTr/*.nii.gz")
+    paths += some(shared_data / "hippocampus3d", "labelsTr/*.nii.gz")
+    for path in paths:
+        facts, theirs = facts_of(path), nibabel.load(path)
+        assert facts["axes"] == "ZYX", path
+        assert tuple(facts["shape"]) == theirs.shape[::-1], path
+        assert np.dtype(facts["dtype"]) == theirs.get_data_dtype().newbyteorder("="), path
+        assert facts["spacing"] == pytest.approx(theirs.header.get_zooms()[::-1], rel=1e-5), path
+        assert facts["unit"] == "mm", path
+        swap = np.array([[0, 0, 1, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])  # RAS x y z
+        turn = np.eye(4)[[2, 1, 0, 3]]
+        np.testing.assert_allclose(facts["affine"], swap @ theirs.affine @ turn, atol=1e-4)
+
+
+def test_info_on_tiff_says_what_tifffile_says(shared_data: Path) -> None:
+    paths = some(shared_data / "nuclei3d", "*.tif", 99)
+    paths += some(shared_data / "nuclei2d", "*/labels/*.tif")
+    for path in paths:
+        facts = facts_of(path)
+        with tifffile.TiffFile(path) as theirs:
+            page, known = theirs.pages.first, theirs.imagej_metadata or {}
+            assert tuple(facts["shape"]) == theirs.series[0].shape, path
+            assert np.dtype(facts["dtype"]) == theirs.series[0].dtype.newbyteorder("="), path
+            if known.get("unit"):
+                up, right = (page.tags[f"{a}Resolution"].value for a in "YX")
+                wanted = [known["spacing"], up[1] / up[0], right[1] / right[0]]
+                assert facts["unit"] == "um", path
+                assert facts["spacing"] == pytest.approx(wanted[-len(facts["axes"]) :]), path
+            else:
+                assert facts["unit"] == "pixel", path
+        assert facts["axes"] == "ZYX"[-len(facts["shape"]) :], path
+
+
+def test_info_on_pictures_says_what_pillow_says(shared_data: Path) -> None:
+    paths = some(shared_data / "nuclei2d", "*/images/*.png", 12)
+    paths += some(shared_data / "mednist", "folders/*/*", 12)
+    seen = set()
+    for path in paths:
+        facts = facts_of(path)
+        with Image.open(path) as theirs:
+            pixels = np.asarray(theirs)
+        grey = pixels.ndim == 2 or bool((pixels[..., :3] == pixels[..., :1]).all())
+        shape = pixels.shape[:2] if grey else (3, *pixels.shape[:2])
+        assert (facts["axes"], tuple(facts["shape"])) == ("YX" if grey else "CYX", shape), path
+        assert facts["dtype"] == str(pixels.dtype), path
+        assert (facts["unit"], facts["spacing"]) == ("pixel", [1.0, 1.0]), path
+        seen.add(grey)
+    assert seen == {True, False}
