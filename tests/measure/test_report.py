@@ -5,11 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.measure.report import CaseScores, Report, confidence_interval
+from napari_apprentice.measure.report import CaseScores, Report
 
 NAN = float("nan")
 
@@ -76,37 +74,3 @@ def test_a_table_that_fails_leaves_the_old_one(tmp_path):
 def test_a_folder_that_is_not_there_is_named(report, tmp_path):
     with pytest.raises(BadInputError, match=r"nowhere.*folder that exists"):
         report.to_csv(tmp_path / "nowhere" / "scores.csv")
-
-
-def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(200):
-        low, high = confidence_interval(random.normal(3.0, 1.0, 40), resamples=200)
-        covered += low <= 3.0 <= high
-
-    assert 0.88 <= covered / 200 <= 0.99
-
-
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
-@settings(deadline=None)
-def test_the_interval_lies_within_the_values_and_repeats(values):
-    low, high = confidence_interval(values, resamples=50, seed=3)
-
-    assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
-    assert confidence_interval([*values, NAN], resamples=50, seed=3) == (low, high)
-
-
-def test_intervals_of_a_report(report):
-    intervals = report.intervals(resamples=100)
-
-    assert 0.5 <= intervals["dice"][0] < 0.65 < intervals["dice"][1] <= 0.75
-    assert np.isnan(intervals["hd95_mm"]).all()
-    assert np.isnan(confidence_interval([1.0, np.inf])).all()
-
-
-def test_confidence_must_make_sense():
-    with pytest.raises(BadInputError, match="confidence"):
-        confidence_interval([1.0, 2.0], confidence=95)
-    with pytest.raises(BadInputError, match="resample"):
-        confidence_interval([1.0, 2.0], resamples=0)

@@ -36,7 +36,6 @@ class Window:
 
     def __init__(self, channels: int, shape: Sequence[int], weights: torch.Tensor) -> None:
         self._rows = weights.shape[0]
-        self._length = shape[0]
         self._weights = weights
         window = (self._rows, *shape[1:])
         self._sum = torch.zeros((channels, *window), device=weights.device)
@@ -179,7 +178,7 @@ class Answer:
     shape
         Spatial shape on the reoriented source grid.
     reduce
-        Turns scores ``(K, *slab)`` into ``(*slab)`` answers; None keeps the scores, as float16.
+        Turns scores ``(K, *slab)`` into answers ``(*slab)`` or ``(n, *slab)``; None keeps the scores, as float16.
     """
 
     def __init__(
@@ -191,12 +190,8 @@ class Answer:
 
     def put(self, place: tuple[int | slice, ...], scores: torch.Tensor) -> None:
         """Write the answer for the scores of a slab at `place` (an index without channels)."""
-        if self._reduce is not None:
-            answer = self._reduce(scores)
-            lead: tuple[int, ...] = ()
-        else:
-            answer = scores.to(torch.float16)
-            lead = (scores.shape[0],)
+        answer = scores.to(torch.float16) if self._reduce is None else self._reduce(scores)
+        lead = tuple(answer.shape[: answer.ndim - scores.ndim + 1])
         values = answer.cpu().numpy()
         if self.dense is None:
             self.dense = np.zeros((*lead, *self._shape), dtype=values.dtype)

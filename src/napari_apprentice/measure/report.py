@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-__all__ = ["CaseScores", "Report", "confidence_interval"]
+__all__ = ["CaseScores", "Report"]
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,6 @@ class Report:
         mean = {name: nan_mean(_column(gathered, name)) for name in names}
         return cls(gathered, mean, pooled or {})
 
-    def intervals(
-        self, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-    ) -> dict[str, tuple[float, float]]:
-        """Confidence interval of each mean, by `confidence_interval`."""
-        return {
-            name: confidence_interval(
-                _column(self.cases, name), confidence=confidence, resamples=resamples, seed=seed
-            )
-            for name in self.mean
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON, and ``pooled`` where there is; see `CaseScores.to_dict`."""
         plain = {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
@@ -116,50 +105,6 @@ class Report:
         for name, scores in rows + ([("pooled", self.pooled)] if self.pooled else []):
             values = (scores.get(key, float("nan")) for key in self.mean)
             writer.writerow([name, *("" if np.isnan(v) else repr(float(v)) for v in values)])
-
-
-def confidence_interval(
-    values: Iterable[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap confidence interval of the mean, by percentiles.
-
-    Efron & Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13: cases are drawn with
-    replacement, the mean is taken each time, and the interval cuts off equal tails.
-
-    Parameters
-    ----------
-    values
-        One per case; NaN is left out.
-    confidence
-        Between 0 and 1.
-    resamples
-        How often to draw.
-    seed
-        Of the random numbers: the same seed gives the same interval.
-
-    Returns
-    -------
-    tuple[float, float]
-        Lower and upper bound; NaN for fewer than two values or where one is infinite.
-
-    Raises
-    ------
-    BadInputError
-        A confidence that is not between 0 and 1, or no resample.
-    """
-    if not 0 < confidence < 1 or resamples < 1:
-        raise BadInputError(
-            f"expected a confidence between 0 and 1 and at least one resample, "
-            f"found {confidence} and {resamples}"
-        )
-    known = np.array([v for v in values if not np.isnan(v)], dtype=np.float64)
-    if known.size < 2 or not np.isfinite(known).all():
-        return float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    means = [known[random.integers(known.size, size=known.size)].mean() for _ in range(resamples)]
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def _column(cases: Iterable[CaseScores], name: str) -> list[float]:

@@ -47,7 +47,6 @@ class ConfigForm(Generic[C]):
 
     def __init__(self, config: C, main: Sequence[str] = (), title: str = "More settings") -> None:
         self._type = type(config)
-        self._base = config
         self._rows: dict[str, ValueWidget] = {
             name: _row(name, field, getattr(config, name))
             for name, field in self._type.model_fields.items()
