@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_apprentice.core.errors import ModelError
 from napari_apprentice.core.spec import ClassSpec
+from napari_apprentice.models.networks import NETWORKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +16,19 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.spec import ModelSpec
 
-__all__ = ["adapt_spec", "freeze_leading", "load_overlapping", "merged_classes"]
+__all__ = [
+    "Freezer",
+    "adapt_image_spec",
+    "adapt_spec",
+    "head_keys",
+    "is_new_head",
+    "load_backbone",
+    "load_overlapping",
+    "merged_classes",
+]
+
+_THAWING_STEPS = 4
+_PREFIXES = ("", "module.", "model.", "network.", "backbone.", "encoder.")
 
 
 def merged_classes(annotations: Sequence[Sequence[LabelClass]]) -> tuple[LabelClass, ...]:
@@ -53,6 +67,30 @@ def adapt_spec(spec: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
         result.append(entry)
     result += [_as_spec(c) for c in left]
     return spec.model_copy(update={"classes": tuple(result)})
+
+
+def adapt_image_spec(spec: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
+    """Give a classifier of whole images the classes there are.
+
+    Where one of them is known by name, the model keeps its classes and learns the others, too; where none is, its classes
+    give way to the new ones (and its last layer to a fresh one, see `is_new_head`).
+    """
+    task_args = {key: value for key, value in spec.task_args.items() if key != "temperature"}
+    kept = () if is_new_head(spec, classes) else spec.classes
+    known = {c.name.casefold() for c in kept}
+    entries = list(kept)
+    for entry in classes:
+        if entry.name.casefold() not in known:
+            values = {c.value for c in entries}
+            free = entry.value if entry.value not in values else max(values) + 1
+            entries.append(ClassSpec(value=free, name=entry.name, color=entry.color))
+    return spec.model_copy(update={"classes": tuple(entries), "task_args": task_args})
+
+
+def is_new_head(spec: ModelSpec, classes: Sequence[LabelClass]) -> bool:
+    """Whether a model knows none of these classes by name."""
+    known = {c.name.casefold() for c in spec.classes}
+    return not any(entry.name.casefold() in known for entry in classes)
 
 
 def _as_spec(entry: LabelClass, *, auxiliary: bool = False) -> ClassSpec:
@@ -95,10 +133,95 @@ def load_overlapping(network: nn.Module, state: Mapping[str, Tensor]) -> list[st
     return partial
 
 
-def freeze_leading(network: nn.Module, share: float) -> int:
-    """Freeze the leading share of the network's parameter tensors (input side first); return how many."""
-    parameters = list(network.parameters())
-    count = min(len(parameters) - 1, int(share * len(parameters)))
-    for parameter in parameters[:count]:
-        parameter.requires_grad_(False)
-    return count
+def head_keys(spec: ModelSpec) -> set[str]:
+    """Names of the weights whose shape depends on how many channels the answer has: the network's last layer."""
+    import torch
+
+    shapes = []
+    with torch.device("meta"):
+        for channels in (2, 3):
+            network = NETWORKS[spec.network].build(
+                ndim=spec.ndim,
+                in_channels=len(spec.channels),
+                out_channels=channels,
+                args=spec.network_args,
+            )
+            shapes.append({k: tuple(v.shape) for k, v in network.state_dict().items()})
+    return {key for key, shape in shapes[0].items() if shapes[1][key] != shape}
+
+
+def load_backbone(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Load what fits of the weights of another program's network of the same kind.
+
+    Names must agree, but for a prefix such as ``backbone.``, and shapes, too.
+
+    Returns
+    -------
+    tuple of int
+        How many of the network's tensors were taken, and how many it has.
+
+    Raises
+    ------
+    ModelError
+        Nothing fits.
+    """
+    own = network.state_dict()
+
+    def taken(prefix: str) -> dict[str, Tensor]:
+        return {
+            key: state[prefix + key].to(tensor.dtype)
+            for key, tensor in own.items()
+            if prefix + key in state and state[prefix + key].shape == tensor.shape
+        }
+
+    best = max((taken(prefix) for prefix in _PREFIXES), key=len)
+    if not best:
+        raise ModelError(
+            f"expected weights such as {next(iter(own))!r}, found {next(iter(state), None)!r}",
+            remedy="The file holds the weights of another network: choose that network.",
+        )
+    network.load_state_dict(own | best)
+    return len(best), len(own)
+
+
+class Freezer:
+    """Keeps the leading layers of a network as they are, and lets them learn later, the last of them first.
+
+    Parameters
+    ----------
+    network
+        Being trained.
+    share
+        Leading share of the weights that is frozen, the network's last layer not counted.
+    thaw
+        Share of the training over which they thaw, a quarter of them at a time; 0: they stay frozen.
+    head
+        Names of the weights that are never frozen.
+    """
+
+    def __init__(self, network: nn.Module, share: float, thaw: float, head: set[str]) -> None:
+        self._body = [p for name, p in network.named_parameters() if name not in head]
+        self._norms = [m for m in network.modules() if _keeps_statistics(m)]
+        self._share, self._thaw = share, thaw
+        self.update(0.0)
+
+    def update(self, fraction: float) -> None:
+        """Freeze and thaw for a moment of the training, 0 to 1."""
+        share = self._share
+        if self._thaw:
+            done = int(_THAWING_STEPS * fraction / self._thaw) / _THAWING_STEPS
+            share *= max(0.0, 1.0 - done)
+        count = int(share * len(self._body))
+        for number, parameter in enumerate(self._body):
+            parameter.requires_grad_(number >= count)
+
+    def calm(self) -> None:
+        """Keep the statistics of frozen normalisation layers, too; call it after ``network.train()``."""
+        for module in self._norms:
+            own = list(module.parameters())
+            if own and not any(p.requires_grad for p in own):
+                module.eval()
+
+
+def _keeps_statistics(module: nn.Module) -> bool:
+    return getattr(module, "running_mean", None) is not None

@@ -170,7 +170,7 @@ def _rotation(ndim: int, angles: Sequence[float], *, in_plane: bool) -> Tensor:
 
 
 def apply(data: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
-    """Vary a batch: images ``(B, C, *spatial)`` and targets ``(B, *spatial)`` (uint8, 255 outside).
+    """Vary a batch: images ``(B, C, *spatial)`` and targets ``(B, *spatial)`` (uint8, 255 outside), or ``(B,)``.
 
     Deterministic given `parameters`; returns new tensors on the same device.
     """
@@ -184,9 +184,10 @@ def _mirror(data: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tenso
     for axis, chosen in enumerate(parameters.mirror):
         if bool(chosen.any()):
             pick = chosen.to(data.device)
-            shape = (-1, *(1,) * (target.ndim - 1))
+            shape = (-1, *(1,) * (data.ndim - 2))
             data = torch.where(pick.view(*shape, 1), data.flip(axis + 2), data)
-            target = torch.where(pick.view(shape), target.flip(axis + 1), target)
+            if target.ndim > 1:
+                target = torch.where(pick.view(shape), target.flip(axis + 1), target)
     return data, target
 
 
@@ -195,6 +196,8 @@ def _move(data: Tensor, target: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
     moved = functional.grid_sample(
         data, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
+    if target.ndim == 1:
+        return moved, target
     # Shifted by one, the zeros outside become "not said" after shifting back.
     shifted = torch.where(target == IGNORE, torch.zeros_like(target), target + 1)
     picked = functional.grid_sample(

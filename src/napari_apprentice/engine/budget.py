@@ -26,12 +26,14 @@ class Budget:
         ``steps`` or ``epochs`` count steps; else ``minutes`` of the clock count.
     images
         Training arrays; an epoch shows about each of them once, and is ten steps at least.
+    batch_size
+        Arrays per step.
     """
 
-    def __init__(self, config: TrainConfig, images: int) -> None:
+    def __init__(self, config: TrainConfig, images: int, batch_size: int) -> None:
         self.steps = config.steps
         if self.steps is None and config.epochs is not None:
-            per_epoch = max(_STEPS_PER_EPOCH, math.ceil(images / config.batch_size))
+            per_epoch = max(_STEPS_PER_EPOCH, math.ceil(images / batch_size))
             self.steps = config.epochs * per_epoch
         self._seconds = config.minutes * 60
         self._reserve = 0.0

@@ -41,8 +41,22 @@ class PredictConfig(_Config):
     tile: tuple[int, ...] | None = Field(
         None, title="Tile", description="Tile size in working voxels; none: the model's own"
     )
+    diameter: float | None = Field(
+        None,
+        gt=0,
+        title="Object diameter",
+        description="Typical diameter of the objects in the image's unit (pixels where it has none); none: estimated "
+        "where the model needs it",
+    )
     mixed_precision: bool = Field(
         True, title="Mixed precision", description="Half precision on CUDA: faster, half the memory"
+    )
+    unsure: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        title="Unsure below",
+        description="Probability below which the class of a whole image is called unsure",
     )
 
 
@@ -67,7 +81,13 @@ class TrainConfig(_Config):
     steps: int | None = Field(
         None, ge=1, title="Steps", description="Stop after so many steps instead of after the time"
     )
-    batch_size: int = Field(2, ge=1, le=64, title="Batch", description="Patches per step")
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        title="Batch",
+        description="Patches or images per step; none: 2 patches, 32 whole images",
+    )
     learning_rate: float | None = Field(
         None,
         gt=0,
@@ -98,6 +118,13 @@ class TrainConfig(_Config):
         title="Foreground patches",
         description="Share of patches centred on a labelled object",
     )
+    balance: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        title="Class balance",
+        description="Whole images: 1 draws every class equally often, 0 as often as it occurs",
+    )
     held_out: float = Field(
         0.2,
         ge=0,
@@ -127,5 +154,22 @@ class TrainConfig(_Config):
         le=1,
         title="Frozen share",
         description="Leading share of the network's layers that does not change (transfer learning)",
+    )
+    thaw: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title="Thaw",
+        description="Share of the training over which frozen layers begin to learn, the last ones first; 0: never",
+    )
+    network: str | None = Field(
+        None,
+        title="Network",
+        description="Network of a model from nothing, with its defaults; none: the one the task plans",
+    )
+    tile: tuple[int, ...] | None = Field(
+        None,
+        title="Size",
+        description="Size of patches, or that whole images are fitted to, of a model from nothing; none: as planned",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes a run repeatable")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.tasks import Task
 
+    from .adapt import Freezer
     from .config import TrainConfig
+    from .images import ImageSampler
     from .sample import PatchSampler
 
 __all__ = ["Learner", "learning_rate"]
@@ -53,26 +55,30 @@ class Learner:
     task, spec, config
         What is asked, of what model, and how.
     sampler
-        Source of patches; owns the NumPy generator.
+        Source of patches or images; owns the NumPy generator.
     device
         Torch device.
     peak
         Peak learning rate.
+    freezer
+        Keeps some layers as they are, where that is wanted.
     """
 
     network: nn.Module
     task: Task
     spec: ModelSpec
     config: TrainConfig
-    sampler: PatchSampler
+    sampler: PatchSampler | ImageSampler
     device: torch.device
     peak: float
     batch_size: int
+    freezer: Freezer | None = None
 
     def __post_init__(self) -> None:
         self.step_number = 0
         self.generator = torch.Generator().manual_seed(self.config.seed)
-        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
+        thaws = self.freezer is not None and bool(self.config.thaw)
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad or thaws]
         with without_triton():
             self.optimizer = torch.optim.AdamW(
                 self.parameters,
@@ -105,6 +111,9 @@ class Learner:
             group["lr"] = learning_rate(self.peak, self.config.warmup, fraction)
         data, target = self._batch()
         self.network.train()
+        if self.freezer is not None:
+            self.freezer.update(fraction)
+            self.freezer.calm()
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
             output = self.network(data)

@@ -13,18 +13,21 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS
 
-from .adapt import adapt_spec, freeze_leading, load_overlapping, merged_classes
-from .arrays import prepare_items
+from .adapt import Freezer, head_keys, load_backbone, load_overlapping, merged_classes
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
+from .feed import feed_of
 from .outcome import TrainResult, learned_spec
-from .split import Split, TrainItem, check_items, plan_split
+from .size import planned_spec
+from .split import Split, TrainItem, plan_split
 from .tiles import halved
+from .wishes import with_wishes
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     import torch
 
@@ -34,12 +37,12 @@ if TYPE_CHECKING:
 
     from .check import Checker, CheckResult
     from .config import TrainConfig
+    from .feed import Feed
+    from .image_check import ImageChecker
     from .learner import Learner
-    from .sample import TrainArray
 
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
-_CASES_WHILE_LEARNING = 8
 _CHECKING_SHARE = 0.05
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _PEAK_FROM_NOTHING = 2e-3
@@ -56,6 +59,7 @@ def train(
     name: str = "my model",
     resume: bool = False,
     stop: threading.Event | None = None,
+    backbone: Mapping[str, torch.Tensor] | None = None,
 ) -> Job[TrainResult]:
     """Teach a network from annotated volumes.
 
@@ -76,6 +80,8 @@ def train(
     stop
         When set, training ends early and returns the best weights so far. Closing the generator instead cancels;
         the last checkpoint stays valid either way.
+    backbone
+        Weights by key to start from where they fit, of a network of the kind that is trained from nothing.
 
     Yields
     ------
@@ -91,7 +97,7 @@ def train(
     OutOfMemoryError
         After halving batch and patch as far as the network allows.
     """
-    return _Training(items, init, config, folder, task, name, resume, stop).run()
+    return _Training(items, init, config, folder, task, name, resume, stop, backbone).run()
 
 
 @dataclass(eq=False)
@@ -99,6 +105,7 @@ class _Best:
     score: float = -math.inf
     step: int = 0
     checks_since: int = 0
+    tie: float = 0.0
 
 
 @dataclass(eq=False)
@@ -113,6 +120,7 @@ class _Training:
     name: str
     resume: bool
     stop: threading.Event | None
+    backbone: Mapping[str, torch.Tensor] | None = None
     next_check: float = 0.0
     best: _Best = field(default_factory=_Best)
     before: dict[str, float] | None = None
@@ -121,14 +129,15 @@ class _Training:
 
     def run(self) -> Job[TrainResult]:
         self.task: Task = TASKS[self.task_name]
-        check_items(self.items)
-        split = plan_split(self.items, self.config)
+        self.feed: Feed = feed_of(self.task)
+        self.feed.check(self.items)
+        split = self.feed.split(self.items, self.config)
         yield Log(split.note)
-        self.spec = self._first_spec(split)
-        arrays, self.fingerprint = yield from prepare_items(split.train, self.task, self.spec)
-        learner = self._learner(arrays)
-        checker = yield from self._checker(split)
-        self.budget = Budget(self.config, len(arrays))
+        self.spec = planned_spec(self._first_spec(split), split.train, self.task)
+        arrays, self.fingerprint = yield from self.feed.prepare(split.train, self.spec)
+        learner = yield from self._learner(arrays)
+        checker = yield from self.feed.checker(split, arrays, self.spec)
+        self.budget = Budget(self.config, len(arrays), learner.batch_size)
         self.next_check = 1 / self.config.checks
         if self.resume:
             self._restore(learner)
@@ -147,21 +156,22 @@ class _Training:
     def _first_spec(self, split: Split) -> ModelSpec:
         classes = merged_classes([i.annotation.classes for i in self.items])
         if self.init is None:
-            return self.task.default_spec(self.name, [i.volume for i in split.train], classes)
+            volumes = [i.volume for i in split.train]
+            planned = self.task.default_spec(self.name, volumes, classes)
+            return with_wishes(planned, self.task, self.config)
         parent = self.init if isinstance(self.init, ModelSpec) else self.init.spec
         if parent.task != self.task_name:
             raise BadInputError(
                 f"expected a model for {self.task_name}, {parent.name} is for {parent.task}",
                 remedy="Start from another model, or from nothing.",
             )
-        return adapt_spec(parent, classes)
+        return self.feed.adapted(parent, classes)
 
-    def _learner(self, arrays: list[TrainArray]) -> Learner:
+    def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch
 
         from .device import choose_device
         from .learner import Learner, numpy_generator
-        from .sample import PatchSampler
 
         self.device = choose_device(self.config.device)
         torch.manual_seed(self.config.seed)
@@ -171,52 +181,56 @@ class _Training:
             out_channels=self.task.output_channels(self.spec),
             args=self.spec.network_args,
         )
-        fresh = self.init is None or isinstance(self.init, ModelSpec)
-        if self.init is not None and not isinstance(self.init, ModelSpec):
-            load_overlapping(network, self.init.state)
-        if self.config.freeze:
-            freeze_leading(network, self.config.freeze)
-        sampler = PatchSampler(
-            arrays,
-            self.spec.tile,
-            foreground=self.config.foreground,
-            generator=numpy_generator(self.config.seed),
-        )
-        peak = self.config.learning_rate or (_PEAK_FROM_NOTHING if fresh else _PEAK_FROM_MODEL)
+        yield from self._load(network)
+        generator = numpy_generator(self.config.seed)
+        share = self.config.freeze
         return Learner(
             network=network.to(self.device.name),
             task=self.task,
             spec=self.spec,
             config=self.config,
-            sampler=sampler,
+            sampler=self.feed.sampler(arrays, self.spec, self.config, generator),
             device=torch.device(self.device.name),
-            peak=peak,
-            batch_size=self.config.batch_size,
+            peak=self.config.learning_rate or self._peak(),
+            batch_size=self.config.batch_size or self.feed.batch_size,
+            freezer=Freezer(network, share, self.config.thaw, head_keys(self.spec))
+            if share
+            else None,
         )
 
-    def _checker(self, split: Split) -> Generator[Event, None, Checker]:
-        from .check import Checker
+    def _peak(self) -> float:
+        fresh = self.init is None or isinstance(self.init, ModelSpec)
+        return _PEAK_FROM_NOTHING if fresh and self.backbone is None else _PEAK_FROM_MODEL
 
-        yield Progress("preparing", 1, 1, "image")
-        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
-        return Checker(items, self.task, self.spec, is_held_out=bool(split.held_out))
+    def _load(self, network: torch.nn.Module) -> Generator[Event, None, None]:
+        """Start from the weights there are; the last layer stays fresh where no class is known."""
+        if self.init is not None and not isinstance(self.init, ModelSpec):
+            kept = {c.name for c in self.spec.classes} & {c.name for c in self.init.spec.classes}
+            fresh = set() if kept else head_keys(self.spec)
+            load_overlapping(network, {k: v for k, v in self.init.state.items() if k not in fresh})
+        if self.backbone is not None:
+            taken, count = load_backbone(network, self.backbone)
+            level = "info" if taken > count / 2 else "warning"
+            yield Log(f"{taken} of {count} tensors taken from the backbone", level)
 
     def _before(
-        self, learner: Learner, checker: Checker
+        self, learner: Learner, checker: Checker | ImageChecker
     ) -> Generator[Event, None, dict[str, float] | None]:
         """Scores of the starting model; none when starting from nothing."""
         if self.init is None or isinstance(self.init, ModelSpec):
             return None
-        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
+        result = yield from self._check(learner, checker, most=self.feed.quick)
         self._keep_if_better(learner, result)
-        if len(checker) > _CASES_WHILE_LEARNING:
+        if len(checker) > self._quick(checker):
             result = yield from self._check(learner, checker, most=None)
         yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
         return result.scores
 
     # -- learning ---------------------------------------------------------------------
 
-    def _learn(self, learner: Learner, checker: Checker) -> Generator[Event, None, None]:
+    def _learn(
+        self, learner: Learner, checker: Checker | ImageChecker
+    ) -> Generator[Event, None, None]:
         smooth: float | None = None
         saved = time.perf_counter()
         while (
@@ -269,6 +283,8 @@ class _Training:
         if learner.batch_size > 1:
             learner.batch_size //= 2
             return f"{learner.batch_size} patches per step"
+        if not self.feed.can_shrink:
+            return None
         network = NETWORKS[self.spec.network]
         divisor = network.divisor(ndim=self.spec.ndim, args=self.spec.network_args)
         half = halved(learner.sampler.patch, divisor)
@@ -280,15 +296,15 @@ class _Training:
     # -- checking ---------------------------------------------------------------------
 
     def _check_while_learning(
-        self, learner: Learner, checker: Checker
+        self, learner: Learner, checker: Checker | ImageChecker
     ) -> Generator[Event, None, None]:
-        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
+        result = yield from self._check(learner, checker, most=self.feed.quick)
         self._keep_if_better(learner, result)
         # Looking must not eat up the time for learning.
         pause = max(1 / self.config.checks, self.budget.share(result.seconds) / _CHECKING_SHARE)
         self.next_check += pause
         # The last look at every case happens within the time the user gave.
-        per_case = result.seconds / min(len(checker), _CASES_WHILE_LEARNING)
+        per_case = result.seconds / self._quick(checker)
         self.budget.reserve(per_case * len(checker))
         self._save_last(learner)
         value = result.scores.get(self.task.primary, 0.0)
@@ -297,10 +313,14 @@ class _Training:
             yield result.preview
 
     def _check(
-        self, learner: Learner, checker: Checker, *, most: int | None
+        self, learner: Learner, checker: Checker | ImageChecker, *, most: int | None
     ) -> Generator[Event, None, CheckResult]:
         network = self._averaged(learner)
         return (yield from checker.run(network, self.device.name, most=most))
+
+    def _quick(self, checker: Checker | ImageChecker) -> int:
+        """Cases that are checked while learning."""
+        return min(len(checker), self.feed.quick or len(checker))
 
     def _averaged(self, learner: Learner) -> torch.nn.Module:
         """Return a second network that carries the moving average."""
@@ -313,8 +333,8 @@ class _Training:
 
     def _keep_if_better(self, learner: Learner, result: CheckResult) -> None:
         score = result.scores.get(self.task.primary, 0.0)
-        if score > self.best.score:
-            self.best = _Best(score, learner.step_number)
+        if (score, result.tie) > (self.best.score, self.best.tie):
+            self.best = _Best(score, learner.step_number, tie=result.tie)
             data = {"step": learner.step_number, "scores": result.scores}
             write_checkpoint(self.folder / BEST, learner.average, data)
         else:
@@ -328,7 +348,7 @@ class _Training:
             "spec": self.spec.model_dump(mode="json"),
             "elapsed": self.budget.elapsed,
             "next_check": self.next_check,
-            "best": [self.best.score, self.best.step, self.best.checks_since],
+            "best": [self.best.score, self.best.step, self.best.checks_since, self.best.tie],
             "fingerprint": self.fingerprint,
             "before": self.before,
         }
@@ -345,24 +365,24 @@ class _Training:
         learner.restore(tensors, data["learner"])
         self.budget.continue_from(float(data["elapsed"]))
         self.next_check = float(data["next_check"])
-        score, step, since = data["best"]
-        self.best = _Best(float(score), int(step), int(since))
+        score, step, since, *tie = data["best"]
+        self.best = _Best(float(score), int(step), int(since), float(tie[0]) if tie else 0.0)
         self.before = data.get("before")
 
     def _finish(
         self,
         learner: Learner,
-        checker: Checker,
+        checker: Checker | ImageChecker,
         split: Split,
         before: dict[str, float] | None,
     ) -> Generator[Event, None, TrainResult]:
         """Take the best of all checks, the last state among them, and score it on every held-out case."""
         yield Progress("checking", 0, len(checker), "image")
-        result = yield from self._check(learner, checker, most=_CASES_WHILE_LEARNING)
+        result = yield from self._check(learner, checker, most=self.feed.quick)
         self._keep_if_better(learner, result)
         self._save_last(learner)
         state, _ = read_checkpoint(self.folder / BEST)
-        if self.best.step != learner.step_number or len(checker) > _CASES_WHILE_LEARNING:
+        if self.best.step != learner.step_number or len(checker) > self._quick(checker):
             learner.average = {k: v.to(self.device.name) for k, v in state.items()}
             result = yield from self._check(learner, checker, most=None)
         seconds = self.budget.elapsed
@@ -371,7 +391,7 @@ class _Training:
         run = {"steps": learner.step_number, "best_step": self.best.step, "split": counts}
         run |= {"seconds": round(seconds, 1), "device": self.device.label}
         run["config"] = self.config.model_dump(mode="json")
-        spec = self.spec.model_copy(
+        spec = checker.calibrated(self.spec).model_copy(
             update={"name": self.name, "data_fingerprint": self.fingerprint}
         )
         spec = learned_spec(spec, self.init, len(split.train), result.scores, run)

@@ -20,7 +20,9 @@ class EfficientNetArgs(NetworkArgs):
     """Arguments of MONAI's ``EfficientNetBN``."""
 
     size: Literal["b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7"] = Field(
-        "b0", title="Size", description="b0 is the smallest (4 million weights in 2-D), b7 the largest"
+        "b0",
+        title="Size",
+        description="b0 is the smallest (4 million weights in 2-D), b7 the largest",
     )
     momentum: float = Field(
         0.1,

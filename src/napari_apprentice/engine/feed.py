@@ -1,0 +1,140 @@
+"""What a network is fed while it learns: patches of volumes, or whole images. All else of a training is the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_apprentice.core.jobs import Progress
+from napari_apprentice.tasks import WholeImage
+
+from .adapt import adapt_image_spec, adapt_spec
+from .arrays import prepare_items
+from .check import Checker
+from .image_split import check_images, find_leaks, plan_image_split
+from .images import ImageArray, ImageSampler, prepare_images
+from .sample import PatchSampler, TrainArray
+from .split import check_items, plan_split
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import numpy as np
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.jobs import Event
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .config import TrainConfig
+    from .image_check import ImageChecker
+    from .split import Split, TrainItem
+
+__all__ = ["Feed", "feed_of"]
+
+_CASES_WHILE_LEARNING = 8
+
+
+class Patches:
+    """Patches, where a network answers voxel by voxel."""
+
+    batch_size = 2
+    can_shrink = True
+    quick: int | None = _CASES_WHILE_LEARNING
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def check(self, items: Sequence[TrainItem]) -> None:
+        """See `check_items`."""
+        check_items(items)
+
+    def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
+        """See `plan_split`."""
+        return plan_split(items, config)
+
+    def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
+        """See `adapt_spec`."""
+        return adapt_spec(parent, classes)
+
+    def prepare(
+        self, items: Sequence[TrainItem], spec: ModelSpec
+    ) -> Generator[Event, None, tuple[list[TrainArray], str]]:
+        """See `prepare_items`."""
+        return prepare_items(items, self._task, spec)
+
+    def sampler(
+        self,
+        arrays: list[TrainArray],
+        spec: ModelSpec,
+        config: TrainConfig,
+        generator: np.random.Generator,
+    ) -> PatchSampler:
+        """See `PatchSampler`."""
+        return PatchSampler(arrays, spec.tile, foreground=config.foreground, generator=generator)
+
+    def checker(
+        self, split: Split, arrays: list[TrainArray], spec: ModelSpec
+    ) -> Generator[Event, None, Checker]:
+        """Score what was held out; without that, some of what is learned from."""
+        yield Progress("preparing", 1, 1, "image")
+        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
+        return Checker(items, self._task, spec, is_held_out=bool(split.held_out))
+
+
+class Images:
+    """Whole images, where a network answers once for each."""
+
+    batch_size = 32
+    can_shrink = False
+    quick: int | None = None
+
+    def __init__(self, task: Task, judge: WholeImage) -> None:
+        self._task, self._judge = task, judge
+
+    def check(self, items: Sequence[TrainItem]) -> None:
+        """See `check_images`."""
+        check_images(items)
+
+    def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
+        """See `plan_image_split`."""
+        return plan_image_split(items, config)
+
+    def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
+        """See `adapt_image_spec`."""
+        return adapt_image_spec(parent, classes)
+
+    def prepare(
+        self, items: Sequence[TrainItem], spec: ModelSpec
+    ) -> Generator[Event, None, tuple[list[ImageArray], str]]:
+        """See `prepare_images`."""
+        return prepare_images(items, self._task, spec)
+
+    def sampler(
+        self,
+        arrays: list[ImageArray],
+        spec: ModelSpec,
+        config: TrainConfig,
+        generator: np.random.Generator,
+    ) -> ImageSampler:
+        """See `ImageSampler`."""
+        return ImageSampler(arrays, balance=config.balance, generator=generator)
+
+    def checker(
+        self, split: Split, arrays: list[ImageArray], spec: ModelSpec
+    ) -> Generator[Event, None, ImageChecker]:
+        """Score what was held out; without that, what is learned from. Warn of pictures on both sides."""
+        from .image_check import ImageChecker
+
+        seen = arrays
+        if split.held_out:
+            seen, _ = yield from prepare_images(split.held_out, self._task, spec)
+        yield from find_leaks(arrays, seen if split.held_out else ())
+        return ImageChecker(seen, self._task, spec, self._judge, is_held_out=bool(split.held_out))
+
+
+Feed: TypeAlias = Patches | Images
+
+
+def feed_of(task: Task) -> Feed:
+    """What the networks of a task are fed."""
+    return Images(task, task) if isinstance(task, WholeImage) else Patches(task)

@@ -1,0 +1,111 @@
+"""Scoring a classifier on the images that were held out, all at once: rates belong to sets, not to images."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_apprentice.core.jobs import Progress
+
+from .check import CheckResult
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task, WholeImage
+
+    from .images import ImageArray
+
+__all__ = ["ImageChecker", "scores_of"]
+
+_BATCH_VOXELS = 2**20
+_FEWEST_TO_CALIBRATE = 10
+
+
+class ImageChecker:
+    """Held-out images, or where there are none those that are learned from.
+
+    Parameters
+    ----------
+    arrays
+        Prepared images.
+    task, spec
+        How to mark answers.
+    is_held_out
+        Whether the images are strangers to the network.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[ImageArray],
+        task: Task,
+        spec: ModelSpec,
+        judge: WholeImage,
+        *,
+        is_held_out: bool,
+    ) -> None:
+        self._primary, self._spec, self._judge = task.primary, spec, judge
+        self._is_held_out = is_held_out
+        self._data = torch.from_numpy(np.stack([a.data for a in arrays]))
+        self._targets = np.array([a.target for a in arrays])
+        self._scores: NDArray[np.float32] | None = None
+
+    @property
+    def metric(self) -> str:
+        """Name of the curve: ``"held-out balanced_accuracy"``."""
+        name = self._primary
+        return f"held-out {name}" if self._is_held_out else f"{name} on what it learned from"
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def run(
+        self, network: nn.Module, device: str, *, most: int | None = None
+    ) -> Generator[Progress, None, CheckResult]:
+        """Answer and score all images, one event per batch.
+
+        Parameters
+        ----------
+        network
+            Left in evaluation mode.
+        device
+            Torch device name.
+        most
+            Not used: a rate over a few images says nothing, and images are quick.
+        """
+        began = time.perf_counter()
+        self._scores = yield from scores_of(network, self._data, device)
+        scores = dict(self._judge.judge(self._scores, self._targets, self._spec))
+        known = {name: value for name, value in scores.items() if np.isfinite(value)}
+        seconds = time.perf_counter() - began
+        # All right is soon reached; among such states the least surprised one is best.
+        return CheckResult(known, None, seconds, tie=-known["log_loss"])
+
+    def calibrated(self, spec: ModelSpec) -> ModelSpec:
+        """Fit what makes probabilities honest to the last answers, where they are to enough strange images."""
+        enough = self._is_held_out and len(self) >= _FEWEST_TO_CALIBRATE
+        if self._scores is None or not enough:
+            return spec
+        return self._judge.calibrated(self._scores, self._targets, spec)
+
+
+def scores_of(
+    network: nn.Module, data: torch.Tensor, device: str
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Scores ``(N, K)`` of images ``(N, C, *tile)``, some at a time."""
+    network.eval()
+    size = max(1, _BATCH_VOXELS // max(1, data[0].numel()))
+    found = []
+    for start in range(0, len(data), size):
+        yield Progress("checking", start, len(data), "image")
+        # Modes of torch belong to the thread, not to the generator: none may stay on across a yield.
+        with torch.inference_mode():
+            found.append(network(data[start : start + size].to(device)).float().cpu().numpy())
+    return np.concatenate(found)

@@ -1,0 +1,58 @@
+"""What a person wants of a new network, against what its task and the network itself allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.models.networks import NETWORKS, answers_per_image
+from napari_apprentice.tasks import WholeImage
+
+from .tiles import tile_shape
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .config import TrainConfig
+
+__all__ = ["with_wishes"]
+
+
+def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpec:
+    """Change a planned model to the network and the size that are wanted.
+
+    Raises
+    ------
+    BadInputError
+        A network that does not exist, answers per voxel where one answer per image is asked (or the other way round), or
+        a size for another number of axes.
+    """
+    changes: dict[str, object] = {}
+    if config.network is not None and config.network != planned.network:
+        _check(config.network, task)
+        changes = {"network": config.network, "network_args": {}}
+    if config.tile is not None:
+        if len(config.tile) != planned.ndim:
+            raise BadInputError(
+                f"expected {planned.ndim} lengths, found {' × '.join(map(str, config.tile))}",
+                remedy="Give one length per axis of the images.",
+            )
+        changes["tile"] = config.tile
+    if not changes:
+        return planned
+    spec = planned.model_copy(update=changes)
+    divisor = NETWORKS[spec.network].divisor(ndim=spec.ndim, args=spec.network_args)
+    return spec.model_copy(update={"tile": tile_shape(spec.tile, divisor)})
+
+
+def _check(name: str, task: Task) -> None:
+    per_image = isinstance(task, WholeImage)
+    if answers_per_image(NETWORKS[name]) == per_image:
+        return
+    fitting = [n for n, network in NETWORKS.items() if answers_per_image(network) == per_image]
+    wanted = "once per image" if per_image else "voxel by voxel"
+    raise BadInputError(
+        f"expected a network that answers {wanted}, found {name}",
+        remedy=f"Choose one of {', '.join(fitting)}.",
+    )

@@ -1,0 +1,223 @@
+"""Image classification: one class for an image or a volume as a whole, with a probability for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
+from napari_apprentice.measure.classification import classification_scores
+from napari_apprentice.measure.probabilities import probability_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.annotation import Annotation, LabelClass
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["TASK", "ImageClass"]
+
+_SMOOTHING = 0.05
+_LONGEST = {2: 128, 3: 64}
+_STEP = 32
+_TEMPERATURES = (0.2, 10.0)
+
+
+class ImageClass:
+    """Convolutional network with one answer per image, taught by cross-entropy with label smoothing.
+
+    The whole image is fitted to the model's size with its proportions kept. Every class is drawn equally often, so that
+    rare ones count. Probabilities are softmax scores after temperature scaling (Guo et al., ICML 2017), fitted on what was
+    held out; below a threshold the answer is called unsure. A 2-D model sees a volume plane by plane, and the
+    probabilities are averaged.
+    """
+
+    name = "image_class"
+    title = "Classify images"
+    primary = "balanced_accuracy"
+
+    def output_channels(self, spec: ModelSpec) -> int:
+        """One channel per class."""
+        return len(spec.classes)
+
+    def targets(self, annotation: Annotation, spec: ModelSpec) -> NDArray[np.uint8]:
+        """Position of the image's class among ``spec.classes``, an array without axes.
+
+        Raises
+        ------
+        BadInputError
+            Nothing was said about the image as a whole, or a class that the model does not have.
+        """
+        said = annotation.image_class
+        if said is None:
+            raise BadInputError(
+                "expected the class of the whole image, found none",
+                remedy="Give the image a class in Classify, or choose another task.",
+            )
+        names = [entry.name.casefold() for entry in spec.classes]
+        if said.casefold() not in names:
+            raise BadInputError(
+                f"expected one of {', '.join(c.name for c in spec.classes)}, found {said!r}"
+            )
+        return np.array(names.index(said.casefold()), dtype=np.uint8)
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Cross-entropy of scores ``(B, K)`` and class positions ``(B,)``, with label smoothing."""
+        import torch.nn.functional as functional
+
+        smoothing = float(spec.task_args.get("label_smoothing", _SMOOTHING))
+        return functional.cross_entropy(output.float(), target.long(), label_smoothing=smoothing)
+
+    def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
+        """Read scores ``(K,)``, or ``(N, K)`` of the parts of one image; see `answer`."""
+        return self.answer(np.atleast_2d(dense), grid, spec, unsure=0.0)
+
+    def answer(
+        self, scores: NDArray[Any], grid: Grid, spec: ModelSpec, *, unsure: float
+    ) -> Prediction:
+        """Name the most likely class, with the probability of each; see `WholeImage.answer`."""
+        shares = probabilities(scores, spec).mean(axis=0)
+        best = int(shares.argmax())
+        name, sure = spec.classes[best].name, float(shares[best])
+        is_unsure = sure < unsure
+        return Prediction(
+            grid=grid,
+            classes=spec.label_classes,
+            table={c.name: float(share) for c, share in zip(spec.classes, shares, strict=True)},
+            image_class=name,
+            is_unsure=is_unsure,
+            summary=f"{'unsure: ' if is_unsure else ''}{name} {sure:.2f}",
+        )
+
+    def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
+        """Whether the class of one image is right, and the probability that the truth was given."""
+        truth, said = annotation.image_class, prediction.image_class
+        if truth is None or said is None:
+            raise BadInputError("expected a class of the whole image in prediction and truth")
+        return {
+            "accuracy": float(said.casefold() == truth.casefold()),
+            "probability": float(prediction.table.get(truth, 0.0)),
+        }
+
+    def judge(
+        self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec
+    ) -> Mapping[str, float]:
+        """Rates and probability scores over a set of images; see `WholeImage.judge`."""
+        shares = probabilities(scores, spec)
+        names = {position: entry.name for position, entry in enumerate(spec.classes)}
+        rates = classification_scores(shares.argmax(axis=1), targets, tuple(names))
+        return {**rates.flat(names), **probability_scores(shares, targets).flat()}
+
+    def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
+        """Store the temperature under which the truth is least surprising in ``task_args``.
+
+        The truth counts as ``(n + 1) / (n + 2)`` and not as certain, after Platt (1999): else a small set without a
+        mistake would ask for endless confidence.
+        """
+        from scipy.optimize import minimize_scalar
+
+        count, classes = scores.shape
+        sure = (len(targets) + 1) / (len(targets) + 2)
+        wanted = np.full((count, classes), (1 - sure) / max(1, classes - 1))
+        wanted[np.arange(count), targets.astype(int)] = sure
+
+        def surprise(log_temperature: float) -> float:
+            logs = _log_softmax(scores / np.exp(log_temperature))
+            return float(-(wanted * logs).sum(axis=1).mean())
+
+        low, high = (float(np.log(t)) for t in _TEMPERATURES)
+        found = minimize_scalar(surprise, bounds=(low, high), method="bounded")
+        temperature = round(float(np.exp(found.x)), 4)
+        return spec.model_copy(update={"task_args": {**spec.task_args, "temperature": temperature}})
+
+    def default_spec(
+        self, name: str, volumes: Sequence[Volume], classes: Sequence[LabelClass]
+    ) -> ModelSpec:
+        """Plan a plain CNN that sees the median image, at most 128 pixels (volumes: 64 voxels) long.
+
+        Raises
+        ------
+        BadInputError
+            Fewer than two classes, or images that do not agree in dimensions and channels.
+        """
+        if not volumes or len(classes) < 2:
+            raise BadInputError(
+                f"expected images of two classes or more, found {len(volumes)} images of {len(classes)}",
+                remedy="Give images of another class, too.",
+            )
+        ndim, channels = _kind(volumes)
+        patient = volumes[0].grid.world == "LPS"
+        return ModelSpec(
+            name=name,
+            task=self.name,
+            network="cnn",
+            ndim=3 if ndim == 3 else 2,
+            channels=channels,
+            orientation="LPS" if patient and ndim == 3 else None,
+            normalization=_normalization(volumes),
+            classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
+            tile=_tile([v.grid for v in volumes]),
+            mirror_axes=() if patient else tuple(range(ndim)),
+        )
+
+
+def probabilities(scores: NDArray[Any], spec: ModelSpec) -> NDArray[np.float64]:
+    """Softmax of scores ``(N, K)`` over the model's temperature, float64."""
+    temperature = float(spec.task_args.get("temperature", 1.0))
+    shares: NDArray[np.float64] = np.exp(_log_softmax(scores / temperature))
+    return shares
+
+
+def _log_softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+def _kind(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...]]:
+    """Spatial axes and channels of all images; grey ones among colour pictures count as colour.
+
+    Raises
+    ------
+    BadInputError
+        Images of several kinds.
+    """
+    colours = {v.channels for v in volumes if v.rgb and len(v.channels) == 3}
+    kinds = {(v.grid.ndim, v.grid.length("C")) for v in volumes}
+    if colours:
+        kinds -= {(2, 1)}
+    if len(kinds) > 1:
+        raise BadInputError(
+            f"expected images of one kind, found (dimensions, channels) {sorted(kinds)}",
+            remedy="Learn from images of one kind at a time.",
+        )
+    ndim, count = kinds.pop()
+    if colours:
+        return ndim, colours.pop()
+    return ndim, volumes[0].channels if count > 1 else ("image",)
+
+
+def _normalization(volumes: Sequence[Volume]) -> Normalization:
+    """Colours mean something by their value; grey values of another device do not."""
+    is_colour = any(v.rgb for v in volumes) and all(v.dtype == np.uint8 for v in volumes)
+    return Normalization(kind="window", low=0, high=255) if is_colour else Normalization()
+
+
+def _tile(grids: Sequence[Grid]) -> tuple[int, ...]:
+    """Lengths of the median image in its finest spacing, in steps that every network takes."""
+    lengths = np.median(
+        [np.multiply(g.spatial_shape, g.spacing) / min(g.spacing) for g in grids], axis=0
+    )
+    longest = _LONGEST[len(lengths)]
+    scaled = lengths * min(1.0, longest / lengths.max())
+    return tuple(int(max(1, round(length / _STEP)) * _STEP) for length in scaled)
+
+
+TASK = ImageClass()
