@@ -8,19 +8,34 @@ from typing import TYPE_CHECKING
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Log, Progress
 
-from .prepare import labels_to_working, preparing
+from .prepare import annotation_to_working, preparing
 from .sample import TrainArray, planes
+from .size import training_zoom
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.jobs import Event
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.tasks import Task
 
+    from .prepare import Prepared
     from .split import TrainItem
 
-__all__ = ["prepare_items"]
+__all__ = ["prepare_item", "prepare_items"]
+
+
+def prepare_item(
+    item: TrainItem, task: Task, spec: ModelSpec
+) -> Generator[Event, None, tuple[Prepared, Annotation]]:
+    """Bring an image and its annotation to the grid that the network works on.
+
+    For tasks whose objects have a size, the image is zoomed so that its own objects meet the model's.
+    """
+    zoom = training_zoom(item, task, spec)
+    prepared = yield from preparing(item.volume, spec, zoom)
+    return prepared, annotation_to_working(item.annotation, prepared)
 
 
 def prepare_items(
@@ -45,14 +60,14 @@ def prepare_items(
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
         try:
-            prepared = yield from preparing(item.volume, spec)
-            target = labels_to_working(task.targets(item.annotation, spec), prepared)
+            prepared, annotation = yield from prepare_item(item, task, spec)
+            target = task.targets(annotation, spec)
         except ApprenticeError as error:
             error.path = error.path or item.name
             raise
         digest.update(prepared.data.tobytes())
         digest.update(target.tobytes())
-        array = TrainArray(item.name, prepared.data, target)
+        array = TrainArray(item.name, prepared.data, target, item.weight)
         flat = spec.ndim == 2 and target.ndim == 3
         arrays += planes(array) if flat else [array]
         for note in prepared.notes:

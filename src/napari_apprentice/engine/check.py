@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.annotation import Annotation, Extent
-from napari_apprentice.core.jobs import Preview, Progress
+from napari_apprentice.core.annotation import Extent
+from napari_apprentice.core.jobs import Preview, Progress, run_to_end
 
+from .arrays import prepare_item
 from .cost import tile_count
-from .prepare import Prepared, labels_to_working, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from torch import nn
 
+    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.tasks import Task
 
+    from .prepare import Prepared
     from .split import TrainItem
 
 __all__ = ["CheckResult", "Checker"]
@@ -63,7 +65,7 @@ class Checker:
         self, items: Sequence[TrainItem], task: Task, spec: ModelSpec, *, is_held_out: bool
     ) -> None:
         self._task, self._spec = task, spec
-        self._cases = [_case(item, spec) for item in items]
+        self._cases = [_case(item, task, spec) for item in items]
         self._is_held_out = is_held_out
 
     @property
@@ -125,11 +127,10 @@ class Checker:
             yield Progress("checking", number, count, "image")
 
 
-def _case(item: TrainItem, spec: ModelSpec) -> _Case:
+def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
     """Prepare an item and crop it to the box where it counts plus half a tile."""
-    prepared = prepare(item.volume, spec)
-    labels = labels_to_working(item.annotation.labels, prepared)
-    counts = labels_to_working(item.annotation.counts(), prepared)
+    prepared, annotation = run_to_end(prepare_item(item, task, spec))
+    counts = annotation.counts()
     start, stop = _box(counts, spec)
     crop = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     grid = prepared.grid.crop(start, stop)
@@ -144,11 +145,15 @@ def _case(item: TrainItem, spec: ModelSpec) -> _Case:
         flips=(False,) * grid.ndim,
     )
     inside = counts[crop]
-    extent = Extent(whole=True) if inside.all() else Extent(strokes=True)
-    annotation = Annotation(
-        grid, np.ascontiguousarray(labels[crop]), spec.label_classes, extent, inside
+    cropped = replace(
+        annotation,
+        grid=grid,
+        labels=np.ascontiguousarray(annotation.labels[crop]),
+        classes=spec.label_classes,
+        extent=Extent(whole=True) if inside.all() else Extent(strokes=True),
+        painted=inside,
     )
-    return _Case(item.name, part, annotation)
+    return _Case(item.name, part, cropped)
 
 
 def _box(counts: Any, spec: ModelSpec) -> tuple[list[int], list[int]]:

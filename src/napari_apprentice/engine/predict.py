@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time as clock
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, SizesObjects
 
-from .cost import Cost, estimate, remember_speed, tile_count, tile_for
-from .prepare import Prepared, fits, preparing, restore
+from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
+from .prepare import Prepared, fits, has_spacing, preparing, restore
+from .size import read_on, zoom_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -94,6 +95,7 @@ class _Prediction:
         self.task: Task = TASKS[self.spec.task]
         self.frames = _frames(volume, time)
         self.several = time is None and "T" in volume.grid.axes
+        self.zoom: float | None = None
 
     def run(self) -> Job[Prediction]:
         began = clock.perf_counter()
@@ -148,23 +150,76 @@ class _Prediction:
         self, frame: int, plan: Plan, ticks: Clock
     ) -> Generator[Event, None, tuple[Prediction, Plan]]:
         """Predict one time point; the plan comes back as the out-of-memory ladder left it."""
-        prepared = yield from self._prepare(frame)
+        prepared = yield from self._prepare(frame, plan)
+        self._count_again(frame, prepared, plan, ticks)
         yield ticks.tick()
         dense, plan = yield from self._climb(prepared, plan, ticks)
         yield Progress("reading the answer", ticks.done, ticks.total, "tile")
         try:
             dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
-            return self.task.decode(dense, prepared.source, self.spec), plan
+            factor = prepared.turned.shape[-1] / prepared.grid.shape[-1]
+            spec = read_on(self.spec, self.task, factor)
+            return self.task.decode(dense, prepared.source, spec), plan
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the network's answer") from error
 
-    def _prepare(self, frame: int) -> Generator[Event, None, Prepared]:
+    def _prepare(self, frame: int, plan: Plan) -> Generator[Event, None, Prepared]:
+        volume = self.volume.frame(frame)
         try:
-            prepared = yield from preparing(self.volume.frame(frame), self.spec)
+            if self.zoom is None:
+                self.zoom = self._known_zoom()
+            prepared = yield from preparing(volume, self.spec, self.zoom or 1.0)
+            if self.zoom is None:
+                # The first frame decides: objects of a film do not change their size.
+                self.zoom = yield from self._find_zoom(prepared, plan)
+                if self.zoom != 1.0:
+                    prepared = yield from preparing(volume, self.spec, self.zoom)
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the image") from error
         self.notes += [note for note in prepared.notes if note not in self.notes]
         return prepared
+
+    def _known_zoom(self) -> float | None:
+        """The zoom as far as it needs no look at the image; None: to be found."""
+        task = self.task
+        wanted = task.diameter(self.spec) if isinstance(task, SizesObjects) else None
+        grid = working_grid(self.volume.grid, self.spec)
+        if wanted is None:
+            return 1.0
+        if self.config.diameter is not None:
+            return zoom_to(wanted, self.config.diameter / grid.spacing[-1])
+        return 1.0 if has_spacing(grid, self.spec) else None
+
+    def _find_zoom(self, prepared: Prepared, plan: Plan) -> Generator[Event, None, float]:
+        """Ask the network for the size of the objects, and say what it is taken to be."""
+        from ._find_size import finding_zoom
+        from ._sliding import Runner
+
+        runner = Runner(self.model.build(), replace(plan, overlap=0.25, mirror=()), self._reduce())
+        looking = finding_zoom(prepared, runner, self.task, self.spec)
+        zoom: float | None = None
+        while True:
+            try:
+                next(looking)
+            except StopIteration as stop:
+                zoom = stop.value
+                break
+            yield Progress("finding the size of objects")
+        note = "no object found to tell the size of: the image is seen as it is"
+        if zoom is not None:
+            wanted = cast("SizesObjects", self.task).diameter(self.spec) or 0.0
+            found = wanted / zoom * prepared.grid.spacing[-1]
+            note = f"objects taken to be about {found:.3g} {prepared.grid.unit} wide"
+        self.notes.append(note)
+        yield Log(note)
+        return zoom or 1.0
+
+    def _count_again(self, frame: int, prepared: Prepared, plan: Plan, ticks: Clock) -> None:
+        """Tiles of this and the frames to come, where a zoom has changed their number."""
+        each = tile_count(prepared.grid.shape, plan.tile, plan.overlap)
+        total = ticks.done + each * (self.frames.stop - frame)
+        if self.zoom != 1.0 and total != ticks.total:
+            ticks.restart(ticks.done, total)
 
     def _climb(
         self, prepared: Prepared, plan: Plan, ticks: Clock
@@ -257,6 +312,14 @@ def _join(predictions: list[Prediction], source: Grid) -> Prediction:
         for frame, prediction in enumerate(predictions)
         for name, value in prediction.table.items()
     }
+    columns = [
+        {**p.objects, "frame": np.full(p.count or 0, frame, np.int32)}
+        for frame, p in enumerate(predictions)
+        if p.objects
+    ]
+    objects = (
+        {name: np.concatenate([c[name] for c in columns]) for name in columns[0]} if columns else {}
+    )
     summary = first.summary
     if len(predictions) > 1 and first.summary:
         summary = f"{len(predictions)} frames, the first: {first.summary}"
@@ -267,6 +330,7 @@ def _join(predictions: list[Prediction], source: Grid) -> Prediction:
         classes=first.classes,
         table=table,
         summary=summary,
+        objects=objects,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.annotation import Extent
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.jobs import Progress, run_to_end
 
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.spec import ModelSpec, Normalization
     from napari_apprentice.core.volume import Volume
 
 __all__ = [
     "Prepared",
+    "annotation_to_working",
     "fits",
+    "has_spacing",
     "labels_to_working",
     "normalize",
     "prepare",
@@ -74,7 +78,7 @@ def fits(volume: Volume, spec: ModelSpec) -> str | None:
     if spec.ndim == 3 and grid.ndim == 2:
         return "expects 3-D"
     expected, found = len(spec.channels), grid.length("C")
-    if expected != found:
+    if expected != found and not (found == 1 and spec.grey_as_color):
         colour = " (a colour image)" if volume.rgb else ""
         return f"expects {expected} channel{'s' if expected > 1 else ''}, found {found}{colour}"
     if np.issubdtype(volume.dtype, np.complexfloating) or volume.dtype.kind not in "biuf":
@@ -82,12 +86,14 @@ def fits(volume: Volume, spec: ModelSpec) -> str | None:
     return None
 
 
-def prepare(volume: Volume, spec: ModelSpec) -> Prepared:
+def prepare(volume: Volume, spec: ModelSpec, zoom: float = 1.0) -> Prepared:
     """Run `preparing` to its end."""
-    return run_to_end(preparing(volume, spec))
+    return run_to_end(preparing(volume, spec, zoom))
 
 
-def preparing(volume: Volume, spec: ModelSpec) -> Generator[Progress, None, Prepared]:
+def preparing(
+    volume: Volume, spec: ModelSpec, zoom: float = 1.0
+) -> Generator[Progress, None, Prepared]:
     """Turn, resample and normalise one frame of a volume for a model.
 
     Parameters
@@ -96,6 +102,8 @@ def preparing(volume: Volume, spec: ModelSpec) -> Generator[Progress, None, Prep
         A volume without a time axis (see `Volume.frame`); read into memory here, a slab at a time.
     spec
         The model's description.
+    zoom
+        How much larger the network sees the image than the model's spacing asks, along the axes that it sees.
 
     Yields
     ------
@@ -117,13 +125,22 @@ def preparing(volume: Volume, spec: ModelSpec) -> Generator[Progress, None, Prep
     source = volume.grid.without("C").spatial
     order, flips = turn(source, spec)
     turned = source.reoriented(order, flips)
-    working, notes = working_grid(turned, spec)
+    working, notes = working_grid(turned, spec, zoom)
     data, bad = _finite((yield from _read(volume)))
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
     data = yield from resample(reorient(data, order, flips), working.spatial_shape)
-    data = normalize(np.ascontiguousarray(data), spec.normalization)
+    data = _as_channels(normalize(np.ascontiguousarray(data), spec.normalization), spec)
     return Prepared(data, working, turned, source, order, flips, notes)
+
+
+def _as_channels(data: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
+    """A single channel as all that the model expects: a view, where nothing is kept twice."""
+    if len(data) == len(spec.channels):
+        return data
+    return np.lib.stride_tricks.as_strided(
+        data, (len(spec.channels), *data.shape[1:]), (0, *data.strides[1:])
+    )
 
 
 def _read(volume: Volume) -> Generator[Progress, None, NDArray[np.float32]]:
@@ -167,11 +184,23 @@ def restore(array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]) ->
     return back.transpose(*range(lead), *(lead + list(order).index(axis) for axis in range(n)))
 
 
-def working_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
-    """Choose the grid the network works on: the source's own where the spacing is about the model's."""
+def working_grid(turned: Grid, spec: ModelSpec, zoom: float = 1.0) -> tuple[Grid, tuple[str, ...]]:
+    """Choose the grid the network works on: the source's own where the spacing is about the model's.
+
+    `zoom` makes it finer along the axes that the network sees.
+    """
+    grid, notes = _spaced_grid(turned, spec)
+    if zoom == 1.0:
+        return grid, notes
+    lead = grid.ndim - spec.ndim
+    lengths = [max(1, round(n * zoom)) for n in grid.shape[lead:]]
+    return grid.with_shape((*grid.shape[:lead], *lengths)), notes
+
+
+def _spaced_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
     if spec.spacing is None:
         return turned, ()
-    if turned.unit not in _METRES or spec.unit not in _METRES:
+    if not has_spacing(turned, spec):
         note = f"voxel size unknown: used as if it were {_text(spec.spacing)} {spec.unit}"
         return turned, () if turned.unit == spec.unit else (note,)
     factor = _METRES[spec.unit] / _METRES[turned.unit]
@@ -182,6 +211,11 @@ def working_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
     if (np.abs(ratio - 1) <= _SAME_SPACING).all():
         return turned, ()
     return turned.resampled(wanted), ()
+
+
+def has_spacing(grid: Grid, spec: ModelSpec) -> bool:
+    """Whether model and image both know how large a voxel is."""
+    return spec.spacing is not None and grid.unit in _METRES and spec.unit in _METRES
 
 
 def _text(values: Sequence[float]) -> str:
@@ -223,6 +257,22 @@ def normalize(data: NDArray[np.float32], how: Normalization) -> NDArray[np.float
         if how.kind != "zscore":
             np.clip(out, 0.0, 1.0, out=out)
     return result
+
+
+def annotation_to_working(annotation: Annotation, prepared: Prepared) -> Annotation:
+    """Bring an annotation to the working grid: labels, and where they count.
+
+    Raises
+    ------
+    GridMismatchError
+        It has another shape than the source.
+    """
+    labels = labels_to_working(annotation.labels, prepared)
+    if annotation.extent.whole:
+        return replace(annotation, grid=prepared.grid, labels=labels, painted=None)
+    counts = labels_to_working(annotation.counts(), prepared)
+    extent = Extent(strokes=True)
+    return replace(annotation, grid=prepared.grid, labels=labels, extent=extent, painted=counts)
 
 
 def labels_to_working(labels: NDArray[Any], prepared: Prepared) -> NDArray[Any]:

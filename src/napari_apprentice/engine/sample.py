@@ -21,17 +21,18 @@ _CANDIDATES = 20_000
 
 @dataclass(frozen=True, eq=False)
 class TrainArray:
-    """A prepared image ``(C, *working)`` float32 with its target ``(*working)`` uint8."""
+    """A prepared image ``(C, *working)`` float32 with its target ``(*working)`` uint8, and how often it is drawn."""
 
     name: str
     data: NDArray[np.float32]
     target: NDArray[np.uint8]
+    weight: float = 1.0
 
 
 def planes(array: TrainArray) -> list[TrainArray]:
     """Cut a 3-D training array into its Z planes that count (views), for 2-D networks."""
     return [
-        TrainArray(f"{array.name} z{z}", array.data[:, z], array.target[z])
+        TrainArray(f"{array.name} z{z}", array.data[:, z], array.target[z], array.weight)
         for z in range(array.target.shape[0])
         if (array.target[z] != IGNORE).any()
     ]
@@ -66,6 +67,7 @@ class PatchSampler:
         self.patch = tuple(patch)
         self.foreground = foreground
         self.generator = generator
+        self._weights = np.array([a.weight for a in self.arrays])
         # Candidate centres are fixed at the start: drawing one costs nothing afterwards.
         seed = np.random.default_rng(0)
         self._counted = [_positions(a.target != IGNORE, seed) for a in self.arrays]
@@ -97,11 +99,18 @@ class PatchSampler:
         if self._by_class and rng.random() < self.foreground:
             value = self.classes[int(rng.integers(len(self.classes)))]
             places = self._by_class[value]
-            number, where = places[int(rng.integers(len(places)))]
+            number, where = places[self._draw([n for n, _ in places])]
         else:
-            number = int(rng.integers(len(self.arrays)))
+            number = self._draw(range(len(self.arrays)))
             where = self._counted[number]
         return number, where[int(rng.integers(len(where)))]
+
+    def _draw(self, numbers: Sequence[int]) -> int:
+        """Pick one of these arrays, by weight; return its position in the list."""
+        weights = self._weights[list(numbers)]
+        if (weights == weights[0]).all():
+            return int(self.generator.integers(len(weights)))
+        return int(self.generator.choice(len(weights), p=weights / weights.sum()))
 
     def _cut(
         self,

@@ -40,12 +40,15 @@ class TrainItem:
         On the volume's spatial grid.
     group
         Items of one group (one patient, one field of view) are never divided between both sides of the split.
+    weight
+        How often patches are drawn from it, relative to the others.
     """
 
     name: str
     volume: Volume
     annotation: Annotation
     group: str | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

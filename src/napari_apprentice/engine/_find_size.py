@@ -1,0 +1,149 @@
+"""How large the objects of an image are, asked of the network itself at several zooms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._resample import resample
+from ._sliding import Clock
+from .size import LIMITS, zoom_to
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.jobs import Progress
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.core.spec import ModelSpec
+
+    from ._sliding import Runner
+    from .prepare import Prepared
+
+__all__ = ["finding_zoom"]
+
+_ZOOMS = (1.0, 0.45, 2.2)
+_TILES_ACROSS = 2
+_SURE = 0.5
+_SPREAD = 0.5
+"""How far (in natural logarithms) the size found may lie from the model's until its answer counts little."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    zoom: float
+    diameter: float
+    quality: float
+
+
+def finding_zoom(
+    prepared: Prepared, runner: Runner, task: Any, spec: ModelSpec
+) -> Generator[Progress, None, float | None]:
+    """Find the zoom at which the network sees objects of the size it was trained at.
+
+    A region of a few tiles is looked at with three zooms. The one in which the network is surest and finds what it
+    expects is corrected by the size it found, and once more by the size found then.
+
+    Parameters
+    ----------
+    prepared
+        The image at zoom 1.
+    runner
+        The network.
+    task
+        A `Task` that `SizesObjects`.
+
+    Returns
+    -------
+    float or None
+        None where nothing is found in any zoom.
+    """
+    wanted = task.diameter(spec)
+    trials = []
+    for zoom in _ZOOMS:
+        trials.append((yield from _try(prepared, zoom, runner, task, spec)))
+    best = max(trials, key=lambda trial: trial.quality)
+    for _ in range(2):
+        if not best.quality > 0:
+            return None
+        zoom = float(np.clip(best.zoom * wanted / best.diameter, *LIMITS))
+        if zoom_to(zoom, best.zoom) == 1.0:
+            return best.zoom
+        again = yield from _try(prepared, zoom, runner, task, spec)
+        if not again.quality > 0:
+            return best.zoom
+        best = again
+    return best.zoom
+
+
+def _try(
+    prepared: Prepared, zoom: float, runner: Runner, task: Any, spec: ModelSpec
+) -> Generator[Progress, None, _Trial]:
+    """Look at the busiest region with one zoom."""
+    part = yield from _zoomed(prepared, zoom, spec)
+    dense = yield from runner.run(part, Clock(1))
+    return _judged(task.decode(dense, part.grid, spec), zoom, task, spec)
+
+
+def _judged(prediction: Prediction, zoom: float, task: Any, spec: ModelSpec) -> _Trial:
+    """The size of what was found, and how much it is to be believed."""
+    labels, scores = prediction.labels, np.asarray(prediction.objects["score"], float)
+    sure = scores >= _SURE
+    if labels is None or not sure.any():
+        return _Trial(zoom, 0.0, 0.0)
+    diameters = task.diameters(labels, prediction.grid, spec)
+    found = float(np.median(diameters[sure]))
+    area = diameters**spec.ndim
+    trust = float((scores * area).sum() / area.sum())
+    off = math.log(found / task.diameter(spec))
+    return _Trial(zoom, found, trust * math.exp(-0.5 * (off / _SPREAD) ** 2))
+
+
+def _zoomed(
+    prepared: Prepared, zoom: float, spec: ModelSpec
+) -> Generator[Progress, None, Prepared]:
+    """The busiest region that fills some tiles at this zoom; of a volume for a 2-D network, of its busiest plane."""
+    data = _plane(prepared.data, spec)
+    sizes = [math.ceil(_TILES_ACROSS * tile / zoom) for tile in spec.tile]
+    place = _busiest(data, sizes)
+    region = data[(slice(None), *place)]
+    shape = [max(1, round(n * zoom)) for n in region.shape[1:]]
+    seen = yield from resample(np.ascontiguousarray(region), shape)
+    plane = prepared.grid.plane() if spec.ndim < prepared.grid.ndim else prepared.grid
+    grid = replace(plane, shape=region.shape[1:]).with_shape(shape)
+    order = tuple(range(grid.ndim))
+    flips = (False,) * grid.ndim
+    return replace(
+        prepared, data=seen, grid=grid, turned=grid, source=grid, order=order, flips=flips
+    )
+
+
+def _plane(data: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
+    if data.ndim - 1 == spec.ndim:
+        return data
+    varied = [float(data[:, z].std()) for z in range(data.shape[1])]
+    return data[:, int(np.argmax(varied))]
+
+
+def _busiest(data: NDArray[np.float32], sizes: Sequence[int]) -> tuple[slice, ...]:
+    """Of a few regions of these lengths, side by side, the one with the most contrast."""
+    starts = [
+        np.linspace(0, max(0, n - size), min(5, 1 + max(0, n - size) // max(1, size // 2)))
+        for n, size in zip(data.shape[1:], sizes, strict=True)
+    ]
+    best, most = None, -1.0
+    for corner in np.stack(np.meshgrid(*starts, indexing="ij"), -1).reshape(-1, len(sizes)):
+        place = tuple(
+            slice(int(c), int(c) + min(size, n))
+            for c, size, n in zip(corner, sizes, data.shape[1:], strict=True)
+        )
+        varied = float(data[(0, *place)].std())
+        if varied > most:
+            best, most = place, varied
+    if best is None:
+        raise ValueError("expected an image with voxels, found none")
+    return best

@@ -1,0 +1,108 @@
+"""Object size: images are zoomed so that their objects meet the size a network was trained at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_apprentice.tasks import SizesObjects
+
+from .cost import working_grid
+from .prepare import has_spacing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.annotation import Annotation
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.tasks import Task
+
+    from .split import TrainItem
+
+__all__ = ["LIMITS", "median_diameter", "planned_spec", "read_on", "training_zoom", "zoom_to"]
+
+LIMITS = (0.1, 4.0)
+"""Smallest and largest zoom: beyond, an image is mostly blur or mostly gone."""
+_SAME = 0.15
+_FEWEST = 3
+_LEARNED = (10.0, 40.0)
+"""Diameters in working voxels at which a new network learns: smaller objects are zoomed in on, larger ones away from."""
+
+
+def zoom_to(wanted: float, found: float) -> float:
+    """The zoom that brings a diameter to the wanted one; 1 where it is about that already."""
+    if not found > 0:
+        return 1.0
+    zoom = wanted / found
+    return 1.0 if abs(zoom - 1) <= _SAME else float(np.clip(zoom, *LIMITS))
+
+
+def median_diameter(
+    labels: NDArray[np.generic], grid: Grid, task: SizesObjects, spec: ModelSpec
+) -> float | None:
+    """Median diameter of the objects in voxels of the last axis; None where there are too few to tell."""
+    diameters = task.diameters(labels, grid, spec)
+    return float(np.median(diameters)) if len(diameters) >= _FEWEST else None
+
+
+def training_zoom(item: TrainItem, task: Task, spec: ModelSpec) -> float:
+    """How an annotated image is zoomed to be learned from: 1 for tasks without sizes, or with too few objects."""
+    if not isinstance(task, SizesObjects):
+        return 1.0
+    wanted = task.diameter(spec)
+    found = _on_working_grid(item, task, spec)
+    return 1.0 if wanted is None or found is None else zoom_to(wanted, found)
+
+
+def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> ModelSpec:
+    """A new model's description with the size of the objects it is to learn.
+
+    It is that of the annotated objects, held within what a network learns well. Where voxels have a size, the working
+    spacing becomes the one at which objects are that large.
+    """
+    if not isinstance(task, SizesObjects) or task.diameter(spec) is not None:
+        return spec
+    found = [_on_working_grid(item, task, spec) for item in items]
+    known = [value for value in found if value is not None]
+    if not known:
+        return task.with_diameter(spec, float(np.mean(_LEARNED)))
+    median = float(np.median(known))
+    wanted = float(np.clip(median, *_LEARNED))
+    if spec.spacing is not None:
+        spacing = tuple(s * median / wanted for s in spec.spacing)
+        spec = spec.model_copy(update={"spacing": spacing})
+    return task.with_diameter(spec, wanted)
+
+
+def read_on(spec: ModelSpec, task: Task, factor: float) -> ModelSpec:
+    """The description for reading an answer on a grid that is finer than the working one by `factor`."""
+    if not isinstance(task, SizesObjects):
+        return spec
+    diameter = task.diameter(spec)
+    return spec if diameter is None else task.with_diameter(spec, diameter * factor)
+
+
+def knows_size(grid: Grid, spec: ModelSpec) -> bool:
+    """Whether the working spacing alone brings objects to the model's size."""
+    return has_spacing(grid, spec)
+
+
+def _on_working_grid(item: TrainItem, task: SizesObjects, spec: ModelSpec) -> float | None:
+    """Median diameter of an item's objects in working voxels, before any zoom."""
+    annotation = item.annotation
+    found = median_diameter(_counted(annotation), annotation.grid, task, spec)
+    if found is None:
+        return None
+    grid = item.volume.grid.spatial
+    return found * grid.spacing[-1] / working_grid(grid, spec).spacing[-1]
+
+
+def _counted(annotation: Annotation) -> NDArray[np.generic]:
+    """Labels where they count, background elsewhere."""
+    if annotation.extent.whole:
+        return annotation.labels
+    return np.where(annotation.counts(), annotation.labels, 0)
