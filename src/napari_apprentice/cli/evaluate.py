@@ -36,7 +36,8 @@ def evaluate(
     instances: Annotated[
         bool,
         typer.Option(
-            "--instances", help="The values number objects: AP, F1, panoptic quality, counts."
+            "--instances",
+            help="The values number objects: AP, F1, panoptic quality, counts (short for --task instance).",
         ),
     ] = False,
     csv: Annotated[

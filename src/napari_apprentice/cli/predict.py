@@ -139,6 +139,8 @@ def _make_folder(folder: Path) -> None:
 def _said(prediction: Prediction) -> dict[str, Any]:
     """What a prediction says besides its voxels, as plain data."""
     said: dict[str, Any] = {"summary": prediction.summary}
+    if prediction.count is not None:
+        said["count"] = prediction.count
     if prediction.table:
         said["scores"] = dict(prediction.table)
     made = prediction.provenance

@@ -14,7 +14,7 @@ from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.io import open_labels
 from napari_apprentice.measure.instances import InstanceScores, score_instances
 from napari_apprentice.measure.report import CaseScores, Report
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, NumbersObjects
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -43,7 +43,7 @@ def evaluate_pairs(
     pairs
         Files of the truth and of its prediction.
     task
-        Registry name of the task whose scores are wanted.
+        Registry name of the task whose scores are wanted; of one that numbers objects, see `evaluate_instances`.
     classes
         What the label values mean. Without it, the values found in any of the files are the classes, under the names
         the files give them, so that every case is scored on the same ones.
@@ -67,6 +67,13 @@ def evaluate_pairs(
     """
     _require(pairs)
     chosen = TASKS[task]
+    if isinstance(chosen, NumbersObjects):
+        if classes:
+            raise BadInputError(
+                "expected no class names where values number objects, found both",
+                remedy="Leave out the classes, or score classes instead of objects.",
+            )
+        return (yield from evaluate_instances(pairs))
     if not classes:
         classes = yield from _classes_in_files(pairs)
     cases = []

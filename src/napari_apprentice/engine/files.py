@@ -20,14 +20,16 @@ from napari_apprentice.io import (
     pair,
     stem,
 )
+from napari_apprentice.tasks import TASKS, NumbersObjects
 
 from .evaluate import find_classes
 from .split import TrainItem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.prediction import Prediction
 
@@ -50,6 +52,7 @@ def open_pairs(
     classes: Sequence[LabelClass] = (),
     known: Sequence[LabelClass] = (),
     groups: Mapping[str, str] | None = None,
+    task: str = "semantic",
 ) -> Job[list[TrainItem]]:
     """Open images and their labels, one pair at a time; every voxel of the labels counts.
 
@@ -63,6 +66,8 @@ def open_pairs(
         Names for values that the files do not name.
     groups
         Name (without suffixes) → group; items of one group stay on one side of the split.
+    task
+        Registry name of the task; for one that numbers objects, values are objects and their names are classes.
 
     Raises
     ------
@@ -75,14 +80,25 @@ def open_pairs(
     for number, (image, label) in enumerate(pairs):
         yield Progress("opening", number, len(pairs), "image")
         opened.append((open_volume(image), open_labels(label)))
-    said = tuple(classes) or find_classes((label for _, label in opened), known)
+    chosen = TASKS[task]
+    volumes = [label for _, label in opened]
+    if isinstance(chosen, NumbersObjects):
+        said = tuple(classes) or chosen.named_classes(volumes)
+        return [
+            _item(image, label, said, groups or {}, chosen.annotation) for image, label in opened
+        ]
+    said = tuple(classes) or find_classes(volumes, known)
     if not said:
         raise BadInputError(
             "expected labelled voxels, found only background",
             path=pairs[0][1].parent if pairs else None,
             remedy="Check that these are label images.",
         )
-    return [_item(volume, label, said, groups or {}) for volume, label in opened]
+    return [_item(image, label, said, groups or {}, _as_classes) for image, label in opened]
+
+
+def _as_classes(labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
+    return Annotation(grid, labels.numpy(), tuple(classes))
 
 
 def read_items(
@@ -91,6 +107,7 @@ def read_items(
     *,
     classes: Sequence[LabelClass] = (),
     groups: Mapping[str, str] | None = None,
+    task: str = "semantic",
 ) -> list[TrainItem]:
     """Pair two files or folders by file name and open them; see `open_pairs`.
 
@@ -99,7 +116,7 @@ def read_items(
     BadInputError
         A name without a partner, a group without an image, and what `open_pairs` refuses.
     """
-    items = run_to_end(open_pairs(pair(images, labels), classes=classes, groups=groups))
+    items = run_to_end(open_pairs(pair(images, labels), classes=classes, groups=groups, task=task))
     unknown = set(groups or {}) - {item.name for item in items}
     if unknown:
         raise BadInputError(
@@ -111,7 +128,11 @@ def read_items(
 
 
 def _item(
-    volume: Volume, labels: Volume, classes: tuple[LabelClass, ...], groups: Mapping[str, str]
+    volume: Volume,
+    labels: Volume,
+    classes: tuple[LabelClass, ...],
+    groups: Mapping[str, str],
+    annotate: Callable[[Volume, Grid, Sequence[LabelClass]], Annotation],
 ) -> TrainItem:
     source = volume.source or volume.name
     if volume.grid.length("T") > 1:
@@ -133,8 +154,7 @@ def _item(
             remedy="Labels must have been drawn on this very image.",
         )
     name = stem(source)
-    annotation = Annotation(grid, labels.numpy(), classes)
-    return TrainItem(name, frame, annotation, groups.get(name))
+    return TrainItem(name, frame, annotate(labels, grid, classes), groups.get(name))
 
 
 def _only_size_known(labels: Volume, frame: Volume) -> bool:
@@ -202,8 +222,7 @@ def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
     """What there is to save of a prediction, with the geometry of its source; None where it is only a table."""
     if prediction.labels is None and prediction.image is None:
         return None
-    names = {c.value: c.name for c in prediction.classes}
-    colors = {c.value: c.color for c in prediction.classes}
+    names, colors = _meanings(prediction)
     if prediction.labels is not None and prediction.grid.axes == source.grid.spatial_axes:
         return labels_like(source, prediction.labels, names, colors)
     data = prediction.labels if prediction.labels is not None else prediction.image
@@ -216,6 +235,24 @@ def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
         classes=names if prediction.labels is not None else {},
         colors=colors if prediction.labels is not None else {},
         metadata=source.metadata,
+    )
+
+
+def _meanings(prediction: Prediction) -> tuple[dict[int, str], dict[int, str]]:
+    """Name and colour by label value; of numbered objects those of their classes, or none."""
+    names = {c.value: c.name for c in prediction.classes}
+    colors = {c.value: c.color for c in prediction.classes}
+    if prediction.count is None:
+        return names, colors
+    if "class" not in prediction.objects or "frame" in prediction.objects:
+        return {}, {}
+    pairs = zip(
+        prediction.objects["label"].tolist(), prediction.objects["class"].tolist(), strict=True
+    )
+    of_object = dict(pairs)
+    return (
+        {number: names[value] for number, value in of_object.items()},
+        {number: colors[value] for number, value in of_object.items()},
     )
 
 

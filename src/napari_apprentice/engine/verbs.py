@@ -21,7 +21,7 @@ from napari_apprentice.models.store import Model, ModelStore, save_model
 
 from .checkpoints import LAST
 from .config import PredictConfig, TrainConfig
-from .evaluate import evaluate_instances, evaluate_pairs
+from .evaluate import evaluate_pairs
 from .files import parse_classes, read_items
 from .predict import predict as predict_job
 from .train import train as train_job
@@ -252,7 +252,7 @@ def train_files(
         raise BadInputError("expected a folder to resume from, found none", remedy="Give out.")
     if out is not None:
         _check_out(out, resume=resume)
-    items = read_items(images, labels, classes=parse_classes(classes), groups=groups)
+    items = read_items(images, labels, classes=parse_classes(classes), groups=groups, task=task)
     with ExitStack() as stack:
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -325,7 +325,7 @@ def evaluate(
     classes
         ``"1=anterior,2=posterior"``; by default found in the files.
     instances
-        The values number objects: AP, F1, panoptic quality and counts are wanted, whatever the task.
+        Short for ``task="instance"``: the values number objects; AP, F1, panoptic quality and counts are wanted.
     listen
         Called with every event of the job.
 
@@ -346,14 +346,8 @@ def evaluate(
     1.0
     """
     pairs = pair(truth, prediction)
-    if instances:
-        if classes:
-            raise BadInputError(
-                "expected no class names where values number objects, found both",
-                remedy="Leave out the classes, or score classes instead of objects.",
-            )
-        return run_to_end(evaluate_instances(pairs), listen)
-    return run_to_end(evaluate_pairs(pairs, task=task, classes=parse_classes(classes)), listen)
+    chosen = "instance" if instances else task
+    return run_to_end(evaluate_pairs(pairs, task=chosen, classes=parse_classes(classes)), listen)
 
 
 def config_of(kind: type[_Config], settings: Mapping[str, Any]) -> _Config:

@@ -88,8 +88,10 @@ def _depth(seeds: NDArray[np.bool_], spacing: Sequence[float]) -> NDArray[np.flo
 
 def _deepest(labels: NDArray[Any], depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """The depth of each voxel's object, 0 in the background."""
-    ids, compact = np.unique(labels, return_inverse=True)
-    compact = compact.reshape(labels.shape)
-    deepest = np.asarray(ndimage.maximum(depth, compact, np.arange(len(ids))), np.float32)
-    deepest[ids <= 0] = 0
-    return np.asarray(deepest[compact])
+    inside = labels > 0
+    _, compact = np.unique(labels[inside], return_inverse=True)
+    deepest = np.zeros(labels.shape, np.float32)
+    if compact.size:
+        numbers = np.arange(int(compact.max()) + 1)
+        deepest[inside] = np.asarray(ndimage.maximum(depth[inside], compact, numbers))[compact]
+    return deepest

@@ -80,6 +80,10 @@ class ReducesOutput(Protocol):
 class NumbersObjects(Protocol):
     """A task whose labels number objects: values are no classes, and there may be any number of them."""
 
+    def named_classes(self, volumes: Sequence[Volume]) -> tuple[LabelClass, ...]:
+        """Classes by the names that files give to their objects; empty where they give none."""
+        ...
+
     def annotation(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
         """What a file of numbered objects says, on `grid`; the whole of it counts.
 
@@ -88,7 +92,7 @@ class NumbersObjects(Protocol):
         labels
             Object numbers; where the file names them, the names are the classes of the objects.
         classes
-            Classes by name, of all files together; empty: find them in this file.
+            Of all files together.
         """
         ...
 

@@ -183,6 +183,12 @@ class Instance:
             normalization=Normalization(kind="percentile", low=0.5, high=99.8),
         )
 
+    def named_classes(self, volumes: Sequence[Volume]) -> tuple[LabelClass, ...]:
+        """Classes by the names that files give to their objects, in the order of the alphabet."""
+        names = {name for volume in volumes for name in volume.classes.values() if name}
+        ordered = sorted(names, key=str.casefold)
+        return tuple(LabelClass(value, name) for value, name in enumerate(ordered, start=1))
+
     def annotation(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
         """Objects of a file; objects that it names are of the class of that name.
 
@@ -193,7 +199,7 @@ class Instance:
         """
         array = labels.numpy()
         _check_numbers(array, labels.source)
-        said = tuple(classes) or _named_classes(labels)
+        said = tuple(classes)
         if len(said) < 2:
             return Annotation(grid, array, said)
         values = {c.name.casefold(): c.value for c in said}
@@ -265,12 +271,6 @@ def _reading(spec: ModelSpec) -> Reading:
         reach=1.5 * _border(spec) + 1,
         smallest=0.01 * diameter**spec.ndim,
     )
-
-
-def _named_classes(labels: Volume) -> tuple[LabelClass, ...]:
-    """Classes by the names that a file gives to its objects, in the order of the alphabet."""
-    names = sorted({name for name in labels.classes.values() if name}, key=str.casefold)
-    return tuple(LabelClass(value, name) for value, name in enumerate(names, start=1))
 
 
 def _class_numbers(annotation: Annotation, spec: ModelSpec) -> NDArray[np.uint8]:
