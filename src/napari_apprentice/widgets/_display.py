@@ -1,14 +1,19 @@
-"""How napari shows a volume: levels of its pyramid, colours and contrast of its channels."""
+"""How napari shows a volume or labels: levels of a pyramid, colours and contrast of channels, colours of classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["levels", "look"]
+__all__ = ["class_colors", "contour_width", "label_colors", "levels", "look"]
 
+_NO_CLASS = "#999999"  # of Okabe and Ito: a value that is no class is visible, not lost
 _CHANNEL_COLORS = ("gray", "green", "magenta", "cyan", "yellow", "red", "blue")
 
 
@@ -36,3 +41,33 @@ def look(volume: Volume, index: int) -> dict[str, Any]:
     if shown is not None and shown.window is not None:
         kwargs["contrast_limits"] = shown.window
     return kwargs
+
+
+def contour_width(shape: Sequence[int]) -> int:
+    """Width of contours in voxels: visible on large images, not coarse on small ones."""
+    return 1 if max(shape[-2:]) <= 256 else 2
+
+
+def label_colors(prediction: Prediction) -> dict[str, Any]:
+    """Colours and names by class where the labels are classes; numbered objects keep napari's own colours."""
+    labels, classes = prediction.labels, prediction.classes
+    if labels is None or not classes or int(labels.max(initial=0)) > max(c.value for c in classes):
+        return {}
+    return class_colors(classes)
+
+
+def class_colors(classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """Keyword arguments of a labels layer: the classes' colours, and their names in the status bar."""
+    import pandas as pd
+    from napari.utils.colormaps import DirectLabelColormap
+
+    colors: dict[int | None, str] = {None: _NO_CLASS, 0: "transparent"}
+    colors |= {c.value: c.color for c in classes}
+    table = {
+        "index": [0, *(c.value for c in classes)],
+        "class": ["background", *(c.name for c in classes)],
+    }
+    return {
+        "colormap": DirectLabelColormap(color_dict=colors),
+        "features": pd.DataFrame(table),
+    }

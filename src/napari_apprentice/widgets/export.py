@@ -23,11 +23,8 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.session.exporting import Target
-    from napari_apprentice.session.session import Session
 
 __all__ = ["ExportDock"]
-
-_HELPERS = ("veil", "preview")
 
 
 class ExportDock(Dock):
@@ -35,20 +32,14 @@ class ExportDock(Dock):
 
     Parameters
     ----------
-    viewer, session, embedded
-        As of `Dock`.
+    viewer
+        The viewer it stands in.
     """
 
     shows_image = False
 
-    def __init__(
-        self,
-        viewer: napari.viewer.Viewer,
-        session: Session | None = None,
-        *,
-        embedded: bool = False,
-    ) -> None:
-        super().__init__(viewer, session, embedded=embedded)
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
         self.layers = ElidedList()
         self.formats = ElidedList()
         self.facts = wrapped()
@@ -91,9 +82,11 @@ class ExportDock(Dock):
         self.layers.clear()
         seen: set[str] = set()
         for layer in reversed(self.viewer.layers):
+            if not isinstance(layer, Image | Labels) or adapt.is_helper(layer):
+                continue
             facts = layer.metadata.get(adapt.METADATA) or {}
             group = facts.get("group")
-            if not _can_leave(layer, facts) or group in seen:
+            if group in seen:
                 continue
             seen |= {group} if group else set()
             self.layers.addItem(facts.get("image") if group else layer.name, layer.unique_id)
@@ -168,9 +161,7 @@ class ExportDock(Dock):
             return "No format can hold this layer."
         if target.problem is not None:
             return str(target.problem)
-        if self.session.status.is_running:
-            return f"{self.session.status.name} is still at work: wait, or cancel it."
-        return None
+        return self.session.busy
 
     # -- dock → file ------------------------------------------------------------------------
 
@@ -199,8 +190,3 @@ class ExportDock(Dock):
     def _on_session_exported(self, path: Path) -> None:
         self.done.setText(f"✓ Written: {path.name}\nin {path.parent}")
         self.done.setToolTip(str(path))
-
-
-def _can_leave(layer: Layer, facts: dict[str, Any]) -> bool:
-    """Whether a layer holds something of the person's: helpers of ours do not."""
-    return isinstance(layer, Image | Labels) and not any(facts.get(name) for name in _HELPERS)

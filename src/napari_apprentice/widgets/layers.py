@@ -13,14 +13,13 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import AXES_ORDER, Grid
 from napari_apprentice.core.volume import Volume
 
-from ._display import levels, look
+from ._display import class_colors, contour_width, label_colors, levels, look
 from ._upright import as_stored, upright
 
 if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.prediction import Prediction
 
 __all__ = [
@@ -30,6 +29,7 @@ __all__ = [
     "class_colors",
     "contour_width",
     "image_key_of",
+    "is_helper",
     "key_of",
     "label_colors",
     "layer_kwargs",
@@ -59,8 +59,8 @@ _UNITS = {
 }
 _SPATIAL = "ZYX"
 _COLOURS = ("red", "green", "blue", "alpha")
-_NO_CLASS = "#999999"  # of Okabe and Ito: a value that is no class is visible, not lost
 _LARGE_BYTES = 2**24
+_HELPERS = ("veil", "preview")
 
 
 # -- layer → volume ---------------------------------------------------------------------
@@ -228,6 +228,11 @@ def image_key_of(layer: Layer) -> str | None:
     return None if key is None else str(key)
 
 
+def is_helper(layer: Layer) -> bool:
+    """Whether a layer only helps to see and holds nothing of the person's."""
+    return any(_facts(layer).get(name) for name in _HELPERS)
+
+
 # -- volume → layers --------------------------------------------------------------------
 
 
@@ -349,36 +354,6 @@ def prediction_layers(
         look = label_colors(prediction)
         layers.append((prediction.labels, {**placed, **_named(name, facts), **look}, "labels"))
     return layers
-
-
-def contour_width(shape: Sequence[int]) -> int:
-    """Width of contours in voxels: visible on large images, not coarse on small ones."""
-    return 1 if max(shape[-2:]) <= 256 else 2
-
-
-def label_colors(prediction: Prediction) -> dict[str, Any]:
-    """Colours and names by class where the labels are classes; numbered objects keep napari's own colours."""
-    labels, classes = prediction.labels, prediction.classes
-    if labels is None or not classes or int(labels.max(initial=0)) > max(c.value for c in classes):
-        return {}
-    return class_colors(classes)
-
-
-def class_colors(classes: Sequence[LabelClass]) -> dict[str, Any]:
-    """Keyword arguments of a labels layer: the classes' colours, and their names in the status bar."""
-    import pandas as pd
-    from napari.utils.colormaps import DirectLabelColormap
-
-    colors: dict[int | None, str] = {None: _NO_CLASS, 0: "transparent"}
-    colors |= {c.value: c.color for c in classes}
-    table = {
-        "index": [0, *(c.value for c in classes)],
-        "class": ["background", *(c.name for c in classes)],
-    }
-    return {
-        "colormap": DirectLabelColormap(color_dict=colors),
-        "features": pd.DataFrame(table),
-    }
 
 
 def unique_name(taken: Sequence[str], name: str) -> str:

@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.session.measuring import Measured
-    from napari_apprentice.session.session import Session
 
 __all__ = ["ObjectsDock"]
 
-_HELPERS = ("veil", "preview")
 _TABLES = "CSV (*.csv);;Parquet (*.parquet)"
 
 
@@ -41,20 +39,14 @@ class ObjectsDock(Dock):
 
     Parameters
     ----------
-    viewer, session, embedded
-        As of `Dock`.
+    viewer
+        The viewer it stands in.
     """
 
     shows_image = False
 
-    def __init__(
-        self,
-        viewer: napari.viewer.Viewer,
-        session: Session | None = None,
-        *,
-        embedded: bool = False,
-    ) -> None:
-        super().__init__(viewer, session, embedded=embedded)
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
         self.labels = ElidedList()
         self.images = ElidedList()
         self.form = ConfigForm(FeatureConfig(), main=(*GROUPS, "components"))
@@ -114,7 +106,7 @@ class ObjectsDock(Dock):
     def _on_viewer_layers(self, *_: Any) -> None:
         """List labels, and images; channels of one image are one entry."""
         had = self.labels.count()
-        shown = [one for one in reversed(self.viewer.layers) if not _is_helper(one)]
+        shown = [one for one in reversed(self.viewer.layers) if not adapt.is_helper(one)]
         self._fill(self.labels, [(o.name, o.unique_id) for o in shown if isinstance(o, Labels)])
         images: dict[str, tuple[str, str]] = {}
         for layer in (one for one in shown if isinstance(one, Image)):
@@ -164,9 +156,7 @@ class ObjectsDock(Dock):
         """Why the button cannot be pressed, or None where it can."""
         if self._layer(self.labels) is None:
             return "There are no labels: predict, annotate, or open a label file first."
-        if self.session.status.is_running:
-            return f"{self.session.status.name} is still at work: wait, or cancel it."
-        return self.form.problem
+        return self.session.busy or self.form.problem
 
     def _render_button(self, *_: Any) -> None:
         problem = self.problem()
@@ -298,8 +288,3 @@ class ObjectsDock(Dock):
 
     def _on_session_saved(self, path: Path) -> None:
         self.chosen.setText(f"✓ Written: {path.name}\nin {path.parent}")
-
-
-def _is_helper(layer: Layer) -> bool:
-    facts = layer.metadata.get(adapt.METADATA) or {}
-    return any(facts.get(name) for name in _HELPERS)

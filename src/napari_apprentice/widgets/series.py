@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.io import Series
-    from napari_apprentice.session.session import Session
 
 __all__ = ["SeriesDock", "show_series"]
 
@@ -43,20 +42,14 @@ class SeriesDock(Dock):
 
     Parameters
     ----------
-    viewer, session, embedded
-        As of `Dock`.
+    viewer
+        The viewer it stands in.
     """
 
     shows_image = False
 
-    def __init__(
-        self,
-        viewer: napari.viewer.Viewer,
-        session: Session | None = None,
-        *,
-        embedded: bool = False,
-    ) -> None:
-        super().__init__(viewer, session, embedded=embedded)
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__(viewer)
         self.place = elided()
         self.choose = QPushButton("Choose folder…")
         self.table = QTableWidget(0, len(_COLUMNS))
@@ -138,10 +131,9 @@ class SeriesDock(Dock):
     def _render_button(self, *_: Any) -> None:
         count = len(self._chosen())
         self.button.setText(f"Open {count} series" if count > 1 else "Open")
-        busy = self.session.status.is_running
-        self.button.setEnabled(count > 0 and not busy)
-        why = f"{self.session.status.name} is still at work." if busy else "Choose a series first."
-        self.button.setToolTip("Open as layers" if self.button.isEnabled() else why)
+        problem = self.session.busy or (None if count else "Choose a series first.")
+        self.button.setEnabled(problem is None)
+        self.button.setToolTip(problem or "Open as layers")
 
     def _chosen(self) -> list[Series]:
         rows = sorted({index.row() for index in self.table.selectedIndexes()})
