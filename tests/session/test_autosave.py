@@ -137,12 +137,12 @@ def test_a_full_disk_is_told_once_and_tried_again(state, monkeypatch):
         for at in (10, 15, 20):
             paint(state, at)
             saver.flush()
-        assert saver.is_failing
+        assert saver.problem
     assert len(told) == 1
     assert "No space left" in told[0]
     paint(state, 25)
     saver.flush()
-    assert not saver.is_failing
+    assert not saver.problem
     assert well == [1]
     saver.close()
     back = restore(restorable_folder())
@@ -182,7 +182,6 @@ def test_without_a_place_to_write_work_goes_on(state, monkeypatch, tmp_path):
     paint(state, 3)
     saver.flush()
     saver.close()
-    assert saver.is_failing
     assert "recovery copy" in saver.problem
     assert state.labels.sum() == 16
 

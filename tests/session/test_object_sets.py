@@ -16,9 +16,8 @@ from napari_apprentice.session.objects import (
     fill_object,
     keep_largest_piece,
     merge_objects,
-    split_between,
-    split_object,
 )
+from napari_apprentice.session.splitting import split_between, split_object
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from napari_apprentice.session.objects import (
     keep_largest_piece,
     merge_objects,
     new_object,
-    split_between,
-    split_object,
 )
+from napari_apprentice.session.splitting import split_between, split_object
 
 
 def disks(*centres, shape=(50, 60), radius=8):

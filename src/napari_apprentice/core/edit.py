@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import BadInputError, GridMismatchError
+from .notes import Author
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .annotation import Extent, LabelClass
+    from .notes import NoteChanges
 
-__all__ = ["Author", "Block", "Edit", "changed_blocks"]
+__all__ = ["Author", "Block", "Edit", "changed_blocks", "trimmed"]
 
-Author = Literal["person", "model"]
 TILE = 64
 _OVERHEAD = 512  # bytes that the Python objects of one edit or block take, measured roughly
+_NOTE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +98,8 @@ class Edit:
         Whether a person or a model made it; only a person's edits are corrections.
     locks, unlocks
         Numbers of objects that no tool may change from then on, and of those that may be changed again.
+    notes
+        What is known of numbered objects, before and after.
     """
 
     name: str
@@ -105,11 +109,13 @@ class Edit:
     author: Author = "person"
     locks: frozenset[int] = frozenset()
     unlocks: frozenset[int] = frozenset()
+    notes: NoteChanges = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
-        return not (self.blocks or self.extent or self.classes or self.locks or self.unlocks)
+        said = self.extent or self.classes or self.locks or self.unlocks or self.notes
+        return not (self.blocks or said)
 
     @property
     def is_correction(self) -> bool:
@@ -119,7 +125,8 @@ class Edit:
     @property
     def nbytes(self) -> int:
         """Memory it takes, about."""
-        return sum(block.nbytes for block in self.blocks) + _OVERHEAD
+        blocks = sum(block.nbytes for block in self.blocks)
+        return blocks + _OVERHEAD + _NOTE * len(self.notes)
 
     def check(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Make sure that it fits labels of a shape and dtype.
@@ -155,6 +162,7 @@ class Edit:
             classes=None if self.classes is None else (self.classes[1], self.classes[0]),
             locks=self.unlocks,
             unlocks=self.locks,
+            notes={number: (after, before) for number, (before, after) in self.notes.items()},
         )
 
 
@@ -183,7 +191,7 @@ def changed_blocks(
         changed = before[tile] != after[tile]
         if painted_before is not None and painted_after is not None:
             changed |= painted_before[tile] != painted_after[tile]
-        box = _trim(tile, changed)
+        box = trimmed(tile, changed)
         if box is not None:
             at = tuple(a + part.start for a, part in zip(start, box, strict=True))
             painted = _painted_pair(box, painted_before, painted_after)
@@ -207,13 +215,13 @@ def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
         yield tuple(slice(a, min(a + TILE, n)) for a, n in zip(corner, shape, strict=True))
 
 
-def _trim(tile: tuple[slice, ...], changed: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """Shrink a tile to the box around its changes; None where there are none."""
-    if not changed.any():
+def trimmed(box: tuple[slice, ...], mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
+    """Shrink a box to what is true in the mask that lies in it; None where nothing is."""
+    if not mask.any():
         return None
-    box = []
-    for axis, part in enumerate(tile):
-        others = tuple(a for a in range(changed.ndim) if a != axis)
-        found = np.flatnonzero(changed.any(axis=others))
-        box.append(slice(part.start + int(found[0]), part.start + int(found[-1]) + 1))
-    return tuple(box)
+    found = []
+    for axis, part in enumerate(box):
+        others = tuple(a for a in range(mask.ndim) if a != axis)
+        where = np.flatnonzero(mask.any(axis=others))
+        found.append(slice(part.start + int(where[0]), part.start + int(where[-1]) + 1))
+    return tuple(found)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 from skimage.measure import label as connected
 
 from napari_apprentice.core.errors import BadInputError
 
-from ._arrays import ClassCodes, blocks
+from .boxes import object_boxes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from napari_apprentice.core.volume import Volume
 
 __all__ = ["Region", "Regions", "check_numbers", "class_names", "components", "find_regions"]
-
-_MOST_CODES = 2**22
-"""Above this, numbers are counted through first: a box is kept for every number up to the largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,23 +51,23 @@ class Regions:
     Parameters
     ----------
     labels
-        Whole numbers of the objects, or codes of them.
+        Whole numbers of the objects.
     boxes
-        Code in `labels`, number of the object and its box.
+        Number of each object and its box.
     spacing
         Distance between voxel centres per axis.
     """
 
     labels: NDArray[Any]
-    boxes: tuple[tuple[int, int, tuple[slice, ...]], ...]
+    boxes: tuple[tuple[int, tuple[slice, ...]], ...]
     spacing: tuple[float, ...]
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def __iter__(self) -> Generator[Region]:
-        for code, label, box in self.boxes:
-            yield Region(label, box, self.labels[box] == code, self.spacing)
+        for label, box in self.boxes:
+            yield Region(label, box, self.labels[box] == label, self.spacing)
 
 
 def find_regions(labels: NDArray[Any], spacing: tuple[float, ...], name: str) -> Regions:
@@ -92,21 +88,13 @@ def find_regions(labels: NDArray[Any], spacing: tuple[float, ...], name: str) ->
         No objects, or values that are not numbers of objects.
     """
     check_numbers(labels, name)
-    largest = int(labels.max(initial=0))
-    if largest == 0:
+    if int(labels.max(initial=0)) == 0:
         raise BadInputError(
             "expected labelled objects, found only background",
             path=name,
             remedy="Choose labels in which something is labelled.",
         )
-    numbers = None
-    if largest > _MOST_CODES:
-        numbers = _numbers_in(labels)
-        labels = ClassCodes(numbers).encode_all(labels)
-    found = ndimage.find_objects(labels)
-    boxes = [(code, box) for code, box in enumerate(found, start=1) if box is not None]
-    numbered = ((c, c if numbers is None else numbers[c - 1], box) for c, box in boxes)
-    return Regions(labels, tuple(numbered), spacing)
+    return Regions(labels, tuple(object_boxes(labels).items()), spacing)
 
 
 def check_numbers(labels: NDArray[Any], name: str, *, allow_mask: bool = False) -> None:
@@ -172,10 +160,3 @@ def class_names(labels: Volume, values: dict[int, int] | None, numbers: list[int
     if labels.classes and set(numbers) <= set(labels.classes):
         return [labels.classes[n] for n in numbers]
     return []
-
-
-def _numbers_in(labels: NDArray[Any]) -> tuple[int, ...]:
-    found: set[int] = set()
-    for block in blocks(labels.shape):
-        found.update(np.unique(labels[block]).tolist())
-    return tuple(sorted(found - {0}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
 from napari_apprentice.core.edit import Author, Block, Edit, changed_blocks
 from napari_apprentice.core.errors import FormatError
 from napari_apprentice.core.grid import Grid, World
+from napari_apprentice.core.notes import Note, Notes
 
 from ._frames import Arrays
 
@@ -39,6 +40,8 @@ class Snapshot:
         Whether the values number objects rather than name classes.
     locked
         Numbers of the objects that no tool may change.
+    notes
+        What is known of the objects.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Snapshot:
     n_corrections: int = 0
     objects: bool = False
     locked: frozenset[int] = frozenset()
+    notes: Notes = field(default_factory=dict)
 
 
 class _Plain(BaseModel):
@@ -79,6 +83,15 @@ class GridRecord(_Plain):
     world: World
 
 
+class NoteRecord(_Plain):
+    """What is known of one object."""
+
+    label: int = Field(ge=1)
+    by: Author
+    score: float | None = None
+    kind: int = 0
+
+
 class Start(_Plain):
     """First frame: everything but the voxels, and how many frames of voxels follow."""
 
@@ -92,6 +105,7 @@ class Start(_Plain):
     painted: bool
     objects: bool = False
     locked: tuple[int, ...] = ()
+    notes: tuple[NoteRecord, ...] = ()
     frames: int = Field(ge=0)
     n_corrections: int = Field(ge=0)
 
@@ -117,6 +131,8 @@ class Change(_Plain):
     classes: tuple[ClassRecord, ...] | None = None
     locks: tuple[int, ...] = ()
     unlocks: tuple[int, ...] = ()
+    notes: tuple[NoteRecord, ...] = ()
+    forgets: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -133,11 +149,13 @@ class Replay:
     frames: int
     objects: bool
     locked: frozenset[int] = frozenset()
+    notes: dict[int, Note] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """Return what was rebuilt."""
-        said = Annotation(self.grid, self.labels, self.classes, self.extent, self.painted)
-        return Snapshot(self.name, said, self.n_corrections, self.objects, self.locked)
+        kinds = {number: note.kind for number, note in self.notes.items() if note.kind}
+        said = Annotation(self.grid, self.labels, self.classes, self.extent, self.painted, kinds)
+        return Snapshot(self.name, said, self.n_corrections, self.objects, self.locked, self.notes)
 
     def step(self, description: dict[str, Any], raw: bytes) -> None:
         """Do one more change.
@@ -161,6 +179,9 @@ class Replay:
         self.extent = self.extent if change.extent is None else _extent(change.extent)
         self.classes = self.classes if change.classes is None else _classes(change.classes)
         self.locked = self.locked.difference(change.unlocks).union(change.locks)
+        for number in change.forgets:
+            self.notes.pop(number, None)
+        self.notes |= _notes(change.notes)
         if change.kind == "edit":
             self.n_corrections = change.n_corrections
 
@@ -180,6 +201,7 @@ def begin(description: dict[str, Any]) -> Replay:
         start.frames,
         start.objects,
         frozenset(start.locked),
+        _notes(start.notes),
     )
 
 
@@ -192,6 +214,7 @@ def records_of(snapshot: Snapshot) -> Iterator[tuple[dict[str, Any], list[NDArra
     blocks = changed_blocks((0,) * labels.ndim, nothing, labels, bare, painted)
     parts = [blocks[i : i + _BASE_BLOCKS] for i in range(0, len(blocks), _BASE_BLOCKS)]
     grid = annotation.grid
+    kinds = {number: Note(kind=kind) for number, kind in annotation.object_classes.items()}
     start = Start(
         name=snapshot.name,
         grid=GridRecord(
@@ -203,6 +226,7 @@ def records_of(snapshot: Snapshot) -> Iterator[tuple[dict[str, Any], list[NDArra
         painted=painted is not None,
         objects=snapshot.objects,
         locked=tuple(sorted(snapshot.locked)),
+        notes=_note_records(kinds | dict(snapshot.notes)),
         frames=len(parts),
         n_corrections=snapshot.n_corrections,
     )
@@ -239,6 +263,8 @@ def _change(kind: str, edit: Edit, n_corrections: int) -> tuple[dict[str, Any], 
         classes=None if edit.classes is None else _class_records(edit.classes[1]),
         locks=tuple(sorted(edit.locks)),
         unlocks=tuple(sorted(edit.unlocks)),
+        notes=_note_records({n: after for n, (_, after) in edit.notes.items() if after}),
+        forgets=tuple(number for number, (_, after) in edit.notes.items() if after is None),
     )
     return change.model_dump(), arrays
 
@@ -272,3 +298,14 @@ def _class_records(classes: tuple[LabelClass, ...]) -> tuple[ClassRecord, ...]:
 
 def _classes(records: tuple[ClassRecord, ...]) -> tuple[LabelClass, ...]:
     return tuple(LabelClass(c.value, c.name, c.color) for c in records)
+
+
+def _note_records(notes: Notes) -> tuple[NoteRecord, ...]:
+    return tuple(
+        NoteRecord(label=number, by=note.by, score=note.score, kind=note.kind)
+        for number, note in notes.items()
+    )
+
+
+def _notes(records: tuple[NoteRecord, ...]) -> dict[int, Note]:
+    return {r.label: Note(r.by, r.score, r.kind) for r in records}

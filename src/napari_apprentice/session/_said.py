@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.annotation import Extent, LabelClass
     from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.notes import Note, Notes
 
 
 class Said:
     """The part of an `AnnotationState` that only reads."""
 
     grid: Grid
+    objects: bool
     _labels: NDArray[Any]
     _classes: tuple[LabelClass, ...]
     _extent: Extent
     _painted: NDArray[np.bool_] | None
     _locked: frozenset[int]
+    _notes: dict[int, Note]
     _n_corrections: int
     _lock: threading.RLock
 
@@ -40,11 +43,6 @@ class Said:
         if self._painted is None:
             self._painted = np.zeros(self.grid.shape, dtype=bool)
         return self._painted
-
-    @property
-    def has_strokes(self) -> bool:
-        """Whether any stroke was ever recorded."""
-        return self._painted is not None
 
     @property
     def classes(self) -> tuple[LabelClass, ...]:
@@ -66,15 +64,34 @@ class Said:
         """Numbers of the objects that no tool may change."""
         return self._locked
 
+    @property
+    def notes(self) -> Notes:
+        """What is known of the objects, by their numbers; of one that nobody said anything about nothing."""
+        return self._notes
+
     def annotation(self) -> Annotation:
         """Return a copy that later edits do not change, for a training job."""
         with self._lock:
             painted = None if self._painted is None else self._painted.copy()
-            return Annotation(self.grid, self._labels.copy(), self._classes, self._extent, painted)
+            kinds = {number: note.kind for number, note in self._notes.items() if note.kind}
+            labels = self._labels.copy()
+            return Annotation(self.grid, labels, self._classes, self._extent, painted, kinds)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing counts yet."""
+        return self._extent.is_empty and not self._finished_objects()
+
+    def _finished_objects(self) -> int:
+        return len(self._locked) if self.objects and not self._extent.whole else 0
 
     def describe(self) -> str:
-        """Where it counts, for the chip: ``"slices 12, 13"``."""
-        return self._extent.describe(self.grid.axes)
+        """Where it counts, for the chip: ``"slices 12, 13"``, ``"1 box + 4 locked objects"``."""
+        said, count = self._extent.describe(self.grid.axes), self._finished_objects()
+        if not count:
+            return said
+        locked = f"{count} locked object{'' if count == 1 else 's'}"
+        return locked if self._extent.is_empty else f"{said} + {locked}"
 
     def is_finished(self, axis: int, index: int) -> bool:
         """Whether a whole slice counts."""

@@ -79,11 +79,6 @@ class Autosave:
         self._thread.submit(self._prune)
         state.edited.connect(self._on_state_edited)
 
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last write failed."""
-        return self._failed_at is not None
-
     def close(self, *, discard: bool = False) -> None:
         """Write what is left and stop; remove the journal where nothing was corrected or `discard` says so.
 
@@ -95,7 +90,7 @@ class Autosave:
         self._state.edited.disconnect(self._on_state_edited)
         # A new annotation counts strokes before there is any.
         said = replace(self._state.extent, strokes=False)
-        empty = self._state.n_corrections == 0 and said.is_empty
+        empty = self._state.n_corrections == 0 and said.is_empty and not self._state.locked
         self._thread.submit(self._end, discard or empty)
         self._thread.shutdown(wait=True)
 
@@ -113,7 +108,8 @@ class Autosave:
     def _snapshot(self) -> Snapshot:
         state = self._state
         said = state.annotation()
-        return Snapshot(state.name, said, state.n_corrections, state.objects, state.locked)
+        notes = dict(state.notes)
+        return Snapshot(state.name, said, state.n_corrections, state.objects, state.locked, notes)
 
     # -- in the writing thread ------------------------------------------------------------
 
@@ -195,5 +191,6 @@ def restore(folder: Path) -> AnnotationState:
         painted=said.painted,
         objects=found.objects,
         locked=found.locked,
+        notes=found.notes,
         n_corrections=found.n_corrections,
     )

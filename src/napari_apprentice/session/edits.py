@@ -10,11 +10,13 @@ import numpy as np
 from psygnal import Signal
 
 from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
-from napari_apprentice.core.edit import Edit, changed_blocks
+from napari_apprentice.core.edit import Block, Edit, changed_blocks
 from napari_apprentice.core.errors import GridMismatchError
 
 from . import _rules as rules
+from ._credit import credit
 from ._history import History
+from ._index import ObjectIndex
 from ._said import Said
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.edit import Author
     from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.notes import Notes
 
     from .autosave import Autosave
 
@@ -57,6 +60,8 @@ class AnnotationState(Said):
         Whether values number objects (instances) rather than name classes.
     locked
         Numbers of objects that no tool may change.
+    notes
+        What is known of the objects.
     n_corrections
         How many corrections are in `labels` already (after a recovery).
     memory
@@ -84,6 +89,7 @@ class AnnotationState(Said):
         painted: NDArray[np.bool_] | None = None,
         objects: bool = False,
         locked: frozenset[int] = frozenset(),
+        notes: Notes | None = None,
         n_corrections: int = 0,
         memory: int = MEMORY,
     ) -> None:
@@ -97,6 +103,8 @@ class AnnotationState(Said):
         self._extent = checked.extent
         self._painted = painted
         self._locked = locked
+        self._notes = dict(notes or {})
+        self.index = ObjectIndex(checked.labels)
         self._history = History(memory)
         self._n_corrections = n_corrections
         self._lock = threading.RLock()
@@ -122,11 +130,6 @@ class AnnotationState(Said):
     def redo_name(self) -> str:
         """What `redo` would do again; empty where there is nothing."""
         return "" if self._history.last_undone is None else self._history.last_undone.name
-
-    @property
-    def history_bytes(self) -> int:
-        """Memory that undo and redo take, about."""
-        return self._history.nbytes
 
     def undo(self) -> Edit | None:
         """Take back the last edit, whatever its kind; return what was applied, None where nothing was."""
@@ -173,17 +176,27 @@ class AnnotationState(Said):
     def _enact(self, edit: Edit, count: int) -> None:
         """Write an edit into the arrays; writing values that are there already is harmless."""
         with self._lock:
-            for block in edit.blocks:
-                self._labels[block.box] = block.after
-                if block.painted_after is not None:
-                    self.painted[block.box] = block.painted_after
+            self._write(edit.blocks)
             if edit.extent is not None:
                 self._extent = edit.extent[1]
             if edit.classes is not None:
                 self._classes = edit.classes[1]
             self._locked = (self._locked - edit.unlocks) | edit.locks
+            for number, (_, note) in edit.notes.items():
+                if note is None:
+                    self._notes.pop(number, None)
+                else:
+                    self._notes[number] = note
             if edit.is_correction:
                 self._n_corrections += count
+
+    def _write(self, blocks: tuple[Block, ...]) -> None:
+        with self._lock:
+            for block in blocks:
+                self._labels[block.box] = block.after
+                if block.painted_after is not None:
+                    self.painted[block.box] = block.painted_after
+            self.index.follow(blocks)
 
     def _tell(self, edit: Edit) -> None:
         self.edited.emit(edit)
@@ -215,9 +228,7 @@ class AnnotationState(Said):
         self._labels[box] = rules.guarded(before, self._labels[box], self._locked)
         painted = self.painted[box]
         blocks = changed_blocks(tuple(start), before, self._labels[box], painted, painted | touched)
-        edit = Edit(name, blocks)
-        self.apply(edit)
-        return edit
+        return self._change(name, blocks, "person")
 
     def paint(
         self,
@@ -255,7 +266,15 @@ class AnnotationState(Said):
         was = self.painted[box] if author == "person" else None
         now = None if was is None else was | where
         blocks = changed_blocks(tuple(start), before, after, was, now)
+        return self._change(name, blocks, author)
+
+    def _change(self, name: str, blocks: tuple[Block, ...], author: Author) -> Edit:
+        """Do an edit of voxels; objects that a person touches are that person's from then on."""
         edit = Edit(name, blocks, author=author)
+        if self.objects and edit.is_correction:
+            edit.check(self.grid.shape, self._labels.dtype)
+            self._write(blocks)
+            edit = replace(edit, notes=credit(blocks, self._notes, self.index))
         self.apply(edit)
         return edit
 

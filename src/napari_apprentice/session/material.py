@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError
 
+from ._lesson import lesson
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -75,7 +77,7 @@ def describe_material(
     states: Mapping[str, AnnotationState], folders: Folders | None
 ) -> tuple[Material, _Pairs]:
     """Count what there is, and pair the files of the folders by name."""
-    used = [state for state in states.values() if not state.extent.is_empty]
+    used = [state for state in states.values() if not state.is_empty]
     pairs: _Pairs = ()
     problem = None
     if folders is not None:
@@ -127,13 +129,13 @@ def state_items(
     """
     from napari_apprentice.engine.split import TrainItem
 
-    keys = [k for k, state in states.items() if not state.extent.is_empty and k in volumes]
+    keys = [k for k, state in states.items() if not state.is_empty and k in volumes]
     several = len({volumes[k].name for k in keys}) > 1
     return {
         k: TrainItem(
             states[k].name,
             volumes[k].frame(frames.get(k, 0)),
-            states[k].annotation(),
+            lesson(states[k]),
             group=volumes[k].name if several and k in frames else None,
         )
         for k in keys

@@ -1,4 +1,4 @@
-"""Edits that concern many numbered objects: lock, remove small ones, renumber; and going from one to the next."""
+"""Edits that concern many numbered objects: lock, remove small ones, renumber; and the way from one to the next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ import numpy as np
 
 from napari_apprentice.core.edit import Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.measure.pairs import object_sizes
+from napari_apprentice.core.notes import Note
 
 if TYPE_CHECKING:
     from .edits import AnnotationState
 
-__all__ = ["lock_object", "next_object", "remove_small", "renumber", "small_size"]
+__all__ = [
+    "doubtful_objects",
+    "lock_object",
+    "middle_of",
+    "next_doubtful",
+    "next_object",
+    "remove_small",
+    "renumber",
+    "small_size",
+]
 
 
 def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None:
@@ -25,7 +34,7 @@ def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None
     BadInputError
         Where there is no such object.
     """
-    if value <= 0 or (locked and not (state.labels == value).any()):
+    if value <= 0 or (locked and state.index.box(value) is None):
         raise BadInputError(
             "expected an object to lock, found none", remedy="Pick an object first (L)."
         )
@@ -43,7 +52,7 @@ def small_size(state: AnnotationState) -> float:
 
     In the unit of `remove_small`.
     """
-    _, voxels = object_sizes(state.labels)
+    _, voxels = state.index.sizes()
     if not voxels.size:
         return 0.0
     return float(f"{float(np.median(voxels)) * prod(state.grid.spacing) / 10:.2g}")
@@ -63,7 +72,7 @@ def remove_small(state: AnnotationState, smallest: float) -> int:
     BadInputError
         Where none is that small.
     """
-    ids, voxels = object_sizes(state.labels)
+    ids, voxels = state.index.sizes()
     small = ids[voxels * prod(state.grid.spacing) < smallest]
     small = small[~np.isin(small, _locked_ids(state))]
     if not small.size:
@@ -84,16 +93,22 @@ def renumber(state: AnnotationState) -> int:
     BadInputError
         Where they are so numbered already.
     """
-    ids, _ = object_sizes(state.labels)
+    ids = state.index.numbers()
     if not ids.size or ids[-1] == ids.size:
         raise BadInputError("the objects are numbered without gaps already")
     labels = state.labels
     known = np.concatenate([[0], ids]).astype(labels.dtype)
     after = np.searchsorted(known, labels).astype(labels.dtype)
-    there = np.isin(ids, _locked_ids(state))
-    renamed = frozenset(int(v) + 1 for v in np.flatnonzero(there))
-    blocks = changed_blocks((0,) * labels.ndim, labels, after)
-    edit = Edit("Renumber objects", blocks, locks=renamed, unlocks=state.locked)
+    number = {int(old): new for new, old in enumerate(ids, start=1)}
+    renamed = {number[n]: note for n, note in state.notes.items() if n in number}
+    touched = sorted({*state.notes, *renamed})
+    edit = Edit(
+        "Renumber objects",
+        changed_blocks((0,) * labels.ndim, labels, after),
+        locks=frozenset(number[n] for n in state.locked if n in number),
+        unlocks=state.locked,
+        notes={n: (state.notes.get(n), renamed.get(n)) for n in touched},
+    )
     state.apply(edit)
     return int(ids.size)
 
@@ -115,16 +130,72 @@ def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int,
     BadInputError
         Where every object is locked, or there is none.
     """
-    ids, _ = object_sizes(state.labels)
+    ids = state.index.numbers()
     ids = ids[~np.isin(ids, _locked_ids(state))]
     if not ids.size:
         raise BadInputError("no object is left that is not locked")
     side: Literal["right", "left"] = "right" if step > 0 else "left"
     at = int(np.searchsorted(ids, value, side=side)) - (0 if step > 0 else 1)
     number = int(ids[at % ids.size])
-    places = np.argwhere(state.labels == number)
-    nearest = np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()
-    return number, tuple(int(v) for v in places[nearest])
+    return number, middle_of(state, number)
+
+
+def doubtful_objects(state: AnnotationState) -> list[int]:
+    """Numbers of the objects that a model found and nobody corrected, confirmed or locked, the most doubtful first."""
+    ids = state.index.numbers()
+    open_ids = ids[~np.isin(ids, _locked_ids(state))].tolist()
+    scored = [(note.score, n) for n in open_ids if (note := state.notes.get(n)) and _is_open(note)]
+    return [number for _, number in sorted(scored)]  # type: ignore[type-var]
+
+
+def next_doubtful(state: AnnotationState, value: int) -> tuple[int, tuple[int, ...]]:
+    """Return the object that the model was least sure of after the one in hand, and a voxel in the middle of it.
+
+    Objects that a person corrected or locked are left out. After the surest one it begins again.
+
+    Parameters
+    ----------
+    value
+        Number of the object in hand; it need not exist.
+
+    Raises
+    ------
+    BadInputError
+        Where no such object is left.
+    """
+    order = doubtful_objects(state)
+    if not order:
+        has_scores = any(note.score is not None for note in state.notes.values())
+        raise BadInputError(
+            "no object is left that you neither corrected nor locked"
+            if has_scores
+            else "no model said how sure it is of these objects"
+        )
+    here = state.notes.get(value, Note()).score
+    after = [n for n in order if here is not None and (state.notes[n].score, n) > (here, value)]
+    number = (after or order)[0]
+    return number, middle_of(state, number)
+
+
+def middle_of(state: AnnotationState, number: int) -> tuple[int, ...]:
+    """Return the voxel of an object that is nearest to its centroid.
+
+    Raises
+    ------
+    BadInputError
+        Where there is no such object.
+    """
+    found = state.index.mask(number)
+    if found is None:
+        raise BadInputError(f"there is no object {number}")
+    box, mask = found
+    places = np.argwhere(mask)
+    nearest = places[np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()]
+    return tuple(int(v) + part.start for v, part in zip(nearest, box, strict=True))
+
+
+def _is_open(note: Note) -> bool:
+    return note.score is not None and note.by == "model"
 
 
 def _locked_ids(state: AnnotationState) -> list[int]:

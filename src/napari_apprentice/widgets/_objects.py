@@ -22,9 +22,8 @@ from napari_apprentice.session.objects import (
     keep_largest_piece,
     merge_objects,
     new_object,
-    split_between,
-    split_object,
 )
+from napari_apprentice.session.splitting import split_between, split_object
 from napari_apprentice.session.text import unit_text
 
 from ._buttons import ElidedButton
