@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.home import user_folder
-from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.models.networks import NETWORKS, answers_per_image
 
 from . import prepare
 from .tiles import tile_shape, tile_starts
@@ -86,7 +86,7 @@ def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
     working = working_grid(volume.grid, spec)
     tile = tile_for(spec, config)
     frames = volume.grid.length("T")
-    count = tile_count(working.shape, tile, config.overlap) * frames
+    count = _tiles(working.shape, tile, spec, config) * frames
     passes = 2 ** len(spec.mirror_axes) if config.mirror else 1
     device = _likely_device(config.device)
     speed = _speeds().get(_key(spec, device))
@@ -94,6 +94,15 @@ def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
     seconds = count * passes * math.prod(tile) * per_voxel
     memory = _memory(volume, spec, working.shape, tile)
     return Cost(seconds, memory, device, count, measured=speed is not None)
+
+
+def _tiles(
+    shape: Sequence[int], tile: Sequence[int], spec: ModelSpec, config: PredictConfig
+) -> int:
+    """Tiles of one frame; where the answer is about the whole image, it is fitted to a single one."""
+    if answers_per_image(NETWORKS[spec.network]):
+        return math.prod(shape[: len(shape) - len(tile)])
+    return tile_count(shape, tile, config.overlap)
 
 
 def working_grid(grid: Grid, spec: ModelSpec) -> Grid:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_apprentice.core.jobs import Progress
-
 from .check import CheckResult
+from .image_scores import scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -18,14 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from napari_apprentice.core.jobs import Progress
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.tasks import Task, WholeImage
 
     from .images import ImageArray
 
-__all__ = ["ImageChecker", "scores_of"]
+__all__ = ["ImageChecker"]
 
-_BATCH_VOXELS = 2**20
 _FEWEST_TO_CALIBRATE = 10
 
 
@@ -94,18 +93,3 @@ class ImageChecker:
         if self._scores is None or not enough:
             return spec
         return self._judge.calibrated(self._scores, self._targets, spec)
-
-
-def scores_of(
-    network: nn.Module, data: torch.Tensor, device: str
-) -> Generator[Progress, None, NDArray[np.float32]]:
-    """Scores ``(N, K)`` of images ``(N, C, *tile)``, some at a time."""
-    network.eval()
-    size = max(1, _BATCH_VOXELS // max(1, data[0].numel()))
-    found = []
-    for start in range(0, len(data), size):
-        yield Progress("checking", start, len(data), "image")
-        # Modes of torch belong to the thread, not to the generator: none may stay on across a yield.
-        with torch.inference_mode():
-            found.append(network(data[start : start + size].to(device)).float().cpu().numpy())
-    return np.concatenate(found)

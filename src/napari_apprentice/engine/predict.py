@@ -15,7 +15,7 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, SizesObjects
+from napari_apprentice.tasks import TASKS, SizesObjects, WholeImage
 
 from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
 from .prepare import Prepared, fits, has_spacing, preparing, restore
@@ -80,7 +80,8 @@ def predict(
     OutOfMemoryError
         Smaller batches and tiles, stitching in main memory and the CPU were all tried.
     """
-    return _Prediction(volume, model, config, time).run()
+    whole = isinstance(TASKS[model.spec.task], WholeImage)
+    return (_ImagePrediction if whole else _Prediction)(volume, model, config, time).run()
 
 
 class _Prediction:
@@ -287,6 +288,28 @@ class _Prediction:
         )
         joined = _join(predictions, self.volume.grid) if self.several else predictions[0]
         return replace(joined, provenance=provenance)
+
+
+class _ImagePrediction(_Prediction):
+    """One answer about the image as a whole."""
+
+    def _frame(
+        self, frame: int, plan: Plan, ticks: Clock
+    ) -> Generator[Event, None, tuple[Prediction, Plan]]:
+        from .image_scores import scores_of_image
+
+        prepared = yield from self._prepare(frame, plan)
+        yield ticks.tick()
+        try:
+            scores = yield from scores_of_image(
+                self.model.network, prepared, self.spec, plan.device, plan.mirror
+            )
+        except (RuntimeError, MemoryError) as error:
+            raise _failed(self.spec, error) from error
+        yield ticks.tick(len(scores))
+        task = cast("WholeImage", self.task)
+        unsure = self.config.unsure
+        return task.answer(scores, prepared.source, self.spec, unsure=unsure), plan
 
 
 def _frames(volume: Volume, time: int | None) -> range:

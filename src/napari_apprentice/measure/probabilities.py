@@ -122,9 +122,7 @@ def _checked(
     return shares, actual.astype(np.intp)
 
 
-def _calibration_error(
-    shares: NDArray[np.float64], actual: NDArray[np.intp], bins: int
-) -> float:
+def _calibration_error(shares: NDArray[np.float64], actual: NDArray[np.intp], bins: int) -> float:
     sure = shares.max(axis=1)
     right = shares.argmax(axis=1) == actual
     # A bin holds its upper bound, as in the papers.

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,11 @@ class Model:
         network = build_network(self.spec)
         network.load_state_dict(dict(self.state), strict=True)
         return network.eval()
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network with these weights, built once: to be asked, never to be taught or tuned."""
+        return self.build()
 
     @property
     def fingerprint(self) -> str:

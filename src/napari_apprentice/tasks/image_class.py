@@ -160,6 +160,7 @@ class ImageClass:
             network="cnn",
             ndim=3 if ndim == 3 else 2,
             channels=channels,
+            grey_as_color=any(v.rgb for v in volumes),
             orientation="LPS" if patient and ndim == 3 else None,
             normalization=_normalization(volumes),
             classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),

@@ -20,7 +20,7 @@ class CnnArgs(NetworkArgs):
     """Arguments of the plain network; the defaults are three blocks."""
 
     channels: Annotated[tuple[Width, ...], Field(min_length=1, max_length=6)] = Field(
-        (32, 64, 128),
+        (16, 32, 64),
         title="Channels",
         description="Feature channels of each block; every block halves all lengths",
     )

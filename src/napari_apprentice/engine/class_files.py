@@ -1,0 +1,277 @@
+"""Classes of whole images on disk: a folder of class folders, or a table of files and classes."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.io import list_images, open_volume, stem
+
+from .images import left_out
+from .split import TrainItem
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+    from napari_apprentice.core.jobs import Event, Job
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["ClassedFile", "class_folders", "list_classes", "open_classes"]
+
+_FILE = ("file", "path", "name", "image", "filename")
+_CLASS = ("class", "label", "category")
+_MOST_CLASSES = 250
+_TABLES = (".csv", ".tsv")
+
+
+@dataclass(frozen=True)
+class ClassedFile:
+    """An image file and its class.
+
+    Parameters
+    ----------
+    path
+        The image.
+    image_class
+        Name of its class.
+    name
+        What it is called: folders and file name without suffix, as far as needed to be one of a kind.
+    group
+        Images of one group (one patient) are never divided between learning and checking.
+    """
+
+    path: Path
+    image_class: str
+    name: str
+    group: str | None = None
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Folders within a folder, each of one class; hidden ones are none. Sorted by name."""
+    if not folder.is_dir():
+        return []
+    return sorted(f for f in folder.iterdir() if f.is_dir() and f.name[0] not in "._")
+
+
+def list_classes(
+    images: Path, table: Path | None = None, groups: Mapping[str, str] | None = None
+) -> Generator[Event, None, list[ClassedFile]]:
+    """List images with their classes, without opening them.
+
+    Parameters
+    ----------
+    images
+        A folder of class folders; with a table the folder that its file names start from, or a table.
+    table
+        CSV with the columns file, class and, if wanted, group.
+    groups
+        File name without suffix, with its class folder or without, → group.
+
+    Yields
+    ------
+    Log
+        A warning for a class folder without an image.
+
+    Raises
+    ------
+    BadInputError
+        Neither class folders nor a table, a table that cannot be read, files that are not there.
+    """
+    if table is None and images.suffix.lower() in _TABLES:
+        table, images = images, images.parent
+    if table is not None:
+        files = _from_table(table, images)
+    else:
+        files = yield from _from_folders(images)
+    known = groups or {}
+    named = {name: group for name, group in known.items() if group}
+    return [
+        replace(f, group=f.group or named.get(f.name) or named.get(stem(f.path))) for f in files
+    ]
+
+
+def _from_folders(images: Path) -> Generator[Event, None, list[ClassedFile]]:
+    found = class_folders(images)
+    if not found:
+        raise BadInputError(
+            "expected a folder with one folder of images per class, found none",
+            path=images,
+            remedy="Make a folder for each class, or give a table with the columns file and class.",
+        )
+    files: list[ClassedFile] = []
+    for folder in found:
+        try:
+            paths = list_images(folder)
+        except BadInputError:
+            yield Log(f"the class folder {folder.name} has no image in it: left out", "warning")
+            continue
+        files += [ClassedFile(p, folder.name, f"{folder.name}/{stem(p)}") for p in paths]
+    if not files:
+        raise BadInputError(
+            f"expected images in the {len(found)} class folders, found none", path=images
+        )
+    return files
+
+
+def _from_table(table: Path, images: Path) -> list[ClassedFile]:
+    rows = read_rows(table)
+    file, kind = column(rows, _FILE, table), column(rows, _CLASS, table)
+    folder = images if images.is_dir() else images.parent
+    files, missing = [], []
+    for row in rows:
+        path = folder / (row[file] or "")
+        if not path.exists():
+            missing.append(row[file] or "")
+            continue
+        name = Path(row[file]).with_suffix("").as_posix()
+        files.append(ClassedFile(path, (row[kind] or "").strip(), name, row.get("group") or None))
+    if missing:
+        shown = ", ".join(missing[:3]) + (f" … ({len(missing)})" if len(missing) > 3 else "")
+        raise BadInputError(
+            f"expected the files of the table in {folder}, found no {shown}",
+            path=table,
+            remedy="File names in the table start from the folder of images.",
+        )
+    if any(not f.image_class for f in files):
+        raise BadInputError("expected a class in every row, found an empty one", path=table)
+    return files
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Rows of a CSV or TSV file; heads of columns in lower case.
+
+    Raises
+    ------
+    BadInputError
+        The file cannot be read or has no rows.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
+            rows = [{str(k).strip(): v or "" for k, v in row.items()} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"the table cannot be read ({error})", path=table) from error
+    if not rows:
+        raise BadInputError("expected rows in the table, found none", path=table)
+    return rows
+
+
+def column(rows: Sequence[Mapping[str, str]], names: Sequence[str], table: Path) -> str:
+    """Head of the column that goes by one of some names, whatever its case.
+
+    Raises
+    ------
+    BadInputError
+        There is none.
+    """
+    heads = {head.lower(): head for head in rows[0]}
+    for name in names:
+        if name in heads:
+            return heads[name]
+    raise BadInputError(
+        f"expected a column {' or '.join(names[:2])}, found {', '.join(rows[0])}", path=table
+    )
+
+
+def open_classes(
+    files: Sequence[ClassedFile], *, known: Iterable[LabelClass] = ()
+) -> Job[list[TrainItem]]:
+    """Open images with their classes; voxels are read later where the format allows it.
+
+    What cannot be opened, and what is of another kind than most (3-D among 2-D, other channels), is left out, named and
+    counted; grey pictures among colour ones are taken.
+
+    Parameters
+    ----------
+    files
+        See `list_classes`.
+    known
+        Classes of a model to start from: their values and colours are kept.
+
+    Raises
+    ------
+    BadInputError
+        Nothing can be opened, or there are more classes than can be told apart.
+    """
+    classes = _numbered(dict.fromkeys(f.image_class for f in files), known)
+    opened: list[tuple[ClassedFile, Volume]] = []
+    faults: list[ApprenticeError] = []
+    for number, file in enumerate(files):
+        yield Progress("opening", number, len(files), "image")
+        try:
+            opened.append((file, _single(open_volume(file.path), file.path)))
+        except ApprenticeError as error:
+            error.path = error.path or str(file.path)
+            faults.append(error)
+    faults += _strangers(opened)
+    strange = {fault.path for fault in faults}
+    yield from left_out(faults, len(files))
+    return [
+        TrainItem(
+            file.name,
+            volume,
+            Annotation.of_image(volume.grid.spatial, file.image_class, classes),
+            file.group,
+        )
+        for file, volume in opened
+        if str(file.path) not in strange
+    ]
+
+
+def _numbered(names: Iterable[str], known: Iterable[LabelClass]) -> tuple[LabelClass, ...]:
+    """Classes in alphabetical order, values from 1; those that a model knows keep theirs."""
+    by_name = {c.name.casefold(): c for c in known}
+    classes: dict[str, LabelClass] = {}
+    free = max((c.value for c in by_name.values()), default=0) + 1
+    for name in sorted(names):
+        entry = by_name.get(name.casefold())
+        classes[name] = LabelClass(
+            entry.value if entry else free, name, entry.color if entry else ""
+        )
+        free += entry is None
+    if len(classes) > _MOST_CLASSES:
+        raise BadInputError(f"expected at most {_MOST_CLASSES} classes, found {len(classes)}")
+    return tuple(sorted(classes.values(), key=lambda c: c.value))
+
+
+def _single(volume: Volume, path: Path) -> Volume:
+    if volume.grid.length("T") > 1:
+        raise BadInputError(
+            f"expected one time point, found {volume.grid.length('T')}",
+            path=path,
+            remedy="Save the frames as files of their own.",
+        )
+    return volume.frame(0)
+
+
+def _strangers(opened: Sequence[tuple[ClassedFile, Volume]]) -> list[BadInputError]:
+    """Images of another kind than most of them."""
+
+    def kind(volume: Volume) -> tuple[int, int]:
+        return volume.grid.ndim, volume.grid.length("C")
+
+    counts = Counter(kind(volume) for _, volume in opened)
+    if len(counts) < 2:
+        return []
+    usual = {counts.most_common(1)[0][0]}
+    if usual & {(2, 1), (2, 3)} and all(v.rgb for _, v in opened if kind(v) == (2, 3)):
+        usual = {(2, 1), (2, 3)}
+    said = " or ".join(_kind_text(*k) for k in sorted(usual))
+    return [
+        BadInputError(
+            f"expected {said} like most of the images, found {_kind_text(*kind(volume))}",
+            path=file.path,
+        )
+        for file, volume in opened
+        if kind(volume) not in usual
+    ]
+
+
+def _kind_text(ndim: int, channels: int) -> str:
+    return f"{ndim}-D with {channels} channel{'s' if channels > 1 else ''}"
