@@ -33,12 +33,12 @@ def dice_cross_entropy(
     picked = log_probability.gather(1, numbers.unsqueeze(1)).squeeze(1)
     cross_entropy = -(picked * weight).sum() / weight.sum()
 
-    probability = log_probability.exp()[:, 1:] * weight.unsqueeze(1)
+    probability = log_probability.exp()[:, 1:]
     classes = torch.arange(1, output.shape[1], device=output.device)
     classes = classes.view(1, -1, *(1,) * (numbers.ndim - 1))
     truth = (numbers.unsqueeze(1) == classes) * weight.unsqueeze(1)
     dims = (0, *range(2, output.ndim))
     overlap = (probability * truth).sum(dims)
-    size = probability.sum(dims) + truth.sum(dims)
+    size = (probability * weight.unsqueeze(1)).sum(dims) + truth.sum(dims)
     dice = (2 * overlap + _SMOOTH) / (size + _SMOOTH)
     return cross_entropy + 1.0 - dice.mean()
