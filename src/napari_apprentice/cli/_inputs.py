@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.io import list_images
 
 from ._console import note
@@ -36,8 +36,15 @@ class Inputs:
     failed: tuple[dict[str, Any], ...] = ()
 
     @classmethod
-    def find(cls, paths: Sequence[Path], series: str | None = None) -> Inputs:
+    def find(
+        cls, paths: Sequence[Path], series: str | None = None, *, nested: bool = False
+    ) -> Inputs:
         """List the images of files and folders, or the one series of each that is wanted.
+
+        Parameters
+        ----------
+        nested
+            A folder that holds only folders stands for the images in those.
 
         Raises
         ------
@@ -45,14 +52,14 @@ class Inputs:
             The only path stands for nothing.
         """
         if len(paths) == 1:
-            images = list_images(paths[0], series=series)
+            images = _listed(paths[0], series, nested)
             alone = series is not None or images == [paths[0]]
             return cls(tuple(images), alone=alone)
         found: list[Path] = []
         failed = []
         for path in paths:
             try:
-                found += list_images(path, series=series)
+                found += _listed(path, series, nested)
             except ApprenticeError as error:
                 failed.append(_skipped(path, error))
         return cls(tuple(found), alone=False, failed=tuple(failed))
@@ -68,6 +75,26 @@ class Inputs:
                     raise
                 records.append(_skipped(image, error))
         return records
+
+
+def _listed(path: Path, series: str | None, nested: bool) -> list[Path]:
+    from napari_apprentice.engine.class_files import class_folders
+
+    try:
+        return list_images(path, series=series)
+    except ApprenticeError:
+        folders = class_folders(path) if nested else []
+        if not folders:
+            raise
+    found: list[Path] = []
+    for folder in folders:
+        try:
+            found += list_images(folder)
+        except ApprenticeError as error:
+            note(f"napari-apprentice: skipped: {error}")
+    if not found:
+        raise BadInputError("no image in the folders of this folder", path=path)
+    return found
 
 
 def _skipped(path: Path, error: ApprenticeError) -> dict[str, Any]:

@@ -22,10 +22,19 @@ _UNIT = re.compile(r"_(?P<unit>px|um|mm|nm|m)(?P<power>[23]?)(?=_|$)")
 
 
 def evaluate(
-    truth: Annotated[Path, typer.Option(metavar="PATH|DIR", help="Labels a person made.")],
+    truth: Annotated[
+        Path,
+        typer.Option(
+            metavar="PATH|DIR",
+            help="Labels a person made; for classes of whole images class folders, or a CSV with file and class.",
+        ),
+    ],
     prediction: Annotated[
         Path,
-        typer.Option(metavar="PATH|DIR", help="Labels a model made; names pair with the truth's."),
+        typer.Option(
+            metavar="PATH|DIR",
+            help="Labels a model made, or the table of classes that predict wrote; names pair with the truth's.",
+        ),
     ],
     task: Annotated[
         str, typer.Option(metavar="TASK", help="Whose scores are wanted.")
@@ -60,16 +69,17 @@ def evaluate(
     if json:
         print_json(report.to_dict())
     else:
-        print_lines(_lines(report))
+        print_lines([*_lines(report), *_confusion(report)])
     return 0
 
 
 def _lines(report: Report) -> list[str]:
-    """One row per score with its unit, one column per case up to three, and the mean."""
-    shown = report.cases[:3] if len(report.cases) <= 3 else ()
+    """One row per score with its unit, one column per case up to three, and the mean; rates of a set have no cases."""
+    is_set = report.confusion is not None
+    shown = report.cases[:3] if len(report.cases) <= 3 and not is_set else ()
     head = ["score", "unit", *(Path(case.name).name for case in shown)]
-    many = len(report.cases) > 1
-    head += [f"mean of {len(report.cases)}"] if many else []
+    many = len(report.cases) > 1 or is_set
+    head += [f"{'of' if is_set else 'mean of'} {len(report.cases)}"] if many else []
     pooled = many and bool(report.pooled)
     head += ["pooled"] if pooled else []
     rows = []
@@ -79,6 +89,15 @@ def _lines(report: Report) -> list[str]:
         values += [report.pooled[name]] if pooled else []
         rows.append([text, unit, *(_number(value) for value in values)])
     return table(rows, head)
+
+
+def _confusion(report: Report) -> list[str]:
+    """The confusion matrix: a row per true class, a column per predicted one."""
+    if report.confusion is None:
+        return []
+    names, matrix = report.confusion
+    rows = [[name, *map(str, row)] for name, row in zip(names, matrix, strict=True)]
+    return ["", *table(rows, ["truth ↓ / predicted →", *names])]
 
 
 def _split_unit(name: str) -> tuple[str, str]:

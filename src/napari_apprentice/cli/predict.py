@@ -42,13 +42,18 @@ def predict(
 ) -> int:
     """Apply a model to images and write one result per image under the image's name.
 
+    Classes of whole images become one table: OUT itself where it ends in .csv or .json, else predictions.csv in it.
+
     A bad image among several is named and left out; the others are done, and the exit code is 1.
     """
     from napari_apprentice.engine.verbs import load_model
+    from napari_apprentice.tasks import TASKS, WholeImage
 
-    inputs = Inputs.find(paths, series)
-    _check_names(inputs, out)
     loaded = load_model(model)
+    is_table = isinstance(TASKS[loaded.spec.task], WholeImage)
+    inputs = Inputs.find(paths, series, nested=is_table)
+    if not is_table:
+        _check_names(inputs, out)
     blank = {
         "path": None,
         "output": None,
@@ -60,11 +65,24 @@ def predict(
         run = _Run(loaded, config, out, Listener(stop))
         records = [{**blank, **record} for record in inputs.each(run.predict)]
     good = [record for record in records if "error" not in record]
+    if is_table:
+        _write_table(good, out)
     if json:
         print_json(records[0] if inputs.alone else records)
     else:
         print_lines(_line(record) for record in good)
     return 0 if len(good) == len(records) else 1
+
+
+def _write_table(records: list[dict[str, Any]], out: Path) -> None:
+    """Write the classes of all images into one table, and note in the records where it is."""
+    from napari_apprentice.engine.class_tables import save_said, table_path
+
+    target = table_path(out)
+    _make_folder(target.parent)
+    for record in records:
+        record["output"] = str(target)
+    save_said(records, target)
 
 
 def _check_names(inputs: Inputs, out: Path) -> None:
@@ -141,6 +159,8 @@ def _said(prediction: Prediction) -> dict[str, Any]:
     said: dict[str, Any] = {"summary": prediction.summary}
     if prediction.count is not None:
         said["count"] = prediction.count
+    if prediction.image_class is not None:
+        said |= {"class": prediction.image_class, "unsure": prediction.is_unsure}
     if prediction.table:
         said["scores"] = dict(prediction.table)
     made = prediction.provenance
@@ -154,5 +174,5 @@ def _said(prediction: Prediction) -> dict[str, Any]:
 
 
 def _line(record: dict[str, Any]) -> str:
-    where = record["output"] or record["path"]
+    where = record["path"] if "class" in record else record["output"] or record["path"]
     return f"{where}: {record['summary']} ({record['seconds']} s on {record['device']})"

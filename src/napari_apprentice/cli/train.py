@@ -14,14 +14,19 @@ from ._interrupt import interruptible
 from ._options import Debug, Json, with_config
 
 if TYPE_CHECKING:
-    from napari_apprentice.engine.verbs import Trained
+    from napari_apprentice.engine.train_files import Trained
 
 __all__ = ["train"]
 
 
 Images = Annotated[Path, typer.Option(metavar="DIR", help="Folder of images, or one image.")]
 Labels = Annotated[
-    Path, typer.Option(metavar="DIR", help="Their labels under the same names, or one file.")
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Their labels under the same names, or one file. For classes of whole images a CSV with the columns "
+        "file and class, or none where the images lie in one folder per class.",
+    ),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")]
 TaskName = Annotated[str, typer.Option(metavar="TASK", help="What is asked of the network.")]
@@ -37,6 +42,13 @@ Groups = Annotated[
         help="Columns name and group: images of one group are never divided between learning and checking.",
     ),
 ]
+Backbone = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Safetensors with weights of such a network, to start from where they fit.",
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of --out.")
 ]
@@ -45,23 +57,25 @@ Resume = Annotated[
 @with_config(TrainConfig)
 def train(
     images: Images,
-    labels: Labels,
     out: Out,
     config: TrainConfig,
+    labels: Labels = None,
     task: TaskName = "semantic",
     init: Init = None,
     classes: Classes = "",
     groups: Groups = None,
+    backbone: Backbone = None,
     resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Teach a model from images and labels that pair by file name.
+    """Teach a model from images and labels that pair by file name, or from images of one class each.
 
     Ctrl-C stops it; the last checkpoint is valid and --resume goes on from it.
     """
     from napari_apprentice.engine.files import read_groups
-    from napari_apprentice.engine.verbs import load_model, train_files
+    from napari_apprentice.engine.train_files import train_files
+    from napari_apprentice.engine.verbs import load_model
 
     start = None if init is None else load_model(init)
     with interruptible() as stop:
@@ -75,6 +89,7 @@ def train(
                 init=start,
                 classes=classes,
                 groups=None if groups is None else read_groups(groups),
+                backbone=backbone,
                 resume=resume,
                 listen=listener,
                 config=config,

@@ -5,9 +5,6 @@ Nothing here knows a parameter: keywords are the fields of `PredictConfig` and `
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,14 +14,15 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.io import describe, open_volume, pair
-from napari_apprentice.models.store import Model, ModelStore, save_model
+from napari_apprentice.models.store import Model, ModelStore
+from napari_apprentice.tasks import TASKS, WholeImage
 
-from .checkpoints import LAST
 from .config import PredictConfig, TrainConfig
 from .evaluate import evaluate_pairs
-from .files import parse_classes, read_items
+from .evaluate_classes import evaluate_classes
+from .files import parse_classes
 from .predict import predict as predict_job
-from .train import train as train_job
+from .train_files import train_files
 
 if TYPE_CHECKING:
     import os
@@ -35,10 +33,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.measure.report import Report
 
-    from .train import TrainResult
-
 __all__ = [
-    "Trained",
     "config_of",
     "evaluate",
     "info",
@@ -46,19 +41,9 @@ __all__ = [
     "load_model",
     "predict",
     "train",
-    "train_files",
 ]
 
 _Config = TypeVar("_Config", bound=BaseModel)
-CHECKPOINTS = "checkpoints"
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    """A saved model and how it came to be."""
-
-    model: Model
-    result: TrainResult
 
 
 def info(path: os.PathLike[str] | str) -> dict[str, Any]:
@@ -166,13 +151,14 @@ def predict(
 
 def train(
     images: os.PathLike[str] | str,
-    labels: os.PathLike[str] | str,
+    labels: os.PathLike[str] | str | None = None,
     *,
     out: os.PathLike[str] | str | None = None,
     task: str = "semantic",
     init: Model | os.PathLike[str] | str | None = None,
     classes: str = "",
     groups: Mapping[str, str] | None = None,
+    backbone: os.PathLike[str] | str | None = None,
     resume: bool = False,
     listen: Callable[[Event], None] | None = None,
     **settings: Any,
@@ -182,7 +168,8 @@ def train(
     Parameters
     ----------
     images, labels
-        Two files or two folders.
+        Two files or two folders. For classes of whole images: a folder of class folders alone, or the folder of images
+        and a CSV with the columns file, class and, if wanted, group.
     out
         Folder for the model and its checkpoints; None keeps the model in memory only.
     task
@@ -193,6 +180,8 @@ def train(
         ``"1=anterior,2=posterior"``; by default found in the labels.
     groups
         File name without suffixes → group; a group is never divided between learning and checking.
+    backbone
+        File of safetensors with weights of a network of the same kind, to start from where they fit.
     resume
         Go on from the checkpoint in `out`.
     listen
@@ -221,88 +210,18 @@ def train(
     start = ModelStore().load(str(init)) if isinstance(init, str | Path) else init
     trained = train_files(
         Path(images),
-        Path(labels),
+        None if labels is None else Path(labels),
         out=None if out is None else Path(out),
         task=task,
         init=start,  # type: ignore[arg-type]
         classes=classes,
         groups=groups,
+        backbone=None if backbone is None else Path(backbone),
         resume=resume,
         listen=listen,
         config=config_of(TrainConfig, settings),
     )
     return trained.model
-
-
-def train_files(
-    images: Path,
-    labels: Path,
-    *,
-    config: TrainConfig,
-    out: Path | None = None,
-    task: str = "semantic",
-    init: Model | None = None,
-    classes: str = "",
-    groups: Mapping[str, str] | None = None,
-    resume: bool = False,
-    listen: Callable[[Event], None] | None = None,
-) -> Trained:
-    """Train and save; see `train`. Checkpoints lie in ``out/checkpoints`` meanwhile and afterwards."""
-    if resume and out is None:
-        raise BadInputError("expected a folder to resume from, found none", remedy="Give out.")
-    if out is not None:
-        _check_out(out, resume=resume)
-    items = read_items(images, labels, classes=parse_classes(classes), groups=groups, task=task)
-    with ExitStack() as stack:
-        if out is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        else:
-            folder = out / CHECKPOINTS
-        job = train_job(
-            items,
-            task=task,
-            init=init,
-            config=config,
-            folder=folder,
-            name=ModelStore().unique_name(out.resolve().name if out is not None else "my model"),
-            resume=resume,
-        )
-        result = run_to_end(job, listen)
-    if out is None:
-        return Trained(Model(result.spec, result.state), result)
-    return Trained(save_model(result.spec, result.state, out), result)
-
-
-def _check_out(out: Path, *, resume: bool) -> None:
-    """Refuse a folder that could not take the model before any time is spent.
-
-    Raises
-    ------
-    BadInputError
-        A file, a folder that is used for something else or may not be written to, or an interrupted training.
-    """
-    elsewhere = "Choose another folder for the model."
-    if (out / "README.md").exists() and not (out / "model.json").exists():
-        raise BadInputError(
-            "expected a new or model folder, found one in use", path=out, remedy=elsewhere
-        )
-    interrupted = (out / CHECKPOINTS / LAST).exists() and not (out / "model.json").exists()
-    if interrupted and not resume:
-        raise BadInputError(
-            "this folder holds an interrupted training",
-            path=out,
-            remedy="Add --resume to go on with it, or choose another folder.",
-        )
-    try:
-        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out / CHECKPOINTS):
-            pass
-    except OSError as error:
-        raise BadInputError(
-            f"the folder cannot be written to ({error.strerror or error})",
-            path=out,
-            remedy=elsewhere,
-        ) from error
 
 
 def evaluate(
@@ -319,7 +238,8 @@ def evaluate(
     Parameters
     ----------
     truth, prediction
-        Two files or two folders.
+        Two files or two folders. For classes of whole images: a folder of class folders or a CSV with the columns file
+        and class, and the table that ``predict`` wrote.
     task
         Registry name of the task whose scores are wanted.
     classes
@@ -345,8 +265,10 @@ def evaluate(
     >>> report.mean["dice"]
     1.0
     """
-    pairs = pair(truth, prediction)
     chosen = "instance" if instances else task
+    if isinstance(TASKS[chosen], WholeImage):
+        return run_to_end(evaluate_classes(Path(truth), Path(prediction)), listen)
+    pairs = pair(truth, prediction)
     return run_to_end(evaluate_pairs(pairs, task=chosen, classes=parse_classes(classes)), listen)
 
 

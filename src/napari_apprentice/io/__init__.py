@@ -19,7 +19,7 @@ from ._open import (
 )
 from ._registry import FORMATS
 from ._series import place_of
-from ._tables import TABLE_SUFFIXES, check_table_path, save_table
+from ._tables import TABLE_SUFFIXES, check_table_path, save_json, save_table
 
 __all__ = [
     "FORMATS",
@@ -45,6 +45,7 @@ __all__ = [
     "pair",
     "place_of",
     "save",
+    "save_json",
     "save_table",
     "stem",
     "without_patient",

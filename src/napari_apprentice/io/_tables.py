@@ -1,10 +1,11 @@
-"""Tables out: CSV, and Parquet where pyarrow is installed."""
+"""Tables out: CSV, and Parquet where pyarrow is installed; and plain data as JSON."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.errors import BadInputError, MissingDependencyError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "check_table_path", "save_table"]
+__all__ = ["TABLE_SUFFIXES", "check_table_path", "save_json", "save_table"]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
@@ -69,3 +70,16 @@ def save_table(table: pd.DataFrame, path: os.PathLike[str] | str) -> None:
             table.to_csv(temporary, index=False, encoding="utf-8-sig", lineterminator="\n")
         else:
             table.to_parquet(temporary, index=False, engine="pyarrow")
+
+
+def save_json(document: Any, path: os.PathLike[str] | str) -> None:
+    """Write plain data as JSON (UTF-8); a complete file, or none.
+
+    Raises
+    ------
+    BadInputError
+        A folder that cannot be written to.
+    """
+    with writing(Path(path)) as temporary:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")

@@ -31,14 +31,17 @@ class CaseScores:
         The case, usually the path of its file.
     scores
         Name and value; NaN where a score does not apply.
+    facts
+        What was compared, where that can be said in a word: the true and the predicted class.
     """
 
     name: str
     scores: dict[str, float]
+    facts: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{path, …scores}``; NaN and infinity, which JSON lacks, become None."""
-        return {"path": self.name, **_for_json(self.scores)}
+        """Return ``{path, …facts, …scores}``; NaN and infinity, which JSON lacks, become None."""
+        return {"path": self.name, **self.facts, **_for_json(self.scores)}
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,17 @@ class Report:
     cases
         One entry per case, in the order given.
     mean
-        Mean of each score over the cases to which it applies.
+        Mean of each score over the cases to which it applies; rates of the set where a case alone has none.
     pooled
         Scores of all cases taken together, where a task has them: every object weighs the same.
+    confusion
+        Class names, and how often each of them (rows) was taken for each (columns), where cases are of classes.
     """
 
     cases: tuple[CaseScores, ...]
     mean: dict[str, float]
     pooled: dict[str, float] = field(default_factory=dict)
+    confusion: tuple[tuple[str, ...], list[list[int]]] | None = None
 
     @classmethod
     def from_cases(
@@ -70,9 +76,19 @@ class Report:
         return cls(gathered, mean, pooled or {})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON, and ``pooled`` where there is; see `CaseScores.to_dict`."""
-        plain = {"cases": [case.to_dict() for case in self.cases], "mean": _for_json(self.mean)}
-        return plain | ({"pooled": _for_json(self.pooled)} if self.pooled else {})
+        """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON, see `CaseScores.to_dict`.
+
+        Also ``pooled``, and ``confusion: {classes: […], matrix: [[…]]}``, where there are.
+        """
+        plain: dict[str, Any] = {
+            "cases": [case.to_dict() for case in self.cases],
+            "mean": _for_json(self.mean),
+        }
+        if self.pooled:
+            plain["pooled"] = _for_json(self.pooled)
+        if self.confusion is not None:
+            plain["confusion"] = {"classes": list(self.confusion[0]), "matrix": self.confusion[1]}
+        return plain
 
     def to_csv(self, path: Path) -> None:
         """Write one row per case, a row ``mean`` and where there is a row ``pooled``; what does not apply stays empty.
@@ -100,11 +116,14 @@ class Report:
 
     def _write_rows(self, stream: TextIO) -> None:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["path", *self.mean])
-        rows = [*((case.name, case.scores) for case in self.cases), ("mean", self.mean)]
-        for name, scores in rows + ([("pooled", self.pooled)] if self.pooled else []):
-            values = (scores.get(key, float("nan")) for key in self.mean)
-            writer.writerow([name, *("" if np.isnan(v) else repr(float(v)) for v in values)])
+        facts = list(dict.fromkeys(fact for case in self.cases for fact in case.facts))
+        keys = list(dict.fromkeys([*self.mean, *(k for case in self.cases for k in case.scores)]))
+        writer.writerow(["path", *facts, *keys])
+        rows = [*self.cases, CaseScores("mean", self.mean)]
+        for row in rows + ([CaseScores("pooled", self.pooled)] if self.pooled else []):
+            values = (row.scores.get(key, float("nan")) for key in keys)
+            texts = ("" if np.isnan(v) else repr(float(v)) for v in values)
+            writer.writerow([row.name, *(row.facts.get(fact, "") for fact in facts), *texts])
 
 
 def _column(cases: Iterable[CaseScores], name: str) -> list[float]:

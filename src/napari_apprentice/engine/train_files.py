@@ -1,0 +1,150 @@
+"""Training from files on disk to a model on disk."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.jobs import run_to_end
+from napari_apprentice.models.store import Model, ModelStore, save_model
+from napari_apprentice.models.weights import read_weights
+from napari_apprentice.tasks import TASKS, WholeImage
+
+from .checkpoints import LAST
+from .class_files import list_classes, open_classes
+from .files import parse_classes, read_items
+from .train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.jobs import Event, Job
+
+    from .config import TrainConfig
+    from .train import TrainItem, TrainResult
+
+__all__ = ["CHECKPOINTS", "Trained", "train_files"]
+
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A saved model and how it came to be."""
+
+    model: Model
+    result: TrainResult
+
+
+def train_files(
+    images: Path,
+    labels: Path | None = None,
+    *,
+    config: TrainConfig,
+    out: Path | None = None,
+    task: str = "semantic",
+    init: Model | None = None,
+    classes: str = "",
+    groups: Mapping[str, str] | None = None,
+    backbone: Path | None = None,
+    resume: bool = False,
+    listen: Callable[[Event], None] | None = None,
+) -> Trained:
+    """Train and save; see `napari_apprentice.train`. Checkpoints lie in ``out/checkpoints`` meanwhile and afterwards."""
+    if resume and out is None:
+        raise BadInputError("expected a folder to resume from, found none", remedy="Give out.")
+    if out is not None:
+        _check_out(out, resume=resume)
+    state = None if backbone is None else read_weights(backbone)
+    known = () if init is None else init.spec.label_classes
+    items = _items(images, labels, task, classes, groups, known, listen)
+    with ExitStack() as stack:
+        if out is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        else:
+            folder = out / CHECKPOINTS
+        job = train(
+            items,
+            task=task,
+            init=init,
+            config=config,
+            folder=folder,
+            name=ModelStore().unique_name(out.resolve().name if out is not None else "my model"),
+            resume=resume,
+            backbone=state,
+        )
+        result = run_to_end(job, listen)
+    if out is None:
+        return Trained(Model(result.spec, result.state), result)
+    return Trained(save_model(result.spec, result.state, out), result)
+
+
+def _items(
+    images: Path,
+    labels: Path | None,
+    task: str,
+    classes: str,
+    groups: Mapping[str, str] | None,
+    known: Sequence[LabelClass],
+    listen: Callable[[Event], None] | None,
+) -> list[TrainItem]:
+    """Open what is to be learned from: images with labels, or images with one class each."""
+    if isinstance(TASKS[task], WholeImage):
+        if classes:
+            raise BadInputError(
+                "expected no label values where images as a whole have classes, found some",
+                remedy="Leave out the classes: folders or the table name them.",
+            )
+        return run_to_end(_classed(images, labels, groups, known), listen)
+    if labels is None:
+        raise BadInputError(
+            f"expected labels to learn {task} from, found none", remedy="Give a folder of labels."
+        )
+    return read_items(images, labels, classes=parse_classes(classes), groups=groups, task=task)
+
+
+def _classed(
+    images: Path,
+    table: Path | None,
+    groups: Mapping[str, str] | None,
+    known: Sequence[LabelClass],
+) -> Job[list[TrainItem]]:
+    files = yield from list_classes(images, table, groups)
+    return (yield from open_classes(files, known=known))
+
+
+def _check_out(out: Path, *, resume: bool) -> None:
+    """Refuse a folder that could not take the model before any time is spent.
+
+    Raises
+    ------
+    BadInputError
+        A file, a folder that is used for something else or may not be written to, or an interrupted training.
+    """
+    elsewhere = "Choose another folder for the model."
+    if (out / "README.md").exists() and not (out / "model.json").exists():
+        raise BadInputError(
+            "expected a new or model folder, found one in use", path=out, remedy=elsewhere
+        )
+    interrupted = (out / CHECKPOINTS / LAST).exists() and not (out / "model.json").exists()
+    if interrupted and not resume:
+        raise BadInputError(
+            "this folder holds an interrupted training",
+            path=out,
+            remedy="Add --resume to go on with it, or choose another folder.",
+        )
+    try:
+        (out / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out / CHECKPOINTS):
+            pass
+    except OSError as error:
+        raise BadInputError(
+            f"the folder cannot be written to ({error.strerror or error})",
+            path=out,
+            remedy=elsewhere,
+        ) from error
