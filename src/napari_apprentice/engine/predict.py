@@ -113,7 +113,6 @@ class _Prediction:
         yield Progress("predicting", 0, total, "tile", cost.seconds * share)
 
         from ._sliding import Clock
-        from .device import release_memory
 
         yield Progress("predicting", 0, total, "tile", cost.seconds * share)
         plan = self._plan()
@@ -124,8 +123,13 @@ class _Prediction:
                 prediction, plan = yield from self._frame(frame, plan, ticks)
                 predictions.append(prediction)
         finally:
-            release_memory()
+            self._release()
         return self._finish(predictions, plan, clock.perf_counter() - began)
+
+    def _release(self) -> None:
+        from .device import release_memory
+
+        release_memory()
 
     def _plan(self) -> Plan:
         from ._sliding import Plan
@@ -292,6 +296,9 @@ class _Prediction:
 
 class _ImagePrediction(_Prediction):
     """One answer about the image as a whole."""
+
+    def _release(self) -> None:
+        """Keep what little there is: collecting garbage takes longer than the answer."""
 
     def _frame(
         self, frame: int, plan: Plan, ticks: Clock
