@@ -6,6 +6,7 @@ Torch is loaded when a prediction starts, not when this module is imported.
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,7 @@ from .prepare import Prepared, fits, has_spacing, preparing, restore
 from .size import read_on, zoom_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     import torch
     from numpy.typing import NDArray
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
     from ._sliding import Clock, Plan
     from .config import PredictConfig
 
-__all__ = ["Cost", "estimate", "predict"]
+__all__ = ["Cost", "Decode", "estimate", "predict"]
 
+Decode = Callable[["NDArray[Any]", "Grid", "ModelSpec"], Prediction]
 # Tiles per pass. On the CPU a second tile pays only where tiles are small (measured: 48³ 15 % faster, 256² 5 %,
 # 64³ and more not worth the memory); a GPU wants to be filled.
 _BATCH_VOXELS = {"cpu": 2**18, "gpu": 2**21}
@@ -46,7 +48,12 @@ _LARGEST_BATCH = {"cpu": 2, "gpu": 16}
 
 
 def predict(
-    volume: Volume, model: Model, config: PredictConfig, *, time: int | None = None
+    volume: Volume,
+    model: Model,
+    config: PredictConfig,
+    *,
+    time: int | None = None,
+    decode: Decode | None = None,
 ) -> Job[Prediction]:
     """Apply a model to a volume.
 
@@ -60,6 +67,8 @@ def predict(
         Device, overlap, mirroring.
     time
         Time point to predict; None predicts all of them, and the answer has a time axis where the volume has one.
+    decode
+        Reads the network's answer in place of the task.
 
     Yields
     ------
@@ -81,7 +90,9 @@ def predict(
         Smaller batches and tiles, stitching in main memory and the CPU were all tried.
     """
     whole = isinstance(TASKS[model.spec.task], WholeImage)
-    return (_ImagePrediction if whole else _Prediction)(volume, model, config, time).run()
+    job = (_ImagePrediction if whole else _Prediction)(volume, model, config, time)
+    job.decode = decode or job.task.decode
+    return job.run()
 
 
 class _Prediction:
@@ -94,6 +105,7 @@ class _Prediction:
         self.spec: ModelSpec = model.spec
         self.notes: list[str] = []
         self.task: Task = TASKS[self.spec.task]
+        self.decode: Decode = self.task.decode
         self.frames = _frames(volume, time)
         self.several = time is None and "T" in volume.grid.axes
         self.zoom: float | None = None
@@ -164,7 +176,7 @@ class _Prediction:
             dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
             factor = prepared.turned.shape[-1] / prepared.grid.shape[-1]
             spec = read_on(self.spec, self.task, factor)
-            return self.task.decode(dense, prepared.source, spec), plan
+            return self.decode(dense, prepared.source, spec), plan
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the network's answer") from error
 

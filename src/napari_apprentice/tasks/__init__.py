@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
-from ._task import NumbersObjects, ReducesOutput, SizesObjects, Task, WholeImage
+from ._task import GrowsObjects, NumbersObjects, ReducesOutput, SizesObjects, Task, WholeImage
 
-__all__ = ["TASKS", "NumbersObjects", "ReducesOutput", "SizesObjects", "Task", "WholeImage"]
+__all__ = [
+    "TASKS",
+    "GrowsObjects",
+    "NumbersObjects",
+    "ReducesOutput",
+    "SizesObjects",
+    "Task",
+    "WholeImage",
+]
 
 TASKS: Registry[Task] = Registry("task", "napari_apprentice.tasks", "TASK")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ReducesOutput", "Task", "WholeImage"]
+__all__ = ["GrowsObjects", "ReducesOutput", "Task", "WholeImage"]
 
 
 @runtime_checkable
@@ -93,6 +93,25 @@ class NumbersObjects(Protocol):
             Object numbers; where the file names them, the names are the classes of the objects.
         classes
             Of all files together.
+        """
+        ...
+
+
+@runtime_checkable
+class GrowsObjects(Protocol):
+    """A task that finds the object at a place where a person says that there is one."""
+
+    def grow(
+        self, dense: NDArray[Any], grid: Grid, spec: ModelSpec, place: Sequence[int]
+    ) -> Prediction:
+        """Make a prediction of the one object at a voxel: labels 0 and 1, one row of ``objects``; of none where there is none.
+
+        Parameters
+        ----------
+        dense
+            The network's answer, as ``decode`` gets it.
+        place
+            The voxel, one index per spatial axis of `grid`.
         """
         ...
 

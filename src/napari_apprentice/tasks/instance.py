@@ -14,6 +14,7 @@ from napari_apprentice.measure.instances import score_instances
 from napari_apprentice.measure.pairs import check_instances, object_sizes
 
 from ._borders import TOUCHING, border_kinds
+from ._grow import as_found, grow_object, grow_through
 from ._losses import dice_cross_entropy
 from ._objects import Found, Reading, find_objects
 from ._plan import plan_unet
@@ -153,6 +154,22 @@ class Instance:
             objects=objects,
             summary=count_text(objects, found.sizes, grid, spec.label_classes),
         )
+
+    def grow(
+        self, dense: NDArray[Any], grid: Grid, spec: ModelSpec, place: Sequence[int]
+    ) -> Prediction:
+        """The one object at a voxel, also where the network was not sure enough of it; see `grow_object`."""
+        how, classes = _reading(spec), _classes(spec)
+        diameter = float(spec.task_args.get("diameter", _DIAMETER))
+        seen = grid.spacing[grid.ndim - spec.ndim :]
+        usual = diameter**spec.ndim * float(np.prod(grid.spacing[-1] / np.array(seen)))
+        if grid.ndim > spec.ndim:
+            grown = grow_through(dense, seen, how, usual, place, classes, least_iou=_SAME_OBJECT)
+        else:
+            grown = grow_object(dense, seen, how, usual, place, classes)
+        found = as_found(grown, grid.shape, classes)
+        columns = _columns(found, spec)
+        return Prediction(grid, found.labels, classes=spec.label_classes, objects=columns)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
         """Average precision, F1, panoptic quality and counts where the annotation counts; see `score_instances`."""
