@@ -117,6 +117,36 @@ def test_fine_tuning_never_ends_worse_on_the_held_out_part(
     assert first.spec.data in second.spec.data
 
 
+def test_a_part_of_the_start_stays_in_what_is_handed_over(
+    tmp_path: Path, tiny_spec: ModelSpec, make_item: Make
+) -> None:
+    first, _ = learn([make_item(0)], tiny_spec, tmp_path / "a", steps=2)
+    parent = Model(first.spec, first.state, None)
+    # Better than a start of two steps, after as many again: the last check is the best.
+    more = {"steps": 12, "checks": 1, "learning_rate": 2e-3, "held_out": 0.0}
+    alone, _ = learn([make_item(0)], parent, tmp_path / "b", keep=0.0, **more)
+    mixed, _ = learn([make_item(0)], parent, tmp_path / "c", keep=0.02, **more)
+    assert alone.after["dice"] > alone.before["dice"]  # type: ignore[index]
+    for name, weight in mixed.state.items():
+        expected = torch.lerp(alone.state[name].float(), parent.state[name].float(), 0.02)
+        torch.testing.assert_close(weight.float(), expected)
+
+
+def test_a_start_that_only_harms_is_not_kept(
+    tmp_path: Path, tiny_spec: ModelSpec, make_item: Make
+) -> None:
+    first, _ = learn([make_item(0)], tiny_spec, tmp_path / "a", steps=30)
+    swapped = {k: -v if v.is_floating_point() else v for k, v in first.state.items()}
+    parent = Model(first.spec, swapped, None)
+    result, events = learn(
+        [make_item(0)], parent, tmp_path / "b", steps=60, checks=1, keep=0.9, held_out=0.0
+    )
+    assert "too far from the start to keep any of it" in [
+        e.message for e in events if isinstance(e, Log)
+    ]
+    assert result.after["dice"] > result.before["dice"] + 0.02  # type: ignore[index]
+
+
 def test_stop_returns_the_best_so_far(
     tmp_path: Path, tiny_spec: ModelSpec, make_item: Make
 ) -> None:
@@ -192,6 +222,11 @@ def test_a_model_with_other_classes_keeps_what_it_knows(
         (2, "cube"),
         (9, "new"),
     ]
+    # A head with a new class has no start to be mixed with.
+    free, _ = learn(
+        [changed], Model(first.spec, first.state, None), tmp_path / "c", steps=1, keep=0.0
+    )
+    assert all(torch.equal(free.state[k], v) for k, v in second.state.items())
 
 
 def test_frozen_layers_do_not_move(tmp_path: Path, tiny_spec: ModelSpec, make_item: Make) -> None:

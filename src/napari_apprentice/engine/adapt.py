@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ModelError
-from napari_apprentice.core.spec import ClassSpec
+from napari_apprentice.core.jobs import Log
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.models.networks import NETWORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor, nn
 
     from napari_apprentice.core.annotation import LabelClass
-    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.models.store import Model
 
 __all__ = [
     "Freezer",
@@ -25,6 +26,7 @@ __all__ = [
     "load_backbone",
     "load_overlapping",
     "merged_classes",
+    "take_over",
 ]
 
 _THAWING_STEPS = 4
@@ -131,6 +133,26 @@ def load_overlapping(network: nn.Module, state: Mapping[str, Tensor]) -> list[st
             target[part] = source[part].to(target.dtype)
     network.load_state_dict(own)
     return partial
+
+
+def take_over(
+    network: nn.Module,
+    spec: ModelSpec,
+    init: Model | ModelSpec | None,
+    backbone: Mapping[str, Tensor] | None,
+) -> Generator[Log, None, Mapping[str, Tensor]]:
+    """Load the weights there are, the last layer only where a class is known; return those of `init`, if all fitted."""
+    start: Mapping[str, Tensor] = {}
+    if init is not None and not isinstance(init, ModelSpec):
+        kept = {c.name for c in spec.classes} & {c.name for c in init.spec.classes}
+        fresh = set() if kept else head_keys(spec)
+        known = {k: v for k, v in init.state.items() if k not in fresh}
+        start = {} if load_overlapping(network, known) else known
+    if backbone is not None:
+        taken, count = load_backbone(network, backbone)
+        level = "info" if taken > count / 2 else "warning"
+        yield Log(f"{taken} of {count} tensors taken from the backbone", level)
+    return start
 
 
 def head_keys(spec: ModelSpec) -> set[str]:

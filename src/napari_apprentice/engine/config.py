@@ -98,6 +98,14 @@ class TrainConfig(_Config):
     warmup: float = Field(
         0.05, ge=0, lt=1, title="Warm-up", description="Share of the time over which the rate rises"
     )
+    keep: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        title="Kept of the start",
+        description="Share of the starting model's weights that stays in the learned ones, so that a few corrections "
+        "do not cost what it knew of other images; none: 0.3 divided by the number of images",
+    )
     weight_decay: float = Field(
         1e-2, ge=0, le=1, title="Weight decay", description="AdamW weight decay"
     )

@@ -13,7 +13,7 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS
 
-from .adapt import Freezer, head_keys, load_backbone, load_overlapping, merged_classes
+from .adapt import Freezer, head_keys, merged_classes, take_over
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from .feed import feed_of
@@ -41,9 +41,13 @@ if TYPE_CHECKING:
     from .image_check import ImageChecker
     from .learner import Learner
 
+    Weights = Mapping[str, torch.Tensor]
+    AnyChecker = Checker | ImageChecker
+
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
 _CHECKING_SHARE = 0.05
+_MIXING_MAY_COST = 0.02
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 _PEAK_FROM_NOTHING = 2e-3
 _PEAK_FROM_MODEL = 2e-4
@@ -59,7 +63,7 @@ def train(
     name: str = "my model",
     resume: bool = False,
     stop: threading.Event | None = None,
-    backbone: Mapping[str, torch.Tensor] | None = None,
+    backbone: Weights | None = None,
 ) -> Job[TrainResult]:
     """Teach a network from annotated volumes.
 
@@ -120,7 +124,7 @@ class _Training:
     name: str
     resume: bool
     stop: threading.Event | None
-    backbone: Mapping[str, torch.Tensor] | None = None
+    backbone: Weights | None = None
     next_check: float = 0.0
     best: _Best = field(default_factory=_Best)
     before: dict[str, float] | None = None
@@ -170,6 +174,7 @@ class _Training:
     def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch
 
+        from .blend import Blend
         from .device import choose_device
         from .learner import Learner, numpy_generator
 
@@ -181,11 +186,13 @@ class _Training:
             out_channels=self.task.output_channels(self.spec),
             args=self.spec.network_args,
         )
-        yield from self._load(network)
+        start = yield from take_over(network, self.spec, self.init, self.backbone)
         generator = numpy_generator(self.config.seed)
         share = self.config.freeze
+        network = network.to(self.device.name)
+        self.blend = Blend(network, start, self.config.keep, images=len(arrays))
         return Learner(
-            network=network.to(self.device.name),
+            network=network,
             task=self.task,
             spec=self.spec,
             config=self.config,
@@ -202,40 +209,28 @@ class _Training:
         fresh = self.init is None or isinstance(self.init, ModelSpec)
         return _PEAK_FROM_NOTHING if fresh and self.backbone is None else _PEAK_FROM_MODEL
 
-    def _load(self, network: torch.nn.Module) -> Generator[Event, None, None]:
-        """Start from the weights there are; the last layer stays fresh where no class is known."""
-        if self.init is not None and not isinstance(self.init, ModelSpec):
-            kept = {c.name for c in self.spec.classes} & {c.name for c in self.init.spec.classes}
-            fresh = set() if kept else head_keys(self.spec)
-            load_overlapping(network, {k: v for k, v in self.init.state.items() if k not in fresh})
-        if self.backbone is not None:
-            taken, count = load_backbone(network, self.backbone)
-            level = "info" if taken > count / 2 else "warning"
-            yield Log(f"{taken} of {count} tensors taken from the backbone", level)
-
     def _before(
-        self, learner: Learner, checker: Checker | ImageChecker
+        self, learner: Learner, checker: AnyChecker
     ) -> Generator[Event, None, dict[str, float] | None]:
         """Scores of the starting model; none when starting from nothing."""
         if self.init is None or isinstance(self.init, ModelSpec):
             return None
-        result = yield from self._check(learner, checker, most=self.feed.quick)
-        self._keep_if_better(learner, result)
+        state = self.blend.state(learner.average)
+        result = yield from self._check(state, checker, most=self.feed.quick)
+        self._keep_if_better(state, learner, result)
         if len(checker) > self._quick(checker):
-            result = yield from self._check(learner, checker, most=None)
+            result = yield from self._check(state, checker, most=None)
         yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
         return result.scores
 
     # -- learning ---------------------------------------------------------------------
 
-    def _learn(
-        self, learner: Learner, checker: Checker | ImageChecker
-    ) -> Generator[Event, None, None]:
+    def _learn(self, learner: Learner, checker: AnyChecker) -> Generator[Event, None, None]:
         smooth: float | None = None
         saved = time.perf_counter()
-        while (
-            fraction := self.budget.fraction(learner.step_number)
-        ) < 1.0 and not self._is_stopped():
+        while (fraction := self.budget.fraction(learner.step_number)) < 1.0:
+            if self.stop is not None and self.stop.is_set():
+                return
             if fraction >= self.next_check:
                 yield from self._check_while_learning(learner, checker)
                 saved = time.perf_counter()
@@ -249,9 +244,6 @@ class _Training:
             loss = yield from self._step(learner, fraction)
             smooth = loss if smooth is None else 0.9 * smooth + 0.1 * loss
             yield Metric("loss", learner.step_number, smooth, self.budget.elapsed)
-
-    def _is_stopped(self) -> bool:
-        return self.stop is not None and self.stop.is_set()
 
     def _has_waited_enough(self) -> bool:
         return self.config.patience is not None and self.best.checks_since >= self.config.patience
@@ -296,10 +288,11 @@ class _Training:
     # -- checking ---------------------------------------------------------------------
 
     def _check_while_learning(
-        self, learner: Learner, checker: Checker | ImageChecker
+        self, learner: Learner, checker: AnyChecker
     ) -> Generator[Event, None, None]:
-        result = yield from self._check(learner, checker, most=self.feed.quick)
-        self._keep_if_better(learner, result)
+        state = self.blend.state(learner.average)
+        result = yield from self._check(state, checker, most=self.feed.quick)
+        self._keep_if_better(state, learner, result)
         # Looking must not eat up the time for learning.
         pause = max(1 / self.config.checks, self.budget.share(result.seconds) / _CHECKING_SHARE)
         self.next_check += pause
@@ -313,32 +306,40 @@ class _Training:
             yield result.preview
 
     def _check(
-        self, learner: Learner, checker: Checker | ImageChecker, *, most: int | None
+        self,
+        state: Weights,
+        checker: AnyChecker,
+        *,
+        most: int | None,
     ) -> Generator[Event, None, CheckResult]:
-        network = self._averaged(learner)
+        network = self.blend.network(state)
         return (yield from checker.run(network, self.device.name, most=most))
 
-    def _quick(self, checker: Checker | ImageChecker) -> int:
+    def _quick(self, checker: AnyChecker) -> int:
         """Cases that are checked while learning."""
         return min(len(checker), self.feed.quick or len(checker))
 
-    def _averaged(self, learner: Learner) -> torch.nn.Module:
-        """Return a second network that carries the moving average."""
-        import copy
-
-        if not hasattr(self, "_twin"):
-            self._twin = copy.deepcopy(learner.network)
-        self._twin.load_state_dict(learner.average)
-        return self._twin
-
-    def _keep_if_better(self, learner: Learner, result: CheckResult) -> None:
+    def _keep_if_better(self, state: Weights, learner: Learner, result: CheckResult) -> None:
         score = result.scores.get(self.task.primary, 0.0)
         if (score, result.tie) > (self.best.score, self.best.tie):
             self.best = _Best(score, learner.step_number, tie=result.tie)
             data = {"step": learner.step_number, "scores": result.scores}
-            write_checkpoint(self.folder / BEST, learner.average, data)
+            write_checkpoint(self.folder / BEST, state, data)
         else:
             self.best.checks_since += 1
+
+    def _unmixed(
+        self, mixed: CheckResult, learner: Learner, checker: AnyChecker
+    ) -> Generator[Event, None, CheckResult]:
+        """Hand over what was learned alone where the mixture with the start is far behind it."""
+        if not self.blend.is_mixing:
+            return mixed
+        alone = yield from self._check(learner.average, checker, most=self.feed.quick)
+        if alone.scores.get(self.task.primary, 0.0) <= self.best.score + _MIXING_MAY_COST:
+            return mixed
+        self._keep_if_better(learner.average, learner, alone)
+        yield Log("too far from the start to keep any of it")
+        return alone
 
     # -- checkpoints and the end ------------------------------------------------------
 
@@ -372,19 +373,20 @@ class _Training:
     def _finish(
         self,
         learner: Learner,
-        checker: Checker | ImageChecker,
+        checker: AnyChecker,
         split: Split,
         before: dict[str, float] | None,
     ) -> Generator[Event, None, TrainResult]:
         """Take the best of all checks, the last state among them, and score it on every held-out case."""
         yield Progress("checking", 0, len(checker), "image")
-        result = yield from self._check(learner, checker, most=self.feed.quick)
-        self._keep_if_better(learner, result)
+        state = self.blend.state(learner.average)
+        result = yield from self._check(state, checker, most=self.feed.quick)
+        self._keep_if_better(state, learner, result)
+        result = yield from self._unmixed(result, learner, checker)
         self._save_last(learner)
-        state, _ = read_checkpoint(self.folder / BEST)
+        best, _ = read_checkpoint(self.folder / BEST)
         if self.best.step != learner.step_number or len(checker) > self._quick(checker):
-            learner.average = {k: v.to(self.device.name) for k, v in state.items()}
-            result = yield from self._check(learner, checker, most=None)
+            result = yield from self._check(best, checker, most=None)
         seconds = self.budget.elapsed
         # File names may be names of patients: only counts go into the model.
         counts = f"{len(split.train)} learned from, {len(split.held_out)} held out"
@@ -395,4 +397,4 @@ class _Training:
             update={"name": self.name, "data_fingerprint": self.fingerprint}
         )
         spec = learned_spec(spec, self.init, len(split.train), result.scores, run)
-        return TrainResult(spec, state, before, result.scores, split, learner.step_number, seconds)
+        return TrainResult(spec, best, before, result.scores, split, learner.step_number, seconds)
