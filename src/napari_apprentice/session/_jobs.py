@@ -233,7 +233,9 @@ def _open_folders(plan: Request, model: Model | None) -> Job[list[TrainItem]]:
     from napari_apprentice.engine.files import open_pairs
 
     classes = () if model is None else model.spec.label_classes
-    return (yield from open_pairs(plan.pairs, known=classes)) if plan.pairs else []
+    if not plan.pairs:
+        return []
+    return (yield from open_pairs(plan.pairs, known=classes, task=plan.task))
 
 
 def save_job(store: ModelStore, candidate: Candidate) -> Job[str]:
