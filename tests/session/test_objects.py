@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.core.edit import Edit
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.session.edits import AnnotationState
@@ -16,7 +17,7 @@ from napari_apprentice.session.objects import (
     merge_objects,
     new_object,
 )
-from napari_apprentice.session.splitting import split_between, split_object
+from napari_apprentice.session.splitting import split_along, split_between, split_object
 
 
 def disks(*centres, shape=(50, 60), radius=8):
@@ -204,3 +205,60 @@ def test_of_several_pieces_the_largest_stays():
         keep_largest_piece(state, 7)
     state.undo()
     assert state.labels[40, 50] == 7
+
+
+# -- along a line ----------------------------------------------------------------------------------
+
+
+def test_a_line_across_an_object_cuts_it_there():
+    state = state_of(disks((25, 20)))
+    before = state.labels.copy()
+    assert split_along(state, np.array([[10.0, 16.0], [40.0, 16.0]])) == 2
+    assert set(np.unique(state.labels)) == {0, 7, 8}
+    assert np.array_equal(state.labels > 0, before > 0)  # no voxel is lost to the cut
+    assert (state.labels[:, :16] != 7).all()
+    assert (state.labels[:, 17:] != 8).all()
+    state.undo()
+    assert np.array_equal(state.labels, before)
+
+
+def test_a_line_that_ends_inside_is_prolonged_and_a_steep_one_leaks_nowhere():
+    state = state_of(disks((25, 20)))
+    assert split_along(state, np.array([[24.0, 19.0], [27.0, 20.0]])) == 2
+    sizes = np.bincount(state.labels.ravel())[7:]
+    assert abs(int(sizes[0]) - int(sizes[1])) < 40
+
+
+def test_the_object_under_most_of_the_line_is_cut_and_its_neighbours_stay():
+    labels = disks((25, 20))
+    labels[disks((25, 37)) > 0] = 9
+    state = state_of(labels)
+    nine = state.labels == 9
+    split_along(state, np.array([[25.0, 5.0], [25.0, 31.0]]))
+    assert np.array_equal(state.labels == 9, nine)
+    assert state.labels[20, 20] != state.labels[30, 20]
+
+
+def test_in_a_volume_the_knife_goes_through_all_slices():
+    labels = np.zeros((6, 20, 30), np.uint16)
+    labels[1:5, 5:15, 5:25] = 7
+    state = state_of(labels, (3.0, 1.0, 1.0))
+    assert split_along(state, np.array([[3.0, 2.0, 12.0], [3.0, 18.0, 12.0]]), (1, 2)) == 2
+    assert (state.labels[1:5, 5:15, 14:25] == 7).all()
+    assert (state.labels[1:5, 5:15, 5:11] == 8).all()
+    state.undo()
+    upright = np.array([[0.0, 10.0, 12.0], [5.0, 10.0, 12.0]])  # drawn in the Z-X view
+    assert split_along(state, upright, (0, 2)) == 2
+    assert len(np.unique(state.labels[1:5, 5:15, 5:11])) == 1
+
+
+def test_a_line_beside_every_object_says_so():
+    state = state_of(disks((25, 20)))
+    with pytest.raises(BadInputError, match="across an object"):
+        split_along(state, np.array([[1.0, 1.0], [1.0, 50.0]]))
+    with pytest.raises(BadInputError, match="across an object"):
+        split_along(state, np.array([[-9.0, -9.0], [-5.0, -9.0]]))
+    state.apply(Edit("Lock", locks=frozenset({7})))
+    with pytest.raises(BadInputError, match="locked"):
+        split_along(state, np.array([[10.0, 16.0], [40.0, 16.0]]))
+    assert not (state.labels == 8).any()

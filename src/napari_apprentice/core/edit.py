@@ -119,8 +119,8 @@ class Edit:
 
     @property
     def is_correction(self) -> bool:
-        """Whether a person said something about voxels with it."""
-        return bool(self.blocks) and self.author == "person"
+        """Whether a person said something about voxels or objects with it."""
+        return bool(self.blocks or self.notes) and self.author == "person"
 
     @property
     def nbytes(self) -> int:

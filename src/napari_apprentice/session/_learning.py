@@ -16,9 +16,17 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
+from .choice import object_tasks
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
-from .material import Folders, Material, describe_material, split_note, state_items
+from .material import (
+    Folders,
+    Material,
+    are_objects,
+    describe_material,
+    split_note,
+    state_items,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,22 +98,54 @@ class Learning(Working):
         items = state_items(self.annotations, self.volumes, self.frames)
         return split_note([*items.values()], config)
 
-    def learn_problem(self) -> str | None:
-        """Why *Learn* cannot be pressed now, or None where it can."""
+    def learn_problem(self, init: str | None = None) -> str | None:
+        """Why *Learn* cannot be pressed now, or None where it can.
+
+        Parameters
+        ----------
+        init
+            Name of the model to start from; None starts from nothing.
+        """
         if self.candidate is not None and not self.busy:
             return "Decide first about the model that was learned last."
-        return self.busy or self.material().problem
+        return self.busy or self.material().problem or self.start_problem(init)
 
-    @staticmethod
-    def tasks() -> dict[str, str]:
-        """Titles of the tasks that can be learned, by name."""
-        from napari_apprentice.tasks import TASKS
+    def start_problem(self, init: str | None) -> str | None:
+        """Why a model cannot learn from these annotations, or None where it can."""
+        spec, objects = (
+            None if init is None else self.specs.get(init),
+            are_objects(self.annotations),
+        )
+        if spec is None or objects is None or (spec.task in object_tasks()) == objects:
+            return None
+        says, found = ("numbers objects", "paint classes")
+        if objects:
+            says, found = ("does not number objects", "number objects")
+        return f"{init} {says}, and your annotations {found}: start from another model, or from nothing."
 
-        return {name: task.title for name, task in TASKS.items()}
+    def default_start(self) -> str | None:
+        """Model to start from: the chosen one, else the nearest that can learn from what was annotated; None where none can."""
+        known = [self.model, *(c.name for c in self.choices() if c.reason is None)]
+        return next((n for n in known if n is not None and self.start_problem(n) is None), None)
+
+    def tasks(self) -> dict[str, str]:
+        """Titles of the tasks that can be learned from what was annotated, by name."""
+        from napari_apprentice.tasks import TASKS, WholeImage
+
+        objects = are_objects(self.annotations)
+        numbering = object_tasks()
+        return {
+            name: task.title
+            for name, task in TASKS.items()
+            if objects is None
+            or ((name in numbering) == objects and not isinstance(task, WholeImage))
+        }
 
     def default_task(self) -> str:
-        """Task of the chosen model, else the first there is."""
-        return self.spec.task if self.spec is not None else next(iter(self.tasks()))
+        """Task of the chosen model where it can be learned from what was annotated, else the first that can."""
+        tasks = self.tasks()
+        wanted = None if self.spec is None else self.spec.task
+        return wanted if wanted in tasks else next(iter(tasks))
 
     def learn(self, config: TrainConfig, init: str | None, task: str | None = None) -> bool:
         """Teach a model; `candidate_changed` tells when it is done.
@@ -124,7 +164,7 @@ class Learning(Working):
         bool
             Whether it was started; `refused` says why not.
         """
-        problem = self.learn_problem()
+        problem = self.learn_problem(init)
         if problem is not None:
             self.refused.emit(problem)
             return False

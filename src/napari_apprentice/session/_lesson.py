@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .edits import AnnotationState
 
-__all__ = ["finished_objects", "lesson"]
+__all__ = ["diameter_of", "finished_objects", "lesson"]
 
 _RIM = 0.25
 """Width of the rim, in diameters of a disk or ball of the object's size: where a border is learned."""
@@ -42,7 +42,7 @@ def finished_objects(state: AnnotationState) -> NDArray[np.bool_]:
         if found is None:
             continue
         box, inside = found
-        rim = max(_RIM * _diameter(inside, spacing), float(spacing.min()))
+        rim = max(_RIM * diameter_of(inside, spacing), float(spacing.min()))
         reach = np.ceil(rim / spacing).astype(int)
         wide = tuple(
             slice(max(0, part.start - by), min(length, part.stop + by))
@@ -54,7 +54,7 @@ def finished_objects(state: AnnotationState) -> NDArray[np.bool_]:
     return mask
 
 
-def _diameter(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> float:
+def diameter_of(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> float:
     """Diameter of a disk or ball of the same size, in the unit of the spacing."""
     size = float(np.count_nonzero(mask) * spacing.prod())
     if mask.ndim == 2:

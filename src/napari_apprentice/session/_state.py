@@ -8,7 +8,7 @@ from psygnal import Signal
 from psygnal.containers import EventedDict
 
 from .channels import Channels, default_channels
-from .choice import ModelChoice, best_choice, model_choices
+from .choice import ModelChoice, best_choice, model_choices, object_tasks
 from .identity import frame_key
 from .settings import Preferences
 
@@ -53,6 +53,7 @@ class SessionState:
         self.volumes: dict[str, Volume] = {}
         self.frames: dict[str, int] = {}
         self.summary = ""
+        self.notes: tuple[str, ...] = ()
         self._selected: int | None = None
         self._channels: dict[tuple[str, tuple[str, ...]], Channels] = {}
         self._specs: dict[str, ModelSpec] | None = None
@@ -79,7 +80,7 @@ class SessionState:
         if volume is self.volume and key == self.key and selected == self._selected:
             return
         if key != self.key:
-            self.summary = ""
+            self.summary, self.notes = "", ()
         is_alike = key == self.key and _channel_count(volume) == _channel_count(self.volume)
         self.volume, self.key, self._selected = volume, key, selected
         self.frame = None if volume is None or "T" not in volume.grid.axes else self.frame or 0
@@ -146,6 +147,11 @@ class SessionState:
         if name in self.specs and name != self.model:
             self.model = name
             self.model_changed.emit()
+
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether the chosen model numbers objects; such a model also wants to know how large they are."""
+        return self.spec is not None and self.spec.task in object_tasks()
 
     def refresh_models(self) -> None:
         """Read the list of models anew."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ModelChoice", "best_choice", "model_choices"]
+__all__ = ["ModelChoice", "best_choice", "model_choices", "object_tasks"]
 
 _METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _UNKNOWN = 3.0
@@ -77,6 +77,13 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
     return sorted(
         choices, key=lambda c: (c.reason is not None, c.is_partial, _distance(c.spec, volume))
     )
+
+
+def object_tasks() -> tuple[str, ...]:
+    """Names of the tasks whose labels number objects."""
+    from napari_apprentice.tasks import TASKS, NumbersObjects
+
+    return tuple(name for name, task in TASKS.items() if isinstance(task, NumbersObjects))
 
 
 def best_choice(choices: list[ModelChoice]) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .edits import AnnotationState
 
-__all__ = ["Folders", "Material", "describe_material", "split_note", "state_items"]
+__all__ = ["Folders", "Material", "are_objects", "describe_material", "split_note", "state_items"]
 
 _QUICK_VOXELS = 20_000_000
 _Pairs = tuple[tuple["Path", "Path"], ...]
@@ -87,6 +87,10 @@ def describe_material(
             problem = str(error)
     if problem is None and not used and not pairs:
         problem = _nothing(states)
+    if problem is None and len({state.objects for state in used}) > 1:
+        problem = (
+            "Some annotations number objects, others paint classes: finish only those of one kind."
+        )
     material = Material(
         images=len(used),
         corrections=sum(state.n_corrections for state in used),
@@ -97,7 +101,15 @@ def describe_material(
     return material, pairs
 
 
+def are_objects(states: Mapping[str, AnnotationState]) -> bool | None:
+    """Whether the annotations that count number objects rather than paint classes; None without any, or with both."""
+    kinds = {state.objects for state in states.values() if not state.is_empty}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
 def _nothing(states: Mapping[str, AnnotationState]) -> str:
+    if any(state.objects for state in states.values()):
+        return "Nothing is finished yet: finish a slice, a box or the whole image in Correct, or lock objects."
     if states:
         return "Nothing is finished yet: finish a slice, a box or the whole image in Correct."
     return (

@@ -25,6 +25,7 @@ __all__ = ["Measured", "by_number", "inside", "measure_job", "save_table_job"]
 
 _NOT_PLOTTED = ("label", "class", "touches border")
 _FIRST = ("area", "volume", "intensity mean", "circularity", "sphericity")
+_WORDS = ("class", "by")
 _SPARSE = 10
 _FEW = 10_000
 
@@ -144,9 +145,11 @@ def by_number(table: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.Dat
     largest = int(rows.index.max())
     if largest < _SPARSE * len(rows) + _FEW:
         rows = rows.reindex(range(largest + 1))
-    rows["touches border"] = rows["touches border"].eq(True)
-    if "class" in rows:
-        rows["class"] = rows["class"].fillna("")
+    if "touches border" in rows:
+        rows["touches border"] = rows["touches border"].eq(True)
+    for name in _WORDS:
+        if name in rows:
+            rows[name] = rows[name].fillna("")
     return rows.rename_axis("index").reset_index()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
@@ -11,10 +12,16 @@ from napari_apprentice.core.edit import Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.notes import Note
 
+from ._rules import class_of
+from .objects import one_object
+
 if TYPE_CHECKING:
     from .edits import AnnotationState
 
 __all__ = [
+    "BEGINNING",
+    "classify_object",
+    "count_objects",
     "doubtful_objects",
     "lock_object",
     "middle_of",
@@ -45,6 +52,35 @@ def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None
         state.apply(Edit(f"Lock object {value}", locks=one))
     else:
         state.apply(Edit(f"Unlock object {value}", unlocks=one))
+
+
+BEGINNING = (-1.0, 0)
+
+
+def classify_object(state: AnnotationState, value: int, kind: int) -> None:
+    """Say of which class an object is; 0 takes it back.
+
+    Raises
+    ------
+    BadInputError
+        Where there is no such object, it is locked, or there is no such class.
+    """
+    one_object(state, value)
+    note = state.notes.get(value)
+    said = replace(note or Note(), by="person", kind=kind)
+    if said != note:
+        name = class_of(state.classes, kind).name if kind else "no class"
+        state.apply(Edit(f"Object {value} is {name}", notes={value: (note, said)}))
+
+
+def count_objects(state: AnnotationState) -> str:
+    """Say how many there are: ``"143 objects · 12 by you · 3 locked"``."""
+    numbers = set(state.index.numbers().tolist())
+    yours = sum(note.by == "person" for n, note in state.notes.items() if n in numbers)
+    parts = [f"{len(numbers)} object{'' if len(numbers) == 1 else 's'}"]
+    parts += [f"{yours} by you"] if yours else []
+    parts += [f"{len(state.locked)} locked"] if state.locked else []
+    return " · ".join(parts)
 
 
 def small_size(state: AnnotationState) -> float:
@@ -140,23 +176,34 @@ def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int,
     return number, middle_of(state, number)
 
 
-def doubtful_objects(state: AnnotationState) -> list[int]:
-    """Numbers of the objects that a model found and nobody corrected, confirmed or locked, the most doubtful first."""
+def doubtful_objects(state: AnnotationState) -> list[tuple[float, int]]:
+    """Score and number of the objects that a model found and nobody touched or locked, the most doubtful first."""
     ids = state.index.numbers()
     open_ids = ids[~np.isin(ids, _locked_ids(state))].tolist()
-    scored = [(note.score, n) for n in open_ids if (note := state.notes.get(n)) and _is_open(note)]
-    return [number for _, number in sorted(scored)]  # type: ignore[type-var]
+    notes = ((n, state.notes.get(n)) for n in open_ids)
+    return sorted(
+        (note.score, n)
+        for n, note in notes
+        if note is not None and note.score is not None and note.by == "model"
+    )
 
 
-def next_doubtful(state: AnnotationState, value: int) -> tuple[int, tuple[int, ...]]:
-    """Return the object that the model was least sure of after the one in hand, and a voxel in the middle of it.
+def next_doubtful(
+    state: AnnotationState, after: tuple[float, int] = BEGINNING
+) -> tuple[tuple[float, int], tuple[int, ...]]:
+    """Return the object that the model was least sure of, and a voxel in the middle of it.
 
-    Objects that a person corrected or locked are left out. After the surest one it begins again.
+    Objects that a person corrected, confirmed or locked are left out. After the surest one it begins again.
 
     Parameters
     ----------
-    value
-        Number of the object in hand; it need not exist.
+    after
+        Score and number of the object that was shown last; it need not exist any more.
+
+    Returns
+    -------
+    tuple
+        Score and number of the object; the voxel.
 
     Raises
     ------
@@ -171,10 +218,8 @@ def next_doubtful(state: AnnotationState, value: int) -> tuple[int, tuple[int, .
             if has_scores
             else "no model said how sure it is of these objects"
         )
-    here = state.notes.get(value, Note()).score
-    after = [n for n in order if here is not None and (state.notes[n].score, n) > (here, value)]
-    number = (after or order)[0]
-    return number, middle_of(state, number)
+    found = next((one for one in order if one > after), order[0])
+    return found, middle_of(state, found[1])
 
 
 def middle_of(state: AnnotationState, number: int) -> tuple[int, ...]:
@@ -192,10 +237,6 @@ def middle_of(state: AnnotationState, number: int) -> tuple[int, ...]:
     places = np.argwhere(mask)
     nearest = places[np.abs(places - places.mean(axis=0)).sum(axis=1).argmin()]
     return tuple(int(v) + part.start for v, part in zip(nearest, box, strict=True))
-
-
-def _is_open(note: Note) -> bool:
-    return note.score is not None and note.by == "model"
 
 
 def _locked_ids(state: AnnotationState) -> list[int]:

@@ -62,6 +62,7 @@ class Session(Learning):
     ) -> None:
         super().__init__(store, start, post, preferences, train, folder)
         self.remark = ""
+        self.config: PredictConfig = self.preferences.predict
         self._predict = predict or jobs.engine_predict
 
     def predict_problem(self) -> str | None:
@@ -95,16 +96,19 @@ class Session(Learning):
             self.refused.emit(problem or "")
             return False
 
+        self.config = config
         said = self._corrections()
 
         def done(prediction: Prediction) -> None:
             if key == self.key:
                 self.summary = prediction.summary
+                made = prediction.provenance
+                self.notes = () if made is None else made.notes
             name = f"{volume.name} ▸ {model}"
             is_annotating = said != self._corrections()
             self.predicted.emit(Predicted(key, volume, prediction, name, is_annotating))
 
-        self.remark = ""
+        self.remark, self.notes = "", ()
         job = jobs.predict_job(self.store, model, volume, self.channels, config, self._predict)
         return self.launch(f"Predicting {volume.name}", job, done)
 

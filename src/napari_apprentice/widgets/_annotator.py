@@ -13,8 +13,11 @@ from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.autosave import Autosave, restorable, restore
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.identity import frame_key, frame_name, identity
+from napari_apprentice.session.taking import take_over_objects
 
 from . import layers as adapt
+from ._facts import classes_in, objects_in
+from ._object_table import notes_from
 from .annotating import AnnotationLabels, annotation_layer, veil_layer
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.notes import Notes
     from napari_apprentice.project.journal import Summary
     from napari_apprentice.session.session import Session
 
@@ -144,40 +148,50 @@ class Annotator:
         """Make an annotation of a prediction, which stays, hidden."""
         labels = self.labels_of(source)
         largest = int(labels.max(initial=0))
-        classes = _classes_of(source) or self._classes_of_model(largest)
-        objects = largest > max(c.value for c in classes)
+        found = objects_in(source)
+        classes = classes_in(source) or self._classes_of_model(0 if found else largest)
+        objects = bool(found) or largest > max(c.value for c in classes)
         kind = np.uint32 if objects else np.uint8
-        self._begin(labels.astype(kind), classes, objects, source)
+        notes = notes_from(found, self.session.frame)
+        self._begin(labels.astype(kind), classes, source, objects=objects, notes=notes)
         source.visible = False
         if self.session.frame is not None:
             facts = dict(source.metadata.get(adapt.METADATA) or {})
             source.metadata[adapt.METADATA] = {"of": self.session.key, **facts, "covered": True}
 
     def newer(self) -> Labels | None:
-        """Prediction that came after the annotation and speaks of the same classes."""
+        """Prediction that came after the annotation and speaks of the same classes, or of objects as it does."""
         state, layer, layers = self.state, self.layer, self.viewer.layers
-        if state is None or layer is None or state.objects or state.extent.whole:
+        if state is None or layer is None or state.extent.whole:
             return None
         known = {(c.value, c.name) for c in state.classes}
         for one in self.predictions():
-            classes = {(c.value, c.name) for c in _classes_of(one)}
+            classes = {(c.value, c.name) for c in classes_in(one)}
             if self.is_prediction(one) and layers.index(one) > layers.index(layer):
-                return one if classes and classes <= known else None
+                is_alike = bool(objects_in(one)) == state.objects
+                return one if is_alike and classes and classes <= known else None
         return None
 
     def take_over(self) -> None:
         """Write the newer prediction over what nobody finished or painted; one edit, which can be undone."""
         newer, state = self.newer(), self.state
-        if newer is not None and state is not None:
-            labels = self.labels_of(newer).astype(state.labels.dtype)
+        if newer is None or state is None:
+            return
+        labels = self.labels_of(newer).astype(state.labels.dtype)
+        if state.objects:
+            take_over_objects(state, labels, notes_from(objects_in(newer), self.session.frame))
+        else:
             state.write_prediction(labels, "Take over prediction")
-            newer.visible = False
+        newer.visible = False
 
-    def start(self) -> None:
-        """Make an empty annotation."""
+    def start(self, objects: bool = False) -> None:
+        """Make an empty annotation, of classes or of numbered objects."""
         if self.grid is not None:
-            labels = np.zeros(self.grid.shape, np.uint8)
-            self._begin(labels, self._classes_of_model(), False, None)
+            labels = np.zeros(self.grid.shape, np.uint32 if objects else np.uint8)
+            classes = (LabelClass(1, "object"),) if objects else self._classes_of_model()
+            if objects and self.session.numbers_objects:
+                classes = self._classes_of_model()
+            self._begin(labels, classes, None, objects=objects)
 
     def _classes_of_model(self, largest: int = 0) -> tuple[LabelClass, ...]:
         """Classes of the chosen model; where they do not explain the labels, a class for each of a few values."""
@@ -189,14 +203,22 @@ class Annotator:
         return classes
 
     def _begin(
-        self, labels: Any, classes: tuple[LabelClass, ...], objects: bool, source: Labels | None
+        self,
+        labels: Any,
+        classes: tuple[LabelClass, ...],
+        source: Labels | None,
+        *,
+        objects: bool,
+        notes: Notes | None = None,
     ) -> None:
         if self.grid is None or self.session.volume is None:
             return
         # Numbered objects are only understood whole: their strokes alone teach nothing.
         extent = Extent(strokes=not objects)
         name = frame_name(self.session.volume.name, self.session.frame)
-        state = AnnotationState(name, self.grid, labels, classes, extent, objects=objects)
+        state = AnnotationState(
+            name, self.grid, labels, classes, extent, objects=objects, notes=notes
+        )
         self._adopt(state, source)
 
     def _adopt(self, state: AnnotationState, source: Labels | None, folder: Any = None) -> None:
@@ -369,8 +391,3 @@ class Annotator:
         if getattr(event, "type", "") == "ndisplay":
             self._show_veil()
         self.changed.emit()
-
-
-def _classes_of(layer: Layer) -> tuple[LabelClass, ...]:
-    facts = layer.metadata.get(adapt.METADATA) or {}
-    return tuple(LabelClass(**entry) for entry in facts.get("classes") or ())

@@ -31,6 +31,7 @@ class Beginning(QWidget):
         self._annotator = annotator
         self.correct = ElidedButton("Correct the prediction")
         self.start = ElidedButton("Start from nothing")
+        self.number = ElidedButton("Number objects from nothing")
         self.source = elided()
         self.show_again = ElidedButton("Show the annotation")
         column = QVBoxLayout(self)
@@ -38,11 +39,12 @@ class Beginning(QWidget):
         column.addWidget(
             wrapped("Correct what is wrong, say which part is right, and let a model learn it.")
         )
-        for widget in (self.source, self.correct, self.start, self.show_again):
+        for widget in (self.source, self.correct, self.start, self.number, self.show_again):
             column.addWidget(widget)
         column.addStretch()
         self.correct.clicked.connect(self._on_correct_clicked)
-        self.start.clicked.connect(annotator.start)
+        self.start.clicked.connect(lambda: annotator.start())
+        self.number.clicked.connect(lambda: annotator.start(objects=True))
         self.show_again.clicked.connect(lambda: annotator.show())
 
     def render_state(self) -> None:
@@ -57,6 +59,7 @@ class Beginning(QWidget):
         self.source.setVisible(bool(name) and not is_hidden)
         self.correct.setVisible(not is_hidden)
         self.start.setVisible(not is_hidden)
+        self.number.setVisible(not is_hidden)
         self.show_again.setVisible(is_hidden)
         self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
         nothing = "There are no labels on the grid of this image yet: press Predict first."
@@ -65,7 +68,9 @@ class Beginning(QWidget):
         self.correct.setEnabled(not reason)
         self.correct.setToolTip(reason or f"{name} becomes an annotation; it stays, hidden")
         self.start.setEnabled(not blocked)
-        self.start.setToolTip(blocked or "Paint everything yourself")
+        self.start.setToolTip(blocked or "Paint every class yourself")
+        self.number.setEnabled(not blocked)
+        self.number.setToolTip(blocked or "Paint nuclei or cells, each with a number of its own")
 
     def _on_correct_clicked(self) -> None:
         candidates = self._annotator.predictions()

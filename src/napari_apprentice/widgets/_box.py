@@ -1,4 +1,4 @@
-"""Drawing a box: a shapes layer that lives for one rectangle."""
+"""Drawing a box or a line: a shapes layer that lives for one shape."""
 
 from __future__ import annotations
 
@@ -18,42 +18,45 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-__all__ = ["BoxDrawing", "box_around", "box_in_view"]
-
-_NAME = "draw a box"
+__all__ = ["Drawing", "box_around", "box_in_view"]
 
 
-class BoxDrawing:
-    """Lets a person draw one rectangle on a labels layer.
+class Drawing:
+    """Lets a person draw one shape on a labels layer.
 
     Parameters
     ----------
     viewer
         Where it is drawn.
+    mode
+        napari's name of the tool: ``"add_rectangle"``, ``"add_line"``.
+    name
+        Of the layer meanwhile.
     """
 
     drawn = Signal(object)
-    """Corners of the rectangle in voxels of the labels layer, ``(4, n)``."""
+    """Corners of the shape in voxels of the labels layer: ``(4, n)``, of a line ``(2, n)``."""
     ended = Signal()
-    """The rectangle was drawn, or the drawing given up."""
+    """The shape was drawn, or the drawing given up."""
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, mode: str, name: str) -> None:
         self.viewer = viewer
+        self._mode, self._name = mode, name
         self.target: Labels | None = None
         self._shapes: Shapes | None = None
 
     @property
     def is_active(self) -> bool:
-        """Whether a rectangle is being drawn."""
+        """Whether a shape is being drawn."""
         return self._shapes is not None and self._shapes in self.viewer.layers
 
     def start(self, target: Labels) -> None:
-        """Wait for a rectangle."""
+        """Wait for a shape."""
         self.stop()
         self.target = target
         self._shapes = Shapes(
             ndim=target.ndim,
-            name=_NAME,
+            name=self._name,
             edge_color="#56B4E9",
             edge_width=max(1.0, min(target.data.shape[-2:]) / 200),
             face_color="#56B4E940",
@@ -61,7 +64,7 @@ class BoxDrawing:
             **adapt.layer_kwargs(target, target.ndim),
         )
         self.viewer.add_layer(self._shapes)
-        self._shapes.mode = "add_rectangle"
+        self._shapes.mode = self._mode
         self._shapes.events.data.connect(self._on_shapes_data)
         self.viewer.layers.events.removed.connect(self._on_layers_removed)
 
@@ -88,7 +91,7 @@ class BoxDrawing:
             return
         corners = np.asarray(self._shapes.data[-1])
         if (np.ptp(corners, axis=0) < 1).all():
-            self._shapes.data = []  # a click, not a rectangle: go on waiting
+            self._shapes.data = []  # a click, not a shape: go on waiting
             return
         self.stop()
         self.drawn.emit(corners)

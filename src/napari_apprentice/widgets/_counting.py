@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_apprentice.session.navigate import next_unfinished
 
-from ._box import BoxDrawing, box_around, box_in_view
+from ._box import Drawing, box_around, box_in_view
 from ._buttons import ElidedButton
 from ._parts import elided, wrapped
 from .styles import CHIP
@@ -51,7 +51,7 @@ class Counting(QWidget):
     def __init__(self, annotator: Annotator) -> None:
         super().__init__()
         self._annotator = annotator
-        self.drawing = BoxDrawing(annotator.viewer)
+        self.drawing = Drawing(annotator.viewer, "add_rectangle", "draw a box")
         self.chip = elided()
         self.hint = wrapped()
         self.slice = ElidedButton()
@@ -108,9 +108,11 @@ class Counting(QWidget):
             return
         self.chip.setText(state.describe())
         self.chip.setToolTip(f"{state.describe()}: only this is learned from and scored")
-        empty = state.extent.is_empty
+        empty = state.is_empty
         self.hint.setVisible(empty)
-        self.hint.setText("Nothing is learned from yet: say which part is finished.")
+        more = " or lock objects" if state.objects else ""
+        self.hint.setText(f"Nothing is learned from yet: say which part is finished{more}.")
+        self.strokes.setVisible(not state.objects)  # of an object only the whole says something
         self._render_slice()
         flat = state.grid.ndim < 3
         no_layer = "Show the annotation first" if layer is None else ""

@@ -5,79 +5,38 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.session.object_sets import (
-    lock_object,
-    next_object,
-    remove_small,
-    renumber,
-    small_size,
-)
-from napari_apprentice.session.objects import (
-    delete_object,
-    fill_object,
-    keep_largest_piece,
-    merge_objects,
-    new_object,
-)
-from napari_apprentice.session.splitting import split_between, split_object
+from napari_apprentice.session import object_sets as sets
+from napari_apprentice.session import objects as edits
+from napari_apprentice.session import splitting
 from napari_apprentice.session.text import unit_text
 
+from ._box import Drawing
 from ._buttons import ElidedButton
 from ._clicks import VoxelClicks
+from ._coloring import Coloring
 from ._following import Following
+from ._object_table import features_of, title_of
+from ._object_tools import KEYS, TOOLS
+from ._parts import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
 
+    from napari_apprentice.session.growing import Growing
+
     from .annotating import AnnotationLabels
 
 __all__ = ["KEYS", "ObjectButtons"]
 
-KEYS = {
-    "Shift+Left": "go to the previous object that is not locked",
-    "Shift+Right": "go to the next object that is not locked",
-    "Shift+O": "paint a new object",
-    "Shift+D": "delete this object",
-    "Shift+J": "merge another object into this one: click it",
-    "Shift+K": "lock this object, so that nothing changes it, or unlock it",
-    "Shift+S": "split this object",
-    "Shift+X": "split an object: click its one side, then its other side",
-    "Shift+H": "fill the holes of this object",
-    "Shift+G": "keep the largest piece of this object",
-    "Shift+M": "remove all objects below the size in the dock",
-    "Shift+R": "renumber all objects without gaps",
-}
-_NAMES = (
-    "◂ Previous",
-    "Next ▸",
-    "New object",
-    "Delete",
-    "Merge…",
-    "Lock",
-    "Split",
-    "Split by clicks…",
-    "Fill holes",
-    "Keep largest",
-    "Remove small",
-    "Renumber",
-)
-_TIPS = {
-    "Shift+O": "Paint an object with a number of its own",
-    "Shift+J": "Click the object that belongs to {name}",
-    "Shift+D": "Turn {name} into background",
-    "Shift+S": "Cut {name} at its waist; or erase a line through it first",
-    "Shift+X": "Click one side of an object, then its other side: it is cut between the two",
-    "Shift+H": "Give {name} the background that it encloses",
-    "Shift+G": "Turn every piece of {name} but the largest into background",
-}
-_ON_ONE = ("Shift+D", "Shift+J", "Shift+S", "Shift+H", "Shift+G")
 _LARGEST = 1e12
+_MILLISECONDS = 300
+_FLAT_ONLY = "Show slices first: this is the 3-D view"
 
 
 class ObjectButtons(QWidget):
@@ -87,67 +46,84 @@ class ObjectButtons(QWidget):
     ----------
     viewer
         Whose camera goes to the next object.
+    growing
+        Adds the objects that are clicked.
     """
 
     refused = Signal(str)
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, growing: Growing) -> None:
         super().__init__()
         self._viewer = viewer
+        self._growing = growing
         self._layer: AnnotationLabels | None = None
         self._following = Following()
         self._clicks = VoxelClicks()
-        self._clicks.clicked.connect(self._on_clicks_clicked)
-        self.destroyed.connect(self._following.stop)
-        self.destroyed.connect(self._clicks.stop)
+        self._drawing = Drawing(viewer, "add_line", "draw a line")
+        self._soon = QTimer(self, interval=_MILLISECONDS, singleShot=True)
+        self._waiting = ""
         self._keep = 0
+        self._doubted = sets.BEGINNING
         self._first: tuple[int, ...] | None = None
         self.title = QLabel()
-        names = zip(KEYS, _NAMES, strict=True)
-        self.buttons = {key: ElidedButton(name) for key, name in names}
+        self.counts = wrapped()
+        self.coloring = Coloring()
+        self.buttons = {tool.key: ElidedButton(tool.name) for tool in TOOLS}
         self.smallest = QDoubleSpinBox()
         self._lay_out()
-        for key, action in self.actions().items():
-            self.buttons[key].clicked.connect(lambda *_, do=action: do())
+        self._connect()
 
     def _lay_out(self) -> None:
-        for key in ("Shift+J", "Shift+X"):
-            self.buttons[key].setCheckable(True)
         self.smallest.setRange(0, _LARGEST)
         self.smallest.setPrefix("below ")
         self.smallest.setAccessibleName("smallest size")
         grid = QGridLayout()
         grid.setSpacing(4)
-        *others, small, renumbering = self.buttons.values()
-        for at, button in enumerate(others):
-            grid.addWidget(button, at // 2, at % 2)
-        last = len(others) // 2
-        grid.addWidget(small, last, 0)
-        grid.addWidget(self.smallest, last, 1)
-        grid.addWidget(renumbering, last + 1, 0)
+        for at, tool in enumerate(TOOLS):
+            self.buttons[tool.key].setCheckable(tool.waits)
+            grid.addWidget(self.buttons[tool.key], at // 2, at % 2)
+        grid.addWidget(self.smallest, len(TOOLS) // 2, 1)
+        self.smallest.setMinimumWidth(1)
+        for column in (0, 1):
+            grid.setColumnStretch(column, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.title)
+        for widget in (self.counts, self.coloring, self.title):
+            layout.addWidget(widget)
         layout.addLayout(grid)
+
+    def _connect(self) -> None:
+        for key, action in self.actions().items():
+            self.buttons[key].clicked.connect(lambda *_, do=action: do())
+        self._clicks.clicked.connect(self._on_clicks_clicked)
+        self._drawing.drawn.connect(self._on_drawing_drawn)
+        self._drawing.ended.connect(self._on_drawing_ended)
+        self._growing.added.connect(self._on_growing_added)
+        self._growing.failed.connect(self._on_growing_failed)
+        self._soon.timeout.connect(self.put_table)
+        for helper in (self._following, self._clicks):
+            self.destroyed.connect(helper.stop)
 
     def actions(self) -> dict[str, Callable[[], object]]:
         """What each key does; the buttons do the same."""
-        doing = (
-            lambda: self.go(-1),
-            lambda: self.go(1),
-            self.make,
-            lambda: self._on_one(delete_object),
-            self.start_merging,
-            self.toggle_lock,
-            lambda: self._on_one(split_object),
-            self.start_splitting,
-            lambda: self._on_one(fill_object),
-            lambda: self._on_one(keep_largest_piece),
-            lambda: self._try(remove_small, self.smallest.value()),
-            lambda: self._try(renumber),
-        )
-        return dict(zip(KEYS, doing, strict=True))
+        return {
+            "Shift+Left": lambda: self.go(-1),
+            "Shift+Right": lambda: self.go(1),
+            "Shift+Down": self.doubt,
+            "Shift+K": self.toggle_lock,
+            "Shift+A": lambda: self._wait("Shift+A"),
+            "Shift+O": self.make,
+            "Shift+D": lambda: self._on_one(edits.delete_object),
+            "Shift+J": lambda: self._wait("Shift+J"),
+            "Shift+L": lambda: self._wait("Shift+L"),
+            "Shift+X": lambda: self._wait("Shift+X"),
+            "Shift+S": lambda: self._on_one(splitting.split_object),
+            "Shift+H": lambda: self._on_one(edits.fill_object),
+            "Shift+G": lambda: self._on_one(edits.keep_largest_piece),
+            "Shift+R": lambda: self._try(sets.renumber),
+            "Shift+M": lambda: self._try(sets.remove_small, self.smallest.value()),
+        }
 
     # -- showing ----------------------------------------------------------------------------
 
@@ -156,15 +132,18 @@ class ObjectButtons(QWidget):
         if layer is self._layer:
             return
         self._following.stop()
-        self._clicks.stop()
-        self._layer, self._keep = layer, 0
+        self._give_up()
+        self._layer, self._doubted = layer, sets.BEGINNING
+        self.coloring.set_layer(layer)
         if layer is not None:
             self._following.follow((layer.events.selected_label,), self._on_layer_selected)
+            self._following.follow((layer.state.changed,), self._on_state_changed)
             self._propose_size(layer)
+            self.put_table()
         self.render()
 
     def _propose_size(self, layer: AnnotationLabels) -> None:
-        grid, size = layer.state.grid, small_size(layer.state)
+        grid, size = layer.state.grid, sets.small_size(layer.state)
         flat = grid.ndim == 2
         unit = f"{unit_text(grid.unit)}{'²' if flat else '³'}"
         self.smallest.setSuffix(" px" if grid.unit == "pixel" else f" {unit}")
@@ -173,49 +152,95 @@ class ObjectButtons(QWidget):
         what = "Area" if flat else "Volume"
         self.smallest.setToolTip(f"{what}; proposed: a tenth of the median object")
 
+    def put_table(self) -> None:
+        """Make what is known of the objects the layer's features, and count them."""
+        layer = self._layer
+        if layer is None:
+            return
+        state = layer.state
+        layer.features = features_of(
+            state.index.numbers().tolist(), state.notes, state.classes, layer.features
+        )
+        self.counts.setText(sets.count_objects(state))
+
     def render(self) -> None:
         """Show which object is in hand, and what can be done with it."""
         layer = self._layer
         value = 0 if layer is None else int(layer.selected_label)
         locked = layer is not None and value in layer.state.locked
-        name = f"Object {value}{' · locked' if locked else ''}"
-        self.title.setText(name if value else "No object: pick one (L)")
-        for key, button in self.buttons.items():
-            tip = _TIPS.get(key, KEYS[key][:1].upper() + KEYS[key][1:])
-            button.setToolTip(f"{tip.format(name=f'object {value}')} ({key})")
-        for key in (*_ON_ONE, "Shift+K"):
-            button = self.buttons[key]
-            button.setEnabled(bool(value) and not (locked and key in _ON_ONE))
-            if not value:
-                button.setToolTip("Pick an object first (L)")
-            elif not button.isEnabled():
-                button.setToolTip(f"Object {value} is locked; unlock it first (Shift+K)")
+        self.title.setText(
+            "No object: pick one (L)" if layer is None else title_of(layer.state, value)
+        )
+        for tool in TOOLS:
+            button = self.buttons[tool.key]
+            button.setToolTip(tool.tooltip(value))
+            if tool.on_one or tool.key == "Shift+K":
+                button.setEnabled(bool(value) and not (locked and tool.on_one))
+            if not button.isEnabled():
+                why = f"Object {value} is locked; unlock it first (Shift+K)"
+                button.setToolTip(why if value else "Pick an object first (L)")
+        self._render_adding()
         self.buttons["Shift+K"].set_full("Unlock" if locked else "Lock")
         self._render_waiting()
 
+    def _render_adding(self) -> None:
+        button, problem = self.buttons["Shift+A"], self._growing.problem()
+        button.setEnabled(problem is None)
+        if problem is not None:
+            button.setToolTip(problem)
+
     def _render_waiting(self) -> None:
         """Show which clicks are waited for."""
-        merge, split = self.buttons["Shift+J"], self.buttons["Shift+X"]
-        merge.setChecked(bool(self._keep))
-        merge.set_full(f"Click one for {self._keep}" if self._keep else "Merge…")
-        split.setChecked(self._clicks.is_active)
         side = "one side" if self._first is None else "the other side"
-        split.set_full(f"Click {side}" if self._clicks.is_active else "Split by clicks…")
+        count = self._growing.waiting
+        says = {
+            "Shift+J": f"Click one for {self._keep}",
+            "Shift+X": f"Click {side}",
+            "Shift+A": f"Click… ({count} to come)" if count else "Click on objects…",
+            "Shift+L": "Draw a line…",
+        }
+        for tool in TOOLS:
+            if tool.waits:
+                is_waiting = self._waiting == tool.key
+                self.buttons[tool.key].setChecked(is_waiting)
+                self.buttons[tool.key].set_full(says[tool.key] if is_waiting else tool.name)
+
+    def _on_state_changed(self) -> None:
+        self.render()
+        self._soon.start()  # the table of many objects is not for every stroke
 
     # -- doing ------------------------------------------------------------------------------
 
     def go(self, step: int) -> None:
         """Go to the next object that is not locked, or to the one before."""
         layer = self._layer
+        if layer is not None:
+            value = int(layer.selected_label)
+            self._show_found(lambda: sets.next_object(layer.state, value, step))
+
+    def doubt(self) -> None:
+        """Go to the object that the model was least sure of, then on to surer ones."""
+        layer = self._layer
+
+        def find() -> tuple[int, tuple[int, ...]]:
+            self._doubted, voxel = sets.next_doubtful(layer.state, self._doubted)
+            return self._doubted[1], voxel
+
+        if layer is not None:
+            self._show_found(find)
+
+    def _show_found(self, find: Callable[[], tuple[int, tuple[int, ...]]]) -> None:
+        """Bring an object into the middle of the canvas and take it in hand."""
+        layer = self._layer
         if layer is None:
             return
         self._give_up()
+        self.refused.emit("")
         try:
-            number, voxel = next_object(layer.state, int(layer.selected_label), step)
+            number, voxel = find()
         except ApprenticeError as error:
             self.refused.emit(str(error))
             return
-        self.refused.emit("")
         layer.selected_label = number
         dims, world = self._viewer.dims, layer.data_to_world(voxel)
         extra = dims.ndim - layer.ndim
@@ -225,53 +250,88 @@ class ObjectButtons(QWidget):
 
     def make(self) -> None:
         """Paint a new object from now on."""
-        if self._layer is not None and self._try(new_object):
-            self._layer.selected_label = new_object(self._layer.state)
+        if self._layer is not None and self._try(edits.new_object):
+            self._layer.selected_label = edits.new_object(self._layer.state)
             self._layer.mode = "paint"
 
     def toggle_lock(self) -> None:
         """Lock the object in hand, or unlock it."""
         if self._layer is not None:
             value = int(self._layer.selected_label)
-            self._try(lock_object, value, value not in self._layer.state.locked)
+            self._try(sets.lock_object, value, value not in self._layer.state.locked)
 
-    def start_merging(self) -> None:
-        """Wait for a click on the object to merge; once more gives it up."""
-        keep = 0 if self._keep or self._layer is None else int(self._layer.selected_label)
+    # -- waiting for clicks -----------------------------------------------------------------
+
+    def _wait(self, key: str) -> None:
+        """Wait for what a tool needs; once more gives it up."""
+        layer, again = self._layer, self._waiting == key
         self._give_up()
-        if self._layer is not None and keep:
-            self._keep = keep
-            self._layer.mode = "pick"
+        value = 0 if layer is None else int(layer.selected_label)
+        if layer is not None and not again and (value or key != "Shift+J"):
+            self._start_waiting(layer, key, value)
         self.render()
 
-    def start_splitting(self) -> None:
-        """Wait for a click on either side of an object; once more gives it up."""
-        start = not self._clicks.is_active
-        self._give_up()
-        if self._layer is not None and start:
-            self._layer.mode = "pick"
-            self._clicks.start(self._layer)
-        self.render()
+    def _start_waiting(self, layer: AnnotationLabels, key: str, value: int) -> None:
+        flat = self._viewer.dims.ndisplay == 2
+        if key in ("Shift+A", "Shift+L") and not flat:
+            self.refused.emit(_FLAT_ONLY)
+            return
+        self.refused.emit("")
+        self._waiting = key
+        if key == "Shift+L":
+            self._drawing.start(layer)
+            return
+        layer.mode = "pick"
+        if key == "Shift+J":
+            self._keep = value
+        else:
+            self._clicks.start(layer)
 
     def _give_up(self) -> None:
         """Wait for no click any more."""
+        self._waiting = ""
         self._clicks.stop()
+        self._drawing.stop()
+        self._growing.stop()
         self._keep, self._first = 0, None
 
     def _on_clicks_clicked(self, voxel: tuple[int, ...]) -> None:
-        if self._first is None:
+        if self._waiting == "Shift+A":
+            if self._layer is not None:
+                self.refused.emit("")
+                self._growing.add(self._layer.state, voxel)
+        elif self._first is None:
             self._first = voxel
         else:
             first = self._first
             self._give_up()
-            self._try(split_between, first, voxel)
+            self._try(splitting.split_between, first, voxel)
+        self.render()
+
+    def _on_drawing_drawn(self, line: Any) -> None:
+        layer = self._layer
+        if layer is not None:
+            self._try(splitting.split_along, line, layer.axes_order[-2:])
+
+    def _on_drawing_ended(self) -> None:
+        if self._waiting == "Shift+L":
+            self._waiting = ""
+            self.render()
+
+    def _on_growing_added(self, number: int) -> None:
+        if self._layer is not None:
+            self._layer.selected_label = number
+        self.render()
+
+    def _on_growing_failed(self, sentence: str) -> None:
+        self.refused.emit(sentence)
         self.render()
 
     def _on_layer_selected(self, *_: Any) -> None:
         layer, keep = self._layer, self._keep
         if layer is not None and keep and int(layer.selected_label) not in (0, keep):
-            self._keep = 0
-            self._try(merge_objects, keep, int(layer.selected_label))
+            self._give_up()
+            self._try(edits.merge_objects, keep, int(layer.selected_label))
             layer.selected_label = keep
         self.render()
 

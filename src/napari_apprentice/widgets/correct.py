@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.session.growing import Growing
+from napari_apprentice.session.object_sets import classify_object
 
 from ._annotator import Annotator
 from ._beginning import Beginning, RecoveryBar
@@ -76,7 +78,7 @@ class CorrectDock(Dock):
         self.error = ErrorLine()
         self.pages = QStackedWidget()
         self.classes = ClassButtons()
-        self.objects = ObjectButtons(viewer)
+        self.objects = ObjectButtons(viewer, Growing(self.session))
         self.tools = Tools()
         self.counting = Counting(self.annotator)
         self.hidden = ElidedButton("Show the annotation")
@@ -113,9 +115,9 @@ class CorrectDock(Dock):
             history.addWidget(button)
         column.addWidget(self.hidden)
         column.addWidget(self.take_over)
+        column.addWidget(self.objects)
         column.addWidget(self.what)
         column.addWidget(self.classes)
-        column.addWidget(self.objects)
         column.addWidget(_title("Tool"))
         column.addWidget(self.tools)
         column.addLayout(history)
@@ -157,19 +159,23 @@ class CorrectDock(Dock):
             self.beginning.render_state()
             return
         self.classes.set_classes(state.classes)
-        self.classes.setVisible(not state.objects)
         self.objects.setVisible(state.objects)
         self.objects.render()
-        self.what.setText("Object" if state.objects else "Class")
+        self.what.setText("Class of the object" if state.objects else "Class")
         self._render_selected()
         self._render_offers()
         self._render_history()
         self.counting.render_state()
 
     def _render_selected(self, *_: Any) -> None:
-        if self._bound is not None:
-            erasing = str(self._bound.mode) == "erase"
-            self.classes.set_selected(-1 if erasing else int(self._bound.selected_label))
+        layer = self._bound
+        if layer is None:
+            return
+        value = -1 if str(layer.mode) == "erase" else int(layer.selected_label)
+        if layer.state.objects:
+            note = layer.state.notes.get(value)
+            value = -1 if note is None else note.kind
+        self.classes.set_selected(value)
 
     def _render_offers(self, *_: Any) -> None:
         """Offer to show a hidden annotation, and to take over what a model that has learned says."""
@@ -202,9 +208,13 @@ class CorrectDock(Dock):
     # -- doing --------------------------------------------------------------------------------
 
     def pick(self, value: int) -> None:
-        """Paint a class from now on."""
+        """Paint a class from now on; of numbered objects, say that the one in hand is of this class."""
         layer = self.annotator.layer
         if layer is None:
+            return
+        if layer.state.objects:
+            self._do(lambda: classify_object(layer.state, int(layer.selected_label), value))
+            self._render_selected()
             return
         layer.selected_label = value
         if str(layer.mode) in ("erase", "pan_zoom", "pick", "transform"):
@@ -225,9 +235,12 @@ class CorrectDock(Dock):
 
     def _try(self, verb: str, *args: Any) -> None:
         """Do something with the annotation; say it here if it cannot be done."""
+        self._do(lambda: getattr(self.annotator.state, verb)(*args))
+
+    def _do(self, action: Callable[[], object]) -> None:
         self.error.set_sentence("")
         try:
-            getattr(self.annotator.state, verb)(*args)
+            action()
         except ApprenticeError as error:
             self.error.set_sentence(str(error))
 

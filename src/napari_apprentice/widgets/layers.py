@@ -14,6 +14,8 @@ from napari_apprentice.core.grid import AXES_ORDER, Grid
 from napari_apprentice.core.volume import Volume
 
 from ._display import class_colors, contour_width, label_colors, levels, look
+from ._facts import METADATA, facts_of
+from ._object_table import features_of, notes_from
 from ._upright import as_stored, upright
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ __all__ = [
     "contour_width",
     "image_key_of",
     "is_helper",
+    "is_result_of",
     "key_of",
     "label_colors",
     "layer_kwargs",
@@ -40,11 +43,6 @@ __all__ = [
     "volume_from",
     "volume_of",
 ]
-
-METADATA = "napari-apprentice"
-"""Key of `layer.metadata`. The readers write ``grid``, ``group``, ``channel``, ``channels``, ``format``, ``source`` and
-``header`` there and `volume_from` reads them; results write ``of`` (key of their image), ``classes``, ``summary`` and
-``provenance``."""
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -94,7 +92,7 @@ def volume_of(layer: Layer, siblings: Sequence[Layer] = ()) -> Volume:
     grid = first.grid.with_channels(len(volumes))
     stacked = _stack([v.data for v in volumes], grid.axes.index("C"))
     names = tuple(v.channels[0] for v in volumes)
-    return replace(first, data=stacked, grid=grid, channels=names, name=_facts(layer)["image"])
+    return replace(first, data=stacked, grid=grid, channels=names, name=facts_of(layer)["image"])
 
 
 def _stack(arrays: Sequence[Any], axis: int) -> Any:
@@ -107,11 +105,11 @@ def _stack(arrays: Sequence[Any], axis: int) -> Any:
 
 def channel_group(layer: Layer, others: Sequence[Layer]) -> list[Layer]:
     """Layers that our reader made of one image, this one included, in the order of its channels."""
-    group = _facts(layer).get("group")
+    group = facts_of(layer).get("group")
     if group is None:
         return [layer]
-    members = [o for o in others if o is not layer and _facts(o).get("group") == group]
-    return sorted([layer, *members], key=lambda o: int(_facts(o).get("channel", 0)))
+    members = [o for o in others if o is not layer and facts_of(o).get("group") == group]
+    return sorted([layer, *members], key=lambda o: int(facts_of(o).get("channel", 0)))
 
 
 def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
@@ -157,10 +155,6 @@ def volume_from(data: Any, state: Mapping[str, Any]) -> Volume:
         rgb=rgb,
         metadata=facts.get("header") or {},
     )
-
-
-def _facts(layer: Layer) -> dict[str, Any]:
-    return dict(layer.metadata.get(METADATA) or {})
 
 
 def _axes(ndim: int, facts: Mapping[str, Any], labels: Sequence[str] | None) -> str:
@@ -218,19 +212,25 @@ def _channels_first(data: Any, grid: Grid) -> tuple[Any, Grid]:
 
 def key_of(layer: Layer) -> str:
     """What a layer's image is known by: the file it came from, else the layer itself."""
-    facts = _facts(layer)
+    facts = facts_of(layer)
     return str(facts.get("source") or facts.get("group") or layer.unique_id)
 
 
 def image_key_of(layer: Layer) -> str | None:
     """Key of the image that a result or an annotation belongs to; None for layers that are neither."""
-    key = _facts(layer).get("of")
+    key = facts_of(layer).get("of")
     return None if key is None else str(key)
+
+
+def is_result_of(layer: Layer, key: str | None) -> bool:
+    """Whether a model made this layer of the image with that key."""
+    facts = facts_of(layer)
+    return bool(facts.get("result")) and facts.get("of") == key and not is_helper(layer)
 
 
 def is_helper(layer: Layer) -> bool:
     """Whether a layer only helps to see and holds nothing of the person's."""
-    return any(_facts(layer).get(name) for name in _HELPERS)
+    return any(facts_of(layer).get(name) for name in _HELPERS)
 
 
 # -- volume → layers --------------------------------------------------------------------
@@ -339,6 +339,7 @@ def prediction_layers(
         "time_step": prediction.grid.time_step,
         "classes": [asdict(c) for c in prediction.classes],
         "summary": prediction.summary,
+        "objects": dict(prediction.objects),
         "result": True,
         "format": volume.format,
         "header": dict(volume.metadata),
@@ -351,9 +352,19 @@ def prediction_layers(
         label = name if prediction.labels is None else f"{name} · image"
         layers.append((prediction.image, {**placed, **_named(label, facts)}, "image"))
     if prediction.labels is not None:
-        look = label_colors(prediction)
+        look = _objects_look(prediction) if prediction.objects else label_colors(prediction)
         layers.append((prediction.labels, {**placed, **_named(name, facts), **look}, "labels"))
     return layers
+
+
+def _objects_look(prediction: Prediction) -> dict[str, Any]:
+    """What is known of numbered objects, as features; not of several frames, which number theirs alike."""
+    if "frame" in prediction.objects:
+        return {}
+    numbers = prediction.objects["label"].tolist()
+    if not numbers:
+        return {}
+    return {"features": features_of(numbers, notes_from(prediction.objects), prediction.classes)}
 
 
 def unique_name(taken: Sequence[str], name: str) -> str:

@@ -109,9 +109,6 @@ class LearnDock(Dock):
         self.body.addWidget(self.card)
         self.body.addWidget(self.curves)
         self.body.addStretch()
-        for name, title in self.session.tasks().items():
-            self.tasks.addItem(title, name)
-        self.tasks.setCurrentIndex(self.tasks.findData(self.session.default_task()))
         self.tasks.setToolTip("What the new network is asked to do")
         self.folders.setToolTip(
             "Learn from labelled images on disk too: images and labels pair by file name"
@@ -158,11 +155,12 @@ class LearnDock(Dock):
         self.plan.setVisible(material.problem is None and session.candidate is None)
         self.forget.setVisible(session.folders is not None)
         if not self._is_start_chosen:
-            self._start = session.model
+            self._start = session.default_start()
         self.models.set_choices(session.choices(), self._start, first=_NOTHING)
         self._render_tasks()
         self.leftover.render_state()
-        self.refusal.set_sentence(self.form.problem or "")
+        problem = self.form.problem or session.start_problem(self._start)
+        self.refusal.set_sentence(problem or "")
         self._render_plan(material.describe())
         self._render_buttons()
         self.card.set_candidate(session.candidate)
@@ -170,6 +168,14 @@ class LearnDock(Dock):
 
     def _render_tasks(self) -> None:
         """Ask what to learn only where that is open: from nothing, and with several tasks to choose from."""
+        tasks = self.session.tasks()
+        if [*tasks] != [self.tasks.itemData(i) for i in range(self.tasks.count())]:
+            chosen = self.tasks.currentData()
+            self.tasks.clear()
+            for name, title in tasks.items():
+                self.tasks.addItem(title, name)
+            wanted = chosen if chosen in tasks else self.session.default_task()
+            self.tasks.setCurrentIndex(self.tasks.findData(wanted))
         for widget in (self.tasks, self._tasks_label):
             widget.setVisible(self._start is None and self.tasks.count() > 1)
 
@@ -182,7 +188,7 @@ class LearnDock(Dock):
 
     def _render_buttons(self) -> None:
         session = self.session
-        problem = self.form.problem or session.learn_problem()
+        problem = self.form.problem or session.learn_problem(self._start)
         is_learning = session.is_learning
         self.button.setVisible(not is_learning)
         self.button.setEnabled(problem is None)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
 
+from napari_apprentice.session.text import unit_text
+
+from . import layers as adapt
 from ._channels import ChannelLists
+from ._coloring import Coloring
 from ._dock import Dock
 from ._parts import ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
@@ -40,12 +45,13 @@ class PredictDock(Dock):
         embedded: bool = False,
     ) -> None:
         super().__init__(viewer, session, embedded=embedded)
-        self.form = ConfigForm(self.session.preferences.predict, main=("device",))
+        self.form = ConfigForm(self.session.preferences.predict, main=("device", "diameter"))
         self.models = ModelList("no model yet")
         self.channels = ChannelLists(self.session)
         self.cost = elided()
         self.button = QPushButton("Predict")
         self.summary = wrapped()
+        self.coloring = Coloring()
         self.refusal = ErrorLine()
         self._lay_out()
         self._connect()
@@ -64,6 +70,7 @@ class PredictDock(Dock):
         self.body.addLayout(line)
         self.body.addWidget(self.refusal)
         self.body.addWidget(self.summary)
+        self.body.addWidget(self.coloring)
         self.body.addStretch()
 
     def _connect(self) -> None:
@@ -72,6 +79,8 @@ class PredictDock(Dock):
         self.form.changed.connect(self.render)
         self.button.clicked.connect(self._on_button_clicked)
         self.listen(session.image_changed, self.render)
+        for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
+            self.listen(event, self._on_viewer_layers)
         self.listen(session.model_changed, self.render)
         self.listen(session.predicted, self.render)
         self.listen(session.status_changed, self._on_session_status)
@@ -83,15 +92,30 @@ class PredictDock(Dock):
         """Show the session as it is."""
         session = self.session
         self.models.set_choices(session.choices(), session.model)
+        self._render_diameter()
         cost = session.cost(self.form.value()) if self.form.problem is None else ""
         self.cost.setText(cost or " ")
         self.cost.setToolTip("Estimated time and extra memory of this prediction")
         self._render_button()
         self.channels.render_state()
-        lines = [line for line in (session.summary, session.remark) if line]
+        lines = [line for line in (session.summary, *session.notes, session.remark) if line]
         self.summary.setText("\n".join(lines))
         self.summary.setVisible(bool(lines))
         self.refusal.set_sentence(self.form.problem or "")
+        self.coloring.set_layer(self._result())
+
+    def _render_diameter(self) -> None:
+        """Ask for the size of the objects only where the model wants to know it."""
+        row, volume = self.form.row("diameter"), self.session.volume
+        row.visible = self.session.numbers_objects
+        unit = "pixel" if volume is None else volume.grid.unit
+        row.label = f"Object diameter ({'px' if unit == 'pixel' else unit_text(unit)})"
+
+    def _result(self) -> Labels | None:
+        """The newest labels that a model made of this image."""
+        key = self.session.key
+        own = (o for o in reversed(self.viewer.layers) if isinstance(o, Labels))
+        return next((o for o in own if adapt.is_result_of(o, key)), None)
 
     def _render_button(self) -> None:
         problem, session = self.problem(), self.session
@@ -102,6 +126,9 @@ class PredictDock(Dock):
     def problem(self) -> str | None:
         """Why the button cannot be pressed, or None where it can."""
         return self.form.problem or self.session.predict_problem()
+
+    def _on_viewer_layers(self, *_: object) -> None:
+        self.coloring.set_layer(self._result())
 
     def _on_session_status(self, status: object) -> None:
         self._render_button()

@@ -1,0 +1,32 @@
+"""What our layers say of themselves in their metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_apprentice.core.annotation import LabelClass
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+__all__ = ["METADATA", "classes_in", "facts_of", "objects_in"]
+
+METADATA = "napari-apprentice"
+"""Key of `layer.metadata`. The readers write ``grid``, ``group``, ``channel``, ``channels``, ``format``, ``source`` and
+``header`` there and `volume_from` reads them; results write ``of`` (key of their image), ``classes``, ``objects``
+(columns of numbered objects), ``summary`` and ``provenance``."""
+
+
+def facts_of(layer: Layer) -> dict[str, Any]:
+    """All that a layer says; empty for layers that are not ours."""
+    return dict(layer.metadata.get(METADATA) or {})
+
+
+def classes_in(layer: Layer) -> tuple[LabelClass, ...]:
+    """Classes that a layer's labels, or its objects, may have."""
+    return tuple(LabelClass(**entry) for entry in facts_of(layer).get("classes") or ())
+
+
+def objects_in(layer: Layer) -> dict[str, Any]:
+    """Columns of a prediction of numbered objects in its layer; empty for other labels."""
+    return dict(facts_of(layer).get("objects") or {})
