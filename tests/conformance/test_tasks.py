@@ -1,0 +1,164 @@
+"""What `Task` promises, asked of every task that is registered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.spec import ModelSpec
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, Task, WholeImage
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.prediction import Prediction
+
+CLASSES = (LabelClass(1, "round"), LabelClass(2, "square"))
+NAMES = TASKS.names()
+DENSE = [name for name in NAMES if not isinstance(TASKS[name], WholeImage)]
+
+
+def case(ndim: int) -> tuple[Volume, Annotation]:
+    """Two bright objects, one of each class, and what every kind of task wants to know of them."""
+    shape = (8, 48, 48)[3 - ndim :]
+    labels = np.zeros(shape, np.uint8)
+    labels[..., 6:20, 6:20], labels[..., 28:42, 26:44] = 1, 2
+    grid = Grid.regular("ZYX"[3 - ndim :], shape, (2.0, 0.5, 0.5)[3 - ndim :], unit="um")
+    volume = Volume(labels.astype(np.float32), grid)
+    said = Annotation(grid, labels, CLASSES, object_classes={1: 1, 2: 2}, image_class="round")
+    return volume, said
+
+
+def planned(name: str, ndim: int) -> tuple[Task, ModelSpec, Volume, Annotation]:
+    task = TASKS[name]
+    volume, said = case(ndim)
+    return task, task.default_spec("m", [volume], CLASSES), volume, said
+
+
+def answered(task: Task, spec: ModelSpec, said: Annotation) -> Prediction:
+    """Read the answer of a network that is sure of everything, as the engine does."""
+    target = torch.from_numpy(np.asarray(task.targets(said, spec))).long()
+    channels = task.output_channels(spec)
+    if isinstance(task, NumbersObjects):
+        kind = torch.where(target > 0, (target - 1) % 3 + 1, target).clamp_max(2)
+        number = torch.div(target - 1, 3, rounding_mode="floor").clamp_min(1) - 1
+        parts = [torch.nn.functional.one_hot(kind, 3)]
+        parts += [torch.nn.functional.one_hot(number, channels - 3)] if channels > 3 else []
+        scores = torch.cat(parts, -1).movedim(-1, 0)
+    else:
+        scores = torch.nn.functional.one_hot(target, channels).movedim(-1, 0)
+    scores = 50.0 * scores.float()
+    dense = task.reduce(scores, spec) if isinstance(task, ReducesOutput) else scores
+    return task.decode(dense.numpy(), said.grid, spec)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_who_it_is(name: str) -> None:
+    task = TASKS[name]
+    assert isinstance(task, Task)
+    assert task.name == name
+    assert task.title[0].isupper()
+    assert task.primary
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> None:
+    task, spec, _, _ = planned(name, ndim)
+    assert (spec.name, spec.task, spec.ndim) == ("m", name, ndim)
+    assert [c.name for c in spec.classes] == ["round", "square"]
+    assert ModelSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+    with torch.device("meta"):
+        NETWORKS[spec.network].build(
+            ndim=ndim,
+            in_channels=len(spec.channels),
+            out_channels=task.output_channels(spec),
+            args=spec.network_args,
+        )
+    divisor = NETWORKS[spec.network].divisor(ndim=ndim, args=spec.network_args)
+    assert all(t % d == 0 for t, d in zip(spec.tile, divisor, strict=True))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_targets_are_small_numbers_on_the_annotations_grid(name: str, ndim: int) -> None:
+    task, spec, _, said = planned(name, ndim)
+    before = said.labels.copy()
+    target = task.targets(said, spec)
+    assert target.dtype == np.uint8
+    assert target.shape == (() if isinstance(task, WholeImage) else said.grid.shape)
+    assert not (target == IGNORE).any()
+    np.testing.assert_array_equal(said.labels, before)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_can_be_learned_from(name: str, ndim: int) -> None:
+    task, spec, _, said = planned(name, ndim)
+    target = torch.from_numpy(np.asarray(task.targets(said, spec)))[None].repeat(
+        2, *(1,) * np.ndim(task.targets(said, spec))
+    )
+    torch.manual_seed(0)
+    output = torch.randn(2, task.output_channels(spec), *target.shape[1:], requires_grad=True)
+    first = task.loss(output, target, spec)
+    first.backward()
+    assert output.grad is not None
+    assert bool(output.grad.isfinite().all())
+    with torch.no_grad():
+        better = task.loss(output - 0.1 * output.grad / output.grad.abs().max(), target, spec)
+    assert float(better) < float(first.detach())
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_perfect_answer_has_a_perfect_score(name: str, ndim: int) -> None:
+    task, spec, _, said = planned(name, ndim)
+    prediction = answered(task, spec, said)
+    assert prediction.grid == said.grid
+    assert prediction.summary
+    scores = task.score(prediction, said)
+    assert scores
+    assert all(isinstance(value, float) for value in scores.values())
+    if isinstance(task, WholeImage):
+        # Rates are of sets: two images, one of each class.
+        scores = task.judge(50.0 * np.eye(2, dtype=np.float32), np.arange(2), spec)
+    assert scores[task.primary] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_reduced_answers_are_small_and_know_their_slab(name: str) -> None:
+    task, spec, _, _ = planned(name, 2)
+    if not isinstance(task, ReducesOutput):
+        pytest.skip("keeps its scores")
+    scores = torch.randn(task.output_channels(spec), 6, 7)
+    whole = task.reduce(scores, spec)
+    assert whole.shape[-2:] == (6, 7)
+    assert whole.ndim in (2, 3)
+    assert whole.dtype in (torch.uint8, torch.int32)
+    parts = [task.reduce(scores[:, rows], spec) for rows in (slice(0, 2), slice(2, 6))]
+    assert torch.equal(torch.cat(parts, dim=-2), whole)
+
+
+def test_listing_tasks_loads_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from napari_apprentice.tasks import TASKS\n"
+        "print([task.title for _, task in TASKS.items()])\n"
+        "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_there_are_tasks() -> None:
+    assert {"semantic", "instance", "image_class"} <= set(NAMES)
