@@ -16,7 +16,7 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
-from .choice import object_tasks
+from .choice import is_of_images, object_tasks
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
 from .material import (
@@ -116,6 +116,8 @@ class Learning(Working):
             None if init is None else self.specs.get(init),
             are_objects(self.annotations),
         )
+        if spec is not None and is_of_images(spec):
+            return f"{init} gives whole images a class: teach it in Classify, or start from another model."
         if spec is None or objects is None or (spec.task in object_tasks()) == objects:
             return None
         says, found = ("numbers objects", "paint classes")
@@ -137,8 +139,8 @@ class Learning(Working):
         return {
             name: task.title
             for name, task in TASKS.items()
-            if objects is None
-            or ((name in numbering) == objects and not isinstance(task, WholeImage))
+            if not isinstance(task, WholeImage)
+            and (objects is None or (name in numbering) == objects)
         }
 
     def default_task(self) -> str:

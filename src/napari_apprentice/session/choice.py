@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ModelChoice", "best_choice", "model_choices", "object_tasks"]
+__all__ = ["ModelChoice", "best_choice", "is_of_images", "model_choices", "object_tasks"]
 
 _METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _UNKNOWN = 3.0
@@ -74,9 +74,23 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
         ModelChoice(spec, fits(outline(volume, fed[name]), spec), fed[name] is not None)
         for name, spec in specs.items()
     ]
+    # What finds something in an image is offered before what says which kind of image it is.
     return sorted(
-        choices, key=lambda c: (c.reason is not None, c.is_partial, _distance(c.spec, volume))
+        choices,
+        key=lambda c: (
+            c.reason is not None,
+            is_of_images(c.spec),
+            c.is_partial,
+            _distance(c.spec, volume),
+        ),
     )
+
+
+def is_of_images(spec: ModelSpec) -> bool:
+    """Whether a model says of which class an image is as a whole."""
+    from napari_apprentice.tasks import TASKS, WholeImage
+
+    return spec.task in TASKS and isinstance(TASKS[spec.task], WholeImage)
 
 
 def object_tasks() -> tuple[str, ...]:

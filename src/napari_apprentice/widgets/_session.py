@@ -213,8 +213,9 @@ class ViewerLink(QObject):
             show_info(f"{done.volume.name} was closed meanwhile; its prediction is a new layer.")
         else:
             placed = adapt.layer_kwargs(source, len(done.prediction.grid.axes))
-            self._hide_older(viewer, done)
         made = adapt.prediction_layers(done.prediction, done.volume, done.name, placed, done.key)
+        if made and source is not None:
+            self._hide_older(viewer, done)
         for data, kwargs, kind in made:
             kwargs["name"] = adapt.unique_name([one.name for one in viewer.layers], kwargs["name"])
             if kind == "labels":
