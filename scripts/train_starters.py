@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _mednist import CLASSES as MODALITIES
+from _mednist import mednist_items
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.jobs import Event, Log, Metric, run_to_end
@@ -28,7 +30,9 @@ from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.train import TrainItem, train
 from napari_apprentice.io import open_labels, open_volume
+from napari_apprentice.measure.classification import classification_scores
 from napari_apprentice.measure.instances import InstanceScores, score_instances
+from napari_apprentice.measure.probabilities import probability_scores
 from napari_apprentice.models.store import Model, load_model, save_model
 from napari_apprentice.tasks import TASKS
 
@@ -153,6 +157,28 @@ STARTER_MODELS = {
         nuclei_items,
         TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
     ),
+    "modality": Starter(
+        ModelSpec(
+            name="modality",
+            task="image_class",
+            network="cnn",
+            network_args={"channels": [16, 32, 64]},
+            ndim=2,
+            channels=("image",),
+            # Percentiles, not the 8-bit values of these files: DICOM and NIfTI come in other units.
+            normalization=Normalization(kind="percentile", low=0.5, high=99.5),
+            classes=tuple(ClassSpec(value=c.value, name=c.name) for c in MODALITIES),
+            tile=(64, 64),
+            mirror_axes=(1,),
+            description="Modality and body part of a radiology slice: six kinds, as small grey pictures.",
+            licence="CC-BY-SA-4.0",
+            data="MedNIST, 1,000 training pictures per class (CC-BY-SA 4.0)",
+            citation="MedNIST was gathered from TCIA, the RSNA Bone Age Challenge and the NIH Chest X-ray set, "
+            "and is made available by Bradley J. Erickson (Mayo Clinic) under CC-BY-SA 4.0",
+        ),
+        mednist_items,
+        TrainConfig(held_out=0.1, ema=0.995, checks=5, steps=1500),
+    ),
 }
 
 
@@ -194,14 +220,21 @@ def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -
 
 
 def score(starter: Starter, data: Path) -> dict[str, float]:
-    """Scores over the validation split, each case on its own grid: means, or of objects those of each modality."""
+    """Scores over the validation split, each case on its own grid: means, or of objects those of each modality.
+
+    Of classes of whole images: rates over all of them.
+    """
     model = load_model(STARTERS / starter.spec.name)
     task = TASKS[starter.spec.task]
     found: dict[str, list[InstanceScores]] = defaultdict(list)
     rows = []
+    classed: list[tuple[str, dict[str, float]]] = []
     for item in starter.items(data, "val"):
         config = PredictConfig(mirror=bool(starter.spec.mirror_axes))
         prediction = run_to_end(predict(item.volume, model, config))
+        if item.annotation.image_class is not None:
+            classed.append((item.annotation.image_class, dict(prediction.table)))
+            continue
         if prediction.count is None:
             rows.append(task.score(prediction, item.annotation))
             continue
@@ -212,11 +245,26 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
             found[group].append(scores)
     if found:
         return _by_modality(found)
+    if classed:
+        return _of_classes(classed, [c.name for c in starter.spec.classes])
     return {
         name: round(float(np.nanmean([row.get(name, np.nan) for row in rows])), 4)
         for name in rows[0]
         if name.startswith(_SHOWN)
     }
+
+
+def _of_classes(rows: list[tuple[str, dict[str, float]]], names: list[str]) -> dict[str, float]:
+    """Rates of a classifier, and how honest its probabilities are."""
+    shares = np.array([[table[name] for name in names] for _, table in rows])
+    truth = np.array([names.index(name) for name, _ in rows])
+    rates = classification_scores(shares.argmax(axis=1), truth, range(len(names)))
+    scores = {
+        "accuracy": rates.accuracy,
+        "balanced_accuracy": rates.balanced_accuracy,
+        **probability_scores(shares, truth).flat(),
+    }
+    return {name: round(value, 4) for name, value in scores.items()}
 
 
 def _by_modality(found: dict[str, list[InstanceScores]]) -> dict[str, float]:
