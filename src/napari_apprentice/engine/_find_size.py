@@ -141,7 +141,7 @@ def _busiest(data: NDArray[np.float32], sizes: Sequence[int]) -> tuple[slice, ..
             slice(int(c), int(c) + min(size, n))
             for c, size, n in zip(corner, sizes, data.shape[1:], strict=True)
         )
-        varied = float(data[(0, *place)].std())
+        varied = float(data[0][place].std())
         if varied > most:
             best, most = place, varied
     if best is None:

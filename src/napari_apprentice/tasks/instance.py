@@ -79,7 +79,7 @@ class Instance:
             )
         labels, counts = annotation.labels, annotation.counts()
         _check_numbers(labels)
-        spacing = np.asarray(annotation.grid.spacing) / annotation.grid.spacing[-1]
+        spacing = tuple(s / annotation.grid.spacing[-1] for s in annotation.grid.spacing)
         width = _border(spec)
         if labels.ndim > spec.ndim:
             planes = zip(labels, counts, strict=True)
