@@ -19,6 +19,7 @@ from napari_apprentice.session.measuring import (
     inside,
     measure_job,
     save_table_job,
+    with_known,
 )
 
 
@@ -49,6 +50,17 @@ def test_what_others_know_about_objects_stays(measured: Measured) -> None:
     assert rows["score"][2] == 0.4
     own = by_number(measured.table.assign(**{"class": ["x", "y"]}), others)
     assert list(own["class"]) == ["background", "", "x", "", "", "y", "", "b"]
+
+
+def test_a_saved_table_holds_what_is_known_otherwise(measured: Measured) -> None:
+    features = pd.DataFrame(
+        {"index": [0, 5, 9], "score": [np.nan, 0.4, 0.1], "by": ["", "you", ""]}
+    )
+    table = with_known(measured.table, features)
+    assert list(table["label"]) == [2, 5]
+    assert table["by"][1] == "you"
+    assert np.isnan(table["score"][0])
+    assert with_known(measured.table, pd.DataFrame({"x": [1]})) is measured.table
 
 
 def test_sparse_numbers_are_listed_without_gaps(measured: Measured) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_apprentice.measure.feature_config import FeatureConfig
     from napari_apprentice.measure.features import ObjectTable
 
-__all__ = ["Measured", "by_number", "inside", "measure_job", "save_table_job"]
+__all__ = ["Measured", "by_number", "inside", "measure_job", "save_table_job", "with_known"]
 
 _NOT_PLOTTED = ("label", "class", "touches border")
 _FIRST = ("area", "volume", "intensity mean", "circularity", "sphericity")
@@ -121,6 +121,23 @@ def save_table_job(table: pd.DataFrame, path: Path) -> Job[Path]:
 
     save_table(table, path)
     return path
+
+
+def with_known(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """Add to measures what else the features of a layer know of the same objects.
+
+    Parameters
+    ----------
+    table
+        With a column ``label``.
+    features
+        With a column ``index``.
+    """
+    if "index" not in features:
+        return table
+    known = features.drop_duplicates("index").set_index("index")
+    new = [name for name in known if name not in table]
+    return table.join(known[new], on="label")
 
 
 def by_number(table: pd.DataFrame, others: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.measure.feature_config import GROUPS, FeatureConfig
-from napari_apprentice.session.measuring import measure_job, save_table_job
+from napari_apprentice.session.measuring import measure_job, save_table_job, with_known
 
 from . import layers as adapt
 from ._dock import Dock
@@ -274,7 +274,9 @@ class ObjectsDock(Dock):
         self.refusal.set_sentence("")
         path = self.ask()
         if path is not None and self.measured is not None:
-            job = save_table_job(self.measured.table, path)
+            layer, table = self._target(), self.measured.table
+            table = table if layer is None else with_known(table, layer.features)
+            job = save_table_job(table, path)
             self.session.launch(f"Saving {path.name}", job, self._on_session_saved)
 
     def ask(self) -> Path | None:
