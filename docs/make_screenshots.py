@@ -4,9 +4,10 @@ Needs a display of 1280 × 800; a virtual one will do::
 
     xvfb-run -a -s "-screen 0 1280x800x24" python docs/make_screenshots.py
 
-With ``--data FOLDER`` it takes the pictures of scans and microscopes instead, from the real images described in CONTRIBUTING.
+With ``--only NAME`` it takes those of one tour. With ``--data FOLDER`` it takes the pictures of scans and microscopes instead, from the real images described in CONTRIBUTING.
 
-What a person would paint along the border of the hippocampus is copied here from the sample's own labels.
+What a person would paint along the border of the hippocampus is copied here from the sample's own labels; which nuclei are
+blurred, a person sees, and this script measures.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ SIZE = (1280, 800)
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
+SHARP, BLURRED, MARKED = "sharp nucleus", "blurred nucleus", 15
 _PATIENCE = 600.0
 _LARGEST = 240_000
 
@@ -43,6 +45,7 @@ def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
+    parser.add_argument("--only", choices=("brain", "nuclei", "count", "objects"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
@@ -50,9 +53,15 @@ def main() -> int:
         if given.data is not None:
             scans(given.data)
             return 0
-        tour(Stage())
-        nuclei(Stage())
-        objects(Stage("Objects", HOW_TO))
+        tours = {
+            "brain": lambda: tour(Stage()),
+            "nuclei": lambda: nuclei(Stage()),
+            "count": lambda: count(Stage()),
+            "objects": lambda: objects(Stage("Objects", HOW_TO)),
+        }
+        for name, take in tours.items():
+            if given.only in (None, name):
+                take()
     return 0
 
 
@@ -222,6 +231,118 @@ def nuclei(stage: Stage) -> None:
     stage.viewer.reset_view()
     stage.shoot("nuclei")
     stage.viewer.close()
+
+
+def count(stage: Stage) -> None:
+    """Count and classify nuclei: find them, mend a few, say which are blurred, learn, count again."""
+    dock, viewer = stage.dock, stage.viewer
+    dock.empty.buttons["nuclei"].click()
+    stage.settle()
+    dock.predict.button.click()
+    stage.wait(stage.is_idle, "the prediction")
+    viewer.reset_view()
+    color_by(stage, dock.predict.coloring, "score")
+    stage.shoot("count-1-predicted")
+    dock.show_step(1)
+    correct = dock.correct
+    correct.beginning.correct.click()
+    stage.settle()
+    tools, layer = correct.objects, correct.annotator.layer
+    viewer.scene.camera.zoom *= 2.5
+    tools.doubt()
+    stage.shoot("count-2-doubtful")
+    mend(stage)
+    stage.shoot("count-3-mended")
+    correct.classes.renamed.emit(1, SHARP)
+    correct.classes.added.emit(BLURRED)
+    classify(stage)
+    viewer.reset_view()
+    color_by(stage, tools.coloring, "class")
+    correct.scroll.verticalScrollBar().setValue(0)
+    stage.shoot("count-4-classes")
+    layer.visible = False
+    count_again(stage)
+
+
+def count_again(stage: Stage) -> None:
+    """Learn the classes, predict, and see how many there are of each."""
+    dock = stage.dock
+    dock.show_step(2)
+    dock.learn.form.row("minutes").value = MINUTES
+    stage.settle(1.0)
+    dock.learn.button.click()
+    stage.wait(lambda: dock.session.candidate is not None, "the new model")
+    stage.shoot("count-5-learned")
+    dock.learn.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.show_step(0)
+    dock.predict.button.click()
+    stage.wait(stage.is_idle, "the second prediction")
+    color_by(stage, dock.predict.coloring, "class")
+    stage.shoot("count-6-counted")
+    stage.viewer.close()
+
+
+def color_by(stage: Stage, coloring: Any, column: str) -> None:
+    """Choose what the colours mean."""
+    coloring.choice.setCurrentIndex(coloring.choice.findData(column))
+    stage.settle()
+
+
+def mend(stage: Stage) -> None:
+    """Click what was missed, and cut what is glued, as the sample's own labels say."""
+    import numpy as np
+    from scipy import ndimage
+
+    tools, state = stage.dock.correct.objects, stage.dock.correct.annotator.state
+    true = nuclei_truth()
+    centres = np.round(ndimage.center_of_mass(true > 0, true, range(1, true.max() + 1))).astype(int)
+    tools.actions()["Shift+A"]()
+    for place in centres:
+        if not state.labels[tuple(place)]:
+            tools.take_click(tuple(int(v) for v in place))
+            stage.wait(stage.is_idle, "the clicked nucleus")
+    tools.actions()["Shift+A"]()
+    for number in state.index.numbers():
+        inside = [p for p in centres if state.labels[tuple(p)] == number]
+        if len(inside) == 2:
+            one, other = (np.array(p, float) for p in inside)
+            across = (other - one)[::-1] * (1, -1) / 2
+            middle = (one + other) / 2
+            tools.actions()["Shift+L"]()
+            stage.viewer.layers.selection.active.add_lines(
+                np.array([middle - across, middle + across])
+            )
+            stage.settle()
+
+
+def classify(stage: Stage) -> None:
+    """Say of the sharpest and of the most blurred nuclei which they are, and lock them."""
+    import numpy as np
+    from scipy import ndimage
+
+    correct = stage.dock.correct
+    state, layer = correct.annotator.state, correct.annotator.layer
+    image = np.asarray(stage.dock.session.volume.data, dtype=float)
+    edges = ndimage.gaussian_gradient_magnitude(image, 1.0)
+    numbers = state.index.numbers()
+    rims = ndimage.maximum(edges, state.labels, numbers)
+    heights = ndimage.maximum(ndimage.gaussian_filter(image, 1.0), state.labels, numbers)
+    order = numbers[np.argsort(rims / (heights - np.median(image)))]
+    for chosen, value in ((order[-MARKED:], 1), (order[:MARKED], 2)):
+        for number in chosen:
+            layer.selected_label = int(number)
+            correct.pick(value)
+            correct.objects.toggle_lock()
+    stage.settle(1.0)
+
+
+def nuclei_truth() -> np.ndarray:
+    """The sample's own labels."""
+    from napari_apprentice.io import open_labels
+
+    folder = Path(__file__).parents[1] / "sample_data" / "nuclei" / "labels"
+    return open_labels(folder / "nuclei_1.tif").numpy()
 
 
 if __name__ == "__main__":

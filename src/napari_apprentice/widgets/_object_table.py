@@ -78,21 +78,30 @@ def features_of(
     """
     import pandas as pd
 
-    names = {c.value: c.name for c in classes}
-    known = {n: notes.get(n) for n in sorted(numbers)}
-    if not known:
+    ordered = np.array(sorted(numbers), dtype=np.int64)
+    if not ordered.size:
         return pd.DataFrame({"index": [0]})
-    table = pd.DataFrame({"label": list(known)}, dtype=np.int64)
-    scores = [np.nan if n is None or n.score is None else n.score for n in known.values()]
-    table["score"] = np.array(scores, dtype=float)
-    table["class"] = ["" if n is None else names.get(n.kind, "") for n in known.values()]
-    table["by"] = ["" if n is None else AUTHORS[n.by] for n in known.values()]
-    if not any(table["class"]):
+    names = {0: "", **{c.value: c.name for c in classes}}
+    known = [notes.get(n) for n in ordered.tolist()]
+    table = pd.DataFrame(
+        {
+            "label": ordered,
+            "score": np.array([_score(note) for note in known]),
+            "class": ["" if note is None else names.get(note.kind, "") for note in known],
+            "by": ["" if note is None else AUTHORS[note.by] for note in known],
+        }
+    )
+    if not table["class"].any():
         table = table.drop(columns="class")
     if others is not None and "index" in others:
-        rest = others[others["index"].isin(table["label"])]
+        rest = others[others["index"].isin(ordered)]
         others = rest.drop(columns=[name for name in _OURS if name in rest])
+        others = others if len(others.columns) > 1 else None
     return by_number(table, others)
+
+
+def _score(note: Note | None) -> float:
+    return np.nan if note is None or note.score is None else note.score
 
 
 def title_of(state: AnnotationState, value: int) -> str:

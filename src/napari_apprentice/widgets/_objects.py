@@ -96,7 +96,7 @@ class ObjectButtons(QWidget):
     def _connect(self) -> None:
         for key, action in self.actions().items():
             self.buttons[key].clicked.connect(lambda *_, do=action: do())
-        self._clicks.clicked.connect(self._on_clicks_clicked)
+        self._clicks.clicked.connect(self.take_click)
         self._drawing.drawn.connect(self._on_drawing_drawn)
         self._drawing.ended.connect(self._on_drawing_ended)
         self._growing.added.connect(self._on_growing_added)
@@ -295,7 +295,8 @@ class ObjectButtons(QWidget):
         self._growing.stop()
         self._keep, self._first = 0, None
 
-    def _on_clicks_clicked(self, voxel: tuple[int, ...]) -> None:
+    def take_click(self, voxel: tuple[int, ...]) -> None:
+        """A voxel was clicked while a tool waits for it."""
         if self._waiting == "Shift+A":
             if self._layer is not None:
                 self.refused.emit("")
