@@ -1,7 +1,9 @@
 """From a network's maps to numbered objects: cores are numbered, then grow to the edge of the foreground.
 
-Numbering goes over the whole image at once; all else is local and done in slabs, so that nothing but the labels
-themselves is ever as large as the image and no object feels where a slab ends.
+Cores are looked for where the interior is surest first, then at lower levels: two cores that only meet at a low level
+stay two, as in a watershed, but one that is too small to be an object makes none. Numbering goes over the whole image
+at once; all else is local and done in slabs, so that little more than the labels themselves is ever as large as the
+image, and no object feels where a slab ends.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Reading", "find_objects", "merge_found", "renumber"]
 
 _SLAB_VOXELS = 2**21
+_CUT = 3.0
 
 
 @dataclass(frozen=True)
@@ -29,19 +32,28 @@ class Reading:
 
     Parameters
     ----------
-    core, foreground
-        Smallest values (of 255) of the interior in an object's core, and of the foreground in its body.
+    levels
+        Smallest values (of 255) of the interior in an object's core, highest first.
+    foreground
+        Smallest value of the foreground in an object's body.
+    blur
+        Deviation of a Gaussian over the interior, in voxels of the last axis.
+    spread
+        How far cores grow from level to level, and at last within the interior.
     reach
-        How far an object grows beyond its core, in voxels of the last axis.
-    smallest
-        Fewer voxels than this are no object.
+        How far an object grows beyond its core.
+    smallest_core, smallest
+        Fewer voxels than this are no core, and no object.
     least_score
         Objects below it are left out.
     """
 
-    core: int = 128
+    levels: tuple[int, ...] = (220, 180, 128)
     foreground: int = 128
+    blur: float = 0.0
+    spread: tuple[float, float] = (2.0, 10.0)
     reach: float = 3.0
+    smallest_core: float = 1.0
     smallest: float = 1.0
     least_score: float = 0.0
 
@@ -85,9 +97,8 @@ def find_objects(
     classes
         How many classes there are.
     """
-    labels = np.zeros(maps.shape[1:], np.int32)
-    count = int(ndimage.label(maps[0] >= how.core, output=labels))
-    _grow_everywhere(labels, maps[1], how, spacing)
+    labels, count = _cores(maps[0], spacing, how)
+    _grow_everywhere(labels, maps[1], how.foreground, _steps(spacing, how.reach))
     sizes, scores = _weigh(labels, maps, count)
     kept = (sizes >= max(1.0, how.smallest)) & (scores >= how.least_score)
     renumber(labels, kept)
@@ -124,17 +135,70 @@ def _slabs(shape: Sequence[int], least: int = 1) -> Iterator[slice]:
         yield slice(start, min(start + rows, shape[0]))
 
 
+# -- cores --------------------------------------------------------------------------------
+
+
+def _cores(
+    interior: NDArray[np.uint8], spacing: Sequence[float], how: Reading
+) -> tuple[NDArray[np.int32], int]:
+    """Number the cores, from the surest level down; return how many there are."""
+    smooth = _blurred(interior, [how.blur * spacing[-1] / s for s in spacing])
+    labels = np.zeros(interior.shape, np.int32)
+    count = 0
+    for level in how.levels:
+        if count:
+            _grow_everywhere(labels, smooth, level, _steps(spacing, how.spread[0]))
+        count += _add_cores(labels, smooth >= level, count, how.smallest_core)
+    _grow_everywhere(labels, smooth, how.levels[-1], _steps(spacing, how.spread[1]))
+    return labels, count
+
+
+def _add_cores(
+    labels: NDArray[np.int32], mask: NDArray[np.bool_], count: int, smallest: float
+) -> int:
+    """Number what hangs together in the mask, is large enough and holds no core yet; in place."""
+    pieces = np.zeros(labels.shape, np.int32)
+    found = int(ndimage.label(mask, output=pieces))
+    sizes = np.zeros(found + 1, np.int64)
+    free = np.ones(found + 1, bool)
+    for part in _slabs(labels.shape):
+        sizes += np.bincount(pieces[part].ravel(), minlength=found + 1)
+        free[pieces[part][labels[part] > 0]] = False
+    free &= sizes >= smallest
+    free[0] = False
+    numbers = np.zeros(found + 1, np.int32)
+    numbers[free] = count + np.arange(1, int(free.sum()) + 1, dtype=np.int32)
+    for part in _slabs(labels.shape):
+        np.maximum(labels[part], numbers[pieces[part]], out=labels[part])
+    return int(free.sum())
+
+
+def _blurred(values: NDArray[np.uint8], sigma: Sequence[float]) -> NDArray[np.uint8]:
+    if max(sigma) <= 0:
+        return values
+    result = np.empty_like(values)
+    margin = int(_CUT * sigma[0] + 0.5)
+    for part in _slabs(values.shape, max(1, margin)):
+        start = max(0, part.start - margin)
+        block = values[start : part.stop + margin]
+        smooth = ndimage.gaussian_filter(block, sigma, output=np.float32, truncate=_CUT)
+        result[part] = np.rint(smooth[part.start - start :][: part.stop - part.start])
+    return result
+
+
 # -- growing ------------------------------------------------------------------------------
 
 
 def _grow_everywhere(
-    labels: NDArray[np.int32], foreground: NDArray[np.uint8], how: Reading, spacing: Sequence[float]
+    labels: NDArray[np.int32],
+    values: NDArray[np.uint8],
+    level: int,
+    steps: Sequence[Sequence[int]],
 ) -> None:
-    """Grow all cores, slab by slab; in place.
+    """Grow all numbers within ``values >= level``, slab by slab; in place.
 
-    A slab is grown together with as many rows on both sides as growth can cross, of the cores as they were.
+    A slab is grown together with as many rows on both sides as growth can cross, of the labels as they were.
     """
-    steps = _steps(spacing, how.reach)
     margin = sum(0 in axes for axes in steps)
     before = labels[:0].copy()
     for part in _slabs(labels.shape, max(1, margin)):
@@ -142,7 +206,7 @@ def _grow_everywhere(
         block = np.concatenate([before, labels[part.start : stop]])
         start = part.start - len(before)
         before = labels[max(0, part.stop - margin) : part.stop].copy()
-        grown = _grow(block, foreground[start:stop] >= how.foreground, steps)
+        grown = _grow(block, values[start:stop] >= level, steps)
         labels[part] = grown[part.start - start :][: part.stop - part.start]
 
 

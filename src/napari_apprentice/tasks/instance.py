@@ -39,6 +39,10 @@ _TOUCHING_WEIGHT = 3.0
 _DIAMETER = 20.0
 _BORDERS_PER_DIAMETER = 12
 _BORDER = (1.0, 4.0)
+# Shares of the diameter, and of the area or volume of an object of that diameter; chosen on training images.
+_BLUR = 0.05
+_SMALLEST_CORE, _SMALLEST = 0.06, 0.1
+_LEAST_SCORE = 0.5
 _SAME_OBJECT = 0.3
 """Overlap (IoU) of one object in two planes; nuclei taper, so that less than one half has to do."""
 
@@ -137,7 +141,7 @@ class Instance:
 
         ``objects`` has the columns ``label``, ``score`` and, where there are several classes, ``class``.
         """
-        how, classes = _reading(spec), _classes(spec)
+        how, classes = _reading(spec, grid.spacing), _classes(spec)
         if grid.ndim > spec.ndim:
             planes = (
                 find_objects(dense[:, z], grid.spacing[1:], how, classes)
@@ -159,7 +163,7 @@ class Instance:
         self, dense: NDArray[Any], grid: Grid, spec: ModelSpec, place: Sequence[int]
     ) -> Prediction:
         """The one object at a voxel, also where the network was not sure enough of it; see `grow_object`."""
-        how, classes = _reading(spec), _classes(spec)
+        how, classes = _reading(spec, grid.spacing), _classes(spec)
         diameter = float(spec.task_args.get("diameter", _DIAMETER))
         seen = grid.spacing[grid.ndim - spec.ndim :]
         usual = diameter**spec.ndim * float(np.prod(grid.spacing[-1] / np.array(seen)))
@@ -282,11 +286,18 @@ def _border(spec: ModelSpec) -> float:
     return float(spec.task_args.get("border", width))
 
 
-def _reading(spec: ModelSpec) -> Reading:
+def _reading(spec: ModelSpec, spacing: Sequence[float]) -> Reading:
+    """Thresholds in voxels of the grid that the answer lies on."""
     diameter = float(spec.task_args.get("diameter", _DIAMETER))
+    seen = np.asarray(spacing[-spec.ndim :]) / spacing[-1]
+    voxels = (np.pi / (2 * spec.ndim)) * diameter**spec.ndim / float(np.prod(seen))
     return Reading(
+        blur=_BLUR * diameter,
+        spread=(max(1.0, 0.1 * diameter), max(1.0, 0.5 * diameter)),
         reach=1.5 * _border(spec) + 1,
-        smallest=0.01 * diameter**spec.ndim,
+        smallest_core=_SMALLEST_CORE * voxels,
+        smallest=_SMALLEST * voxels,
+        least_score=_LEAST_SCORE,
     )
 
 
