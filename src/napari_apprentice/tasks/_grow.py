@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Grown", "as_found", "grow_object", "grow_through"]
 
-_LEVELS = (1.0, 0.75, 0.5, 0.35, 0.2, 0.1)
+_SHARES = (1.0, 0.75, 0.5, 0.35, 0.2, 0.1)
+"""Of the usual thresholds, in turn."""
 _LARGEST = 8.0
 """In usual sizes of an object: more is a puddle of background, not an object."""
 
@@ -66,10 +67,8 @@ def grow_object(
         A voxel of the object.
     """
     at = tuple(int(v) for v in place)
-    for level in _LEVELS:
-        core, body = max(1, round(level * how.core)), max(1, round(level * how.foreground))
-        looser = replace(how, core=core, foreground=body, smallest=1.0)
-        found = find_objects(maps, spacing, looser, classes)
+    for share in _SHARES:
+        found = find_objects(maps, spacing, _looser(how, share), classes)
         number = int(found.labels[at])
         if not number:
             continue
@@ -82,6 +81,18 @@ def grow_object(
             mask = np.asarray(ndimage.binary_fill_holes(mask))
             return Grown(mask, float(found.scores[row]), found.votes[row])
     return None
+
+
+def _looser(how: Reading, share: float) -> Reading:
+    """The same reading with lower thresholds; what is too small is told afterwards."""
+    return replace(
+        how,
+        levels=tuple(max(1, round(share * level)) for level in how.levels),
+        foreground=max(1, round(share * how.foreground)),
+        smallest_core=1.0,
+        smallest=1.0,
+        least_score=0.0,
+    )
 
 
 def grow_through(

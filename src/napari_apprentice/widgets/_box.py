@@ -65,6 +65,8 @@ class Drawing:
         )
         self.viewer.add_layer(self._shapes)
         self._shapes.mode = self._mode
+        # Keys of the layer beneath are out of reach meanwhile.
+        self._shapes.bind_key("Escape", lambda _: QTimer.singleShot(0, self.stop), overwrite=True)
         self._shapes.events.data.connect(self._on_shapes_data)
         self.viewer.layers.events.removed.connect(self._on_layers_removed)
 
