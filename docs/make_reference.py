@@ -181,7 +181,7 @@ def _column_row(column: Column) -> tuple[str, str, str]:
 
 
 def _keys() -> str:
-    from napari_apprentice.widgets import apprentice, correct
+    from napari_apprentice.widgets import apprentice, classify, correct
 
     parts = ["# Keys", "They work while the dock is open. napari's own keys keep their meaning."]
     parts.append(
@@ -191,6 +191,7 @@ def _keys() -> str:
     for title, keys in (
         ("In the Apprentice dock", apprentice.KEYS),
         ("On the annotation layer, while *Correct* is open", correct.KEYS),
+        ("In the *Classify* dock; on the layer of a stack the numbers with Ctrl", classify.KEYS),
     ):
         rows = [(f"`{key}`", does[:1].lower() + does[1:]) for key, does in keys.items()]
         parts += [f"## {title}", _table(("key", "does"), rows)]

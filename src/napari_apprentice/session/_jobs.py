@@ -204,13 +204,19 @@ def learn_job(
     try:
         with held(request.folder):
             items = request.items()
-            if not resume:
+            # Whole images leave no record of their sources: only this session can go on with them.
+            is_recorded = len(items) == len(plan.sources)
+            if is_recorded and not resume:
                 write_training(request.folder, plan, [i.annotation for i in items])
             model = None if plan.init is None else store.load(plan.init)
-            seen = [
-                replace(i, volume=fed(i.volume, s.channels))
-                for i, s in zip(items, plan.sources, strict=True)
-            ]
+            seen = (
+                [
+                    replace(i, volume=fed(i.volume, s.channels))
+                    for i, s in zip(items, plan.sources, strict=True)
+                ]
+                if is_recorded
+                else list(items)
+            )
             opened = yield from _open_folders(plan, model)
             return (
                 yield from train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
-from .choice import is_of_images, object_tasks
+from .choice import image_task, is_of_images, object_tasks
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
 from .material import (
@@ -194,6 +194,46 @@ class Learning(Working):
         )
         taken = tuple(items.values())
         return jobs.LearnRequest(plan, lambda: taken, free_folder(self._folder, name))
+
+    def learn_images(
+        self,
+        items: Callable[[], Sequence[TrainItem]],
+        config: TrainConfig,
+        init: str | None,
+        name: str,
+    ) -> bool:
+        """Teach a model the classes of whole images; `candidate_changed` tells when it is done.
+
+        Parameters
+        ----------
+        items
+            Opens what is learned from; called in the worker.
+        config, init
+            As of `learn`.
+        name
+            What a model from nothing is named after.
+
+        Returns
+        -------
+        bool
+            Whether it was started; `refused` says why not.
+        """
+        from napari_apprentice.project.trainings import Request, free_folder
+
+        problem = self.busy or (
+            "Decide first about the model that was learned last." if self.candidate else None
+        )
+        if problem is not None:
+            self.refused.emit(problem)
+            return False
+        parent = None if init is None else self.specs.get(init)
+        free = self.store.unique_name(jobs.next_name(parent, name))
+        task = image_task() if parent is None else parent.task
+        plan = Request(
+            name=free, task=task, init=init, config=config, sources=(), began=datetime.now(UTC)
+        )
+        request = jobs.LearnRequest(plan, items, free_folder(self._folder, free))
+        return self._learn(request, resume=False)
 
     def _source(self, key: str, item: TrainItem, parent: ModelSpec | None) -> Source:
         """What the next session needs to know about an annotated image."""

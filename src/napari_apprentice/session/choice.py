@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ModelChoice", "best_choice", "is_of_images", "model_choices", "object_tasks"]
+__all__ = [
+    "ModelChoice",
+    "best_choice",
+    "image_task",
+    "is_of_images",
+    "model_choices",
+    "object_tasks",
+]
 
 _METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _UNKNOWN = 3.0
@@ -98,6 +105,13 @@ def object_tasks() -> tuple[str, ...]:
     from napari_apprentice.tasks import TASKS, NumbersObjects
 
     return tuple(name for name, task in TASKS.items() if isinstance(task, NumbersObjects))
+
+
+def image_task() -> str:
+    """Name of the task that gives whole images a class."""
+    from napari_apprentice.tasks import TASKS, WholeImage
+
+    return next(name for name, task in TASKS.items() if isinstance(task, WholeImage))
 
 
 def best_choice(choices: list[ModelChoice]) -> str | None:

@@ -59,7 +59,7 @@ _SCORES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "ap50": "AP50", "psnr": "PS
 
 def score_title(name: str) -> str:
     """Write a score, or a curve of one, as people read it: ``"held-out dice"`` → ``"held-out Dice"``."""
-    return " ".join(_SCORES.get(word, word) for word in name.split(" "))
+    return " ".join(_SCORES.get(word, word) for word in name.split(" ")).replace("_", " ")
 
 
 def duration(seconds: float) -> str:

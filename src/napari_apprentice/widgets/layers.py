@@ -58,7 +58,7 @@ _UNITS = {
 _SPATIAL = "ZYX"
 _COLOURS = ("red", "green", "blue", "alpha")
 _LARGE_BYTES = 2**24
-_HELPERS = ("veil", "preview")
+_HELPERS = ("veil", "preview", "gallery")
 
 
 # -- layer → volume ---------------------------------------------------------------------

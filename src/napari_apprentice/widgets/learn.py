@@ -10,15 +10,14 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QPushButton,
-    QVBoxLayout,
 )
 
 from napari_apprentice.session.material import Folders
 from napari_apprentice.session.text import duration
 
+from ._card import ResultCard
 from ._dock import Dock
 from ._leftover import LeftoverBar
 from ._parts import ElidedList, ErrorLine, ModelList, wrapped
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_apprentice.core.jobs import Metric
-    from napari_apprentice.session.session import Candidate, Session
+    from napari_apprentice.session.session import Session
 
 __all__ = ["LearnDock"]
 
@@ -250,31 +249,3 @@ class LearnDock(Dock):
         labels = QFileDialog.getExistingDirectory(self, "Folder of labels") if images else ""
         if images and labels:
             self.session.set_folders(Folders(Path(images), Path(labels)))
-
-
-class ResultCard(QFrame):
-    """What was learned, and what to do with it: use it, keep both, or discard it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.text = wrapped()
-        self.use = QPushButton("Use it")
-        self.both = QPushButton("Keep both")
-        self.discard = QPushButton("Discard")
-        self.use.setToolTip("Save the new model and predict with it from now on")
-        self.both.setToolTip("Save the new model, and stay with the present one")
-        self.discard.setToolTip("Forget what was learned")
-        row = QHBoxLayout()
-        for button in (self.use, self.both, self.discard):
-            row.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.addWidget(self.text)
-        layout.addLayout(row)
-
-    def set_candidate(self, candidate: Candidate | None) -> None:
-        """Show the result, or nothing."""
-        self.setVisible(candidate is not None)
-        if candidate is not None:
-            self.text.setText(f"{candidate.name}: {candidate.describe()}")

@@ -1,0 +1,316 @@
+"""Images to be classified one after the other: what a person says about each, and what a model says. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.core.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.engine.config import PredictConfig
+    from napari_apprentice.engine.split import TrainItem
+    from napari_apprentice.models.store import ModelStore
+
+__all__ = [
+    "Gallery",
+    "Sample",
+    "answer_job",
+    "describe_answer",
+    "folder_samples",
+    "plane_samples",
+]
+
+_LAST = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image of a gallery.
+
+    Parameters
+    ----------
+    name
+        Shown to the person, and what the image is known by.
+    open
+        Gives its voxels; called when they are looked at, in any thread.
+    group
+        Images of one group are never divided between learning and checking.
+    """
+
+    name: str
+    open: Callable[[], Volume]
+    group: str | None = None
+
+
+def plane_samples(volume: Volume) -> tuple[Sample, ...]:
+    """The planes of one time point of a volume, or a flat image alone."""
+    if volume.grid.ndim == 2:
+        return (Sample(volume.name, lambda: volume),)
+    count = volume.grid.spatial_shape[0]
+    width = len(str(count - 1))
+    return tuple(
+        Sample(f"{volume.name} · slice {z:0{width}d}", lambda z=z: _plane(volume, z))
+        for z in range(count)
+    )
+
+
+def _plane(volume: Volume, z: int) -> Volume:
+    grid = volume.grid
+    at = grid.axes.index("Z")
+    lead = "C" if "C" in grid.axes else ""
+    shape = (grid.length("C"),) * len(lead) + tuple(grid.spatial_shape[1:])
+    flat = Grid.regular(f"{lead}YX", shape, grid.spacing[1:], unit=grid.unit)
+    data = volume.data[(slice(None),) * at + (z,)]
+    return Volume(data, flat, volume.channels, f"{volume.name} · slice {z}", rgb=volume.rgb)
+
+
+def folder_samples(folder: Path) -> tuple[tuple[Sample, ...], dict[int, str]]:
+    """The images of a folder; of a folder of class folders, with their classes by position.
+
+    Raises
+    ------
+    BadInputError
+        No image there.
+    """
+    from napari_apprentice.core.jobs import run_to_end
+    from napari_apprentice.engine.class_files import class_folders, list_classes
+    from napari_apprentice.io import list_images, open_volume, stem
+
+    def reader(path: Path) -> Callable[[], Volume]:
+        return lambda: open_volume(path).frame(0)
+
+    try:
+        paths = list_images(folder)
+    except BadInputError:
+        if not class_folders(folder):
+            raise
+        files = run_to_end(list_classes(folder))
+        samples = tuple(Sample(f.name, reader(f.path)) for f in files)
+        return samples, {n: f.image_class for n, f in enumerate(files)}
+    return tuple(Sample(stem(path), reader(path)) for path in paths), {}
+
+
+class Gallery:
+    """Images, which of them is looked at, and the classes that were given to them."""
+
+    changed = Signal()
+    """Another image is looked at, or something was said about one."""
+
+    def __init__(self) -> None:
+        self.samples: tuple[Sample, ...] = ()
+        self.classes: tuple[LabelClass, ...] = ()
+        self.said: dict[int, str] = {}
+        self.answers: dict[int, Prediction] = {}
+        self.at = 0
+        self._before: list[tuple[int, str | None]] = []
+
+    # -- what there is ----------------------------------------------------------------------
+
+    def set_samples(self, samples: Iterable[Sample], said: Mapping[int, str] | None = None) -> None:
+        """Look at other images.
+
+        Parameters
+        ----------
+        samples
+            In their order.
+        said
+            Classes that are known already, by position.
+        """
+        self.samples = tuple(samples)
+        self.said, self.answers, self.at = dict(said or {}), {}, 0
+        self._before.clear()
+        for name in dict.fromkeys(self.said.values()):
+            self._know(name)
+        self.changed.emit()
+
+    @property
+    def sample(self) -> Sample | None:
+        """The image that is looked at."""
+        return self.samples[self.at] if self.at < len(self.samples) else None
+
+    def describe(self) -> str:
+        """Say how far it is: ``"12 of 120 have a class: 7 CXR, 5 Hand"``."""
+        if not self.samples:
+            return ""
+        given = list(self.said.values())
+        each = ", ".join(f"{given.count(c.name)} {c.name}" for c in self.classes if c.name in given)
+        few = f"{len(given)} of {len(self.samples)} have a class"
+        return f"{few}: {each}" if each else few
+
+    # -- going about ------------------------------------------------------------------------
+
+    def go(self, at: int) -> None:
+        """Look at another image, round the ends."""
+        if self.samples:
+            self.at = at % len(self.samples)
+            self.changed.emit()
+
+    def step(self, by: int) -> None:
+        """Look at the next image (1) or the one before (-1)."""
+        self.go(self.at + by)
+
+    def next_unsure(self) -> bool:
+        """Look at the image without a class that the model is least sure of; false where there is none."""
+        open_ = [n for n in self.answers if n not in self.said and n != self.at]
+        if not open_:
+            return False
+        self.go(min(open_, key=lambda n: max(self.answers[n].table.values(), default=0.0)))
+        return True
+
+    # -- classes ----------------------------------------------------------------------------
+
+    def add_class(self, name: str) -> None:
+        """Add a class; one that there is already changes nothing.
+
+        Raises
+        ------
+        BadInputError
+            An empty name, or too many classes.
+        """
+        if not name.strip():
+            raise BadInputError("expected a class name, found an empty one")
+        self._know(name.strip())
+        self.changed.emit()
+
+    def use_classes(self, classes: Iterable[LabelClass]) -> None:
+        """Add the classes of a model, where none was said yet."""
+        if not self.classes:
+            self.classes = tuple(classes)
+            self.changed.emit()
+
+    def _know(self, name: str) -> None:
+        if any(c.name.casefold() == name.casefold() for c in self.classes):
+            return
+        value = max((c.value for c in self.classes), default=0) + 1
+        if value > _LAST:
+            raise BadInputError(f"expected at most {_LAST} classes")
+        self.classes = (*self.classes, LabelClass(value, name))
+
+    def say(self, name: str) -> None:
+        """Give the image a class, and look at the next one that has none."""
+        if self.sample is None:
+            return
+        self._before.append((self.at, self.said.get(self.at)))
+        self.said[self.at] = name
+        count = len(self.samples)
+        ahead = ((self.at + n) % count for n in range(1, count))
+        self.at = next((n for n in ahead if n not in self.said), (self.at + 1) % count)
+        self.changed.emit()
+
+    def undo(self) -> bool:
+        """Take back the class that was given last, and look at that image; false where there is nothing to take back."""
+        if not self._before:
+            return False
+        at, was = self._before.pop()
+        if was is None:
+            self.said.pop(at, None)
+        else:
+            self.said[at] = was
+        self.go(at)
+        return True
+
+    # -- learning ---------------------------------------------------------------------------
+
+    def problem(self) -> str | None:
+        """Why nothing can be learned yet, or None where it can."""
+        if not self.samples:
+            return "Choose images first."
+        given = set(self.said.values())
+        if len(given) < 2:
+            found = f"only {given.pop()}" if given else "none"
+            return f"Give images of two classes or more a class; there is {found} yet."
+        return None
+
+    def lesson(self) -> Callable[[], Sequence[TrainItem]]:
+        """Return what opens the images that have a class; call it in the worker."""
+        chosen = [(self.samples[n], name) for n, name in sorted(self.said.items())]
+        classes = self.classes
+
+        def items() -> list[TrainItem]:
+            from napari_apprentice.engine.split import TrainItem
+
+            found = []
+            for sample, name in chosen:
+                volume = _opened(sample)
+                said = Annotation.of_image(volume.grid.spatial, name, classes)
+                found.append(TrainItem(sample.name, volume, said, sample.group))
+            return found
+
+        return items
+
+
+class _Unreadable:
+    """Voxels that cannot be read: training names the image and goes on without it."""
+
+    shape, dtype = (1, 1), np.dtype(np.uint8)
+
+    def __init__(self, error: ApprenticeError) -> None:
+        self._error = error
+
+    def __getitem__(self, key: Any) -> Any:
+        raise self._error
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._error
+
+
+def _opened(sample: Sample) -> Volume:
+    try:
+        return sample.open()
+    except ApprenticeError as error:
+        return Volume(_Unreadable(error), Grid.regular("YX", (1, 1)), name=sample.name)
+
+
+def answer_job(
+    store: ModelStore, name: str, samples: Sequence[Sample], config: PredictConfig
+) -> Job[dict[int, Prediction]]:
+    """Ask a model about every image; one that cannot be read or does not fit is named and left out."""
+    from napari_apprentice.engine.loading import load_libraries
+    from napari_apprentice.engine.predict import predict
+
+    yield Progress(f"loading {name}")
+    load_libraries(training=False)
+    model = store.load(name)
+    answers: dict[int, Prediction] = {}
+    for number, sample in enumerate(samples):
+        yield Progress("looking", number, len(samples), "image")
+        try:
+            job = predict(sample.open(), model, config)
+            answers[number] = yield from _without_progress(job, sample.name)
+        except ApprenticeError as error:
+            yield Log(f"left out: {sample.name}: {error.message}", "warning")
+    return answers
+
+
+def _without_progress(job: Job[Prediction], name: str) -> Job[Prediction]:
+    """Pass on only what a job logs: a bar for each of a thousand images says nothing."""
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as stop:
+            answer: Prediction = stop.value
+            return answer
+        if isinstance(event, Log):
+            yield replace(event, message=f"{name}: {event.message}")
+
+
+def describe_answer(answer: Prediction | None) -> str:
+    """The model's answer with the runners-up: ``"model: CXR 0.98 · Hand 0.01"``."""
+    if answer is None:
+        return "model: no answer"
+    rest = sorted(answer.table.items(), key=lambda pair: -pair[1])[1:3]
+    return " · ".join([f"model: {answer.summary}", *(f"{n} {p:.2f}" for n, p in rest)])

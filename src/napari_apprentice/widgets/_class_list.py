@@ -1,0 +1,96 @@
+"""One button per class of whole images, with its key; and a line to add a class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from ._buttons import ElidedButton
+from ._classes import swatch
+from .styles import CLASS
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.annotation import LabelClass
+
+__all__ = ["ClassList"]
+
+_SWATCH = 16
+_KEYS = 9
+
+
+class ClassList(QWidget):
+    """A click, or the class's number, gives the image that class."""
+
+    picked = Signal(str)
+    added = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: list[ElidedButton] = []
+        self._classes: tuple[LabelClass, ...] = ()
+        self._column = QVBoxLayout()
+        self._column.setSpacing(2)
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("New class")
+        self.name.setMaxLength(100)
+        self.name.setToolTip("Name of a class to add; press Enter")
+        self.add = QPushButton("Add")
+        row = QHBoxLayout()
+        row.addWidget(self.name, 1)
+        row.addWidget(self.add)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self._column)
+        layout.addLayout(row)
+        self.name.returnPressed.connect(self._on_add)
+        self.add.clicked.connect(self._on_add)
+        self.name.textChanged.connect(self._on_name_changed)
+        self._on_name_changed("")
+
+    def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        """Show these classes; emits nothing."""
+        if classes == self._classes:
+            return
+        self._classes = classes
+        while self.buttons:
+            button = self.buttons.pop()
+            self._column.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        for number, entry in enumerate(classes, start=1):
+            self._add_button(number, entry)
+
+    def _add_button(self, number: int, entry: LabelClass) -> None:
+        key = str(number) if number <= _KEYS else ""
+        button = ElidedButton(entry.name, suffix=key)
+        button.setStyleSheet(CLASS)
+        button.setCheckable(True)
+        button.setIcon(swatch(entry.color))
+        button.setIconSize(QSize(_SWATCH, _SWATCH))
+        button.setToolTip(f"This image is of {entry.name}{f' ({key})' if key else ''}")
+        button.clicked.connect(lambda _, name=entry.name: self.picked.emit(name))
+        self._column.addWidget(button)
+        self.buttons.append(button)
+
+    def set_chosen(self, name: str | None) -> None:
+        """Press the button of a class, or none."""
+        for button in self.buttons:
+            button.setChecked(button.full == name)
+
+    def pick(self, number: int) -> None:
+        """Do as if the n-th class (from 0) was clicked."""
+        if number < len(self._classes):
+            self.picked.emit(self._classes[number].name)
+
+    def _on_add(self) -> None:
+        name = self.name.text().strip()
+        if name:
+            self.name.clear()
+            self.added.emit(name)
+
+    def _on_name_changed(self, text: str) -> None:
+        self.add.setEnabled(bool(text.strip()))
+        self.add.setToolTip("Add this class" if text.strip() else "Type a name on the left first")

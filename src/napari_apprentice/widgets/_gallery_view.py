@@ -1,0 +1,133 @@
+"""Showing one image of a gallery in the viewer: a slice, one of several layers, or a picture from a folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_apprentice.session.gallery import Sample, plane_samples
+
+from . import layers as adapt
+
+if TYPE_CHECKING:
+    import napari
+    from napari.layers import Layer
+
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["GalleryView", "layer_sources"]
+
+FLAT = "flat"
+
+
+def layer_sources(viewer: napari.viewer.Viewer) -> list[tuple[str, str]]:
+    """What in the viewer can be classified: title and key of each stack, and of all flat images together."""
+    stacks, flat = [], 0
+    for layer in _images(viewer):
+        axes = layer.ndim
+        if axes == 2:
+            flat += 1
+        elif axes == 3:
+            stacks.append((f"slices of {layer.name}", layer.unique_id))
+    if flat:
+        stacks.append((f"{flat} flat image{'s' if flat > 1 else ''}", FLAT))
+    return stacks
+
+
+def _images(viewer: napari.viewer.Viewer) -> list[Layer]:
+    """Images that a person put there."""
+    return [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Image)
+        and not adapt.is_helper(layer)
+        and not (layer.metadata.get(adapt.METADATA) or {}).get("of")
+    ]
+
+
+class GalleryView:
+    """Keeps the viewer at the image that is looked at.
+
+    Parameters
+    ----------
+    viewer
+        Where.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        self._viewer = viewer
+        self._source: list[str] = []
+        self._is_stack = False
+        self.own: Layer | None = None
+
+    def samples(self, key: str) -> tuple[Sample, ...]:
+        """Samples of a source in the viewer; see `layer_sources`.
+
+        Raises
+        ------
+        BadInputError
+            A layer that cannot be read as an image.
+        """
+        self.forget()
+        self._is_stack = key != FLAT
+        chosen = [
+            one
+            for one in _images(self._viewer)
+            if (one.unique_id == key if self._is_stack else one.ndim == 2)
+        ]
+        self._source = [one.unique_id for one in chosen]
+        volumes = [adapt.volume_of(one) for one in chosen]
+        return tuple(sample for volume in volumes for sample in plane_samples(volume))
+
+    def from_folder(self) -> None:
+        """From now on pictures come from files and are shown on a layer of their own."""
+        self.forget()
+        self._source = []
+
+    def forget(self) -> None:
+        """Take the own layer away."""
+        if self.own is not None and self.own in self._viewer.layers:
+            self._viewer.layers.remove(self.own)
+        self.own = None
+
+    @property
+    def layer(self) -> Layer | None:
+        """Layer that shows the image."""
+        if self.own is not None:
+            return self.own
+        found = [one for one in self._viewer.layers if one.unique_id in self._source]
+        return next((one for one in found if one.visible), None)
+
+    def show(self, at: int, sample: Sample) -> None:
+        """Show an image; a file is opened for it.
+
+        Raises
+        ------
+        ApprenticeError
+            The file cannot be read.
+        """
+        if not self._source:
+            self._show_file(sample.open())
+            return
+        named = {one.unique_id: one for one in self._viewer.layers}
+        if self._is_stack:
+            layer = named.get(self._source[0])
+            if layer is not None:
+                world = layer.data_to_world((at, *(n // 2 for n in layer.data.shape[1:3])))
+                self._viewer.dims.set_point(self._viewer.dims.ndim - layer.ndim, float(world[0]))
+            return
+        for number, key in enumerate(self._source):
+            if key in named:
+                named[key].visible = number == at
+
+    def _show_file(self, volume: Volume) -> None:
+        before = None if self.own is None else self.own.data.shape[:2]
+        data, kwargs, _ = adapt.layer_tuples(volume)[0]
+        # It is no image to work on elsewhere: the next picture takes its place.
+        kwargs["metadata"] = {adapt.METADATA: {"gallery": True, "of": "gallery"}}
+        self.forget()
+        added: Any = self._viewer.add_image(data, **kwargs)
+        self.own = added
+        if before != added.data.shape[:2]:
+            self._viewer.reset_view()

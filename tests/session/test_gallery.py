@@ -1,0 +1,200 @@
+"""Images that get classes one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import Event, Log, run_to_end
+from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.io import save
+from napari_apprentice.session.gallery import (
+    Gallery,
+    Sample,
+    answer_job,
+    describe_answer,
+    folder_samples,
+    plane_samples,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def volume(value: int = 0, shape: tuple[int, ...] = (8, 9)) -> Volume:
+    grid = Grid.regular("ZYX"[-len(shape) :], shape, (2.0, 0.5, 0.5)[-len(shape) :], unit="um")
+    return Volume(np.full(shape, value, np.uint8), grid, name="pic")
+
+
+def gallery(count: int = 4, classes: tuple[str, ...] = ("a", "b")) -> Gallery:
+    made = Gallery()
+    made.set_samples([Sample(f"s{n}", lambda n=n: volume(n)) for n in range(count)])
+    for name in classes:
+        made.add_class(name)
+    return made
+
+
+def answer(**table: float) -> Prediction:
+    best = max(table, key=lambda k: table[k])
+    grid = Grid.regular("YX", (8, 9))
+    return Prediction(grid, table=table, image_class=best, summary=f"{best} {table[best]:.2f}")
+
+
+def test_a_class_leads_to_the_next_image_without_one() -> None:
+    one = gallery()
+    seen: list[int] = []
+    one.changed.connect(lambda: seen.append(one.at))
+    one.go(1)
+    one.say("a")
+    one.go(0)
+    one.say("b")
+    assert (one.said, one.at) == ({1: "a", 0: "b"}, 2)
+    assert one.describe() == "2 of 4 have a class: 1 a, 1 b"
+    one.say("a")
+    one.say("a")
+    assert len(one.said) == 4
+    assert one.at == 0  # all have one: simply the next
+    assert seen
+
+
+def test_steps_go_round_the_ends() -> None:
+    one = gallery()
+    one.step(-1)
+    assert one.at == 3
+    one.step(1)
+    assert one.at == 0
+    Gallery().step(1)
+
+
+def test_undo_gives_back_what_was_said_before() -> None:
+    one = gallery()
+    one.say("a")
+    one.go(0)
+    one.say("b")
+    assert one.undo()
+    assert (one.said, one.at) == ({0: "a"}, 0)
+    assert one.undo()
+    assert one.said == {}
+    assert not one.undo()
+
+
+def test_the_least_sure_answer_without_a_class_comes_first() -> None:
+    one = gallery()
+    assert not one.next_unsure()
+    one.answers = {n: answer(a=p, b=1 - p) for n, p in enumerate((0.9, 0.55, 0.7, 0.6))}
+    one.said[1] = "a"
+    assert one.next_unsure()
+    assert one.at == 3
+    assert describe_answer(one.answers[3]) == "model: a 0.60 · b 0.40"
+    assert describe_answer(None) == "model: no answer"
+
+
+def test_classes_have_numbers_and_are_told_apart_whatever_the_case() -> None:
+    one = gallery()
+    one.add_class(" B ")
+    one.add_class("ü")
+    assert [(c.value, c.name) for c in one.classes] == [(1, "a"), (2, "b"), (3, "ü")]
+    one.use_classes([LabelClass(7, "other")])
+    assert len(one.classes) == 3
+    with pytest.raises(BadInputError, match="empty"):
+        one.add_class("  ")
+
+
+def test_nothing_is_learned_from_one_class() -> None:
+    one = gallery()
+    assert Gallery().problem() == "Choose images first."
+    assert "there is none yet" in (one.problem() or "")
+    one.say("a")
+    assert "there is only a yet" in (one.problem() or "")
+    one.say("b")
+    assert one.problem() is None
+    items = one.lesson()()
+    assert [(i.name, i.annotation.image_class) for i in items] == [("s0", "a"), ("s1", "b")]
+    assert items[1].volume.numpy().max() == 1
+
+
+def test_planes_of_a_stack_are_images() -> None:
+    data = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    stack = Volume(data, Grid.regular("ZYX", data.shape, (2, 0.5, 0.5), unit="um"), name="st")
+    samples = plane_samples(stack)
+    assert [s.name for s in samples] == ["st · slice 0", "st · slice 1", "st · slice 2"]
+    plane = samples[2].open()
+    np.testing.assert_array_equal(plane.numpy(), data[2])
+    assert (plane.grid.axes, plane.grid.spacing, plane.grid.unit) == ("YX", (0.5, 0.5), "um")
+    colours = np.zeros((3, 2, 4, 5), np.uint8)
+    colours[1, 1] = 9
+    many = Volume(colours, Grid.regular("CZYX", colours.shape), name="m")
+    assert plane_samples(many)[1].open().numpy()[:, 0, 0].tolist() == [0, 9, 0]
+    assert len(plane_samples(volume())) == 1
+
+
+def test_folders_of_pictures_and_of_classes(tmp_path: Path) -> None:
+    flat = Grid.regular("YX", (8, 9))
+    for number, kind in enumerate(("a", "a", "b")):
+        (tmp_path / kind).mkdir(exist_ok=True)
+        save(Volume(np.full((8, 9), number, np.uint8), flat), tmp_path / kind / f"{number}.png")
+    samples, said = folder_samples(tmp_path)
+    assert [s.name for s in samples] == ["a/0", "a/1", "b/2"]
+    assert said == {0: "a", 1: "a", 2: "b"}
+    assert samples[1].open().numpy().max() == 1
+    one = Gallery()
+    one.set_samples(samples, said)
+    assert [c.name for c in one.classes] == ["a", "b"]
+    plain, nothing = folder_samples(tmp_path / "a")
+    assert ([s.name for s in plain], nothing) == (["0", "1"], {})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match="no image"):
+        folder_samples(tmp_path / "empty")
+
+
+def test_a_picture_that_cannot_be_read_keeps_nobody_from_learning() -> None:
+    def broken() -> Volume:
+        raise BadInputError("the file is truncated")
+
+    one = gallery()
+    one.set_samples([Sample("bad", broken), *one.samples], {0: "a", 1: "a", 2: "b"})
+    items = one.lesson()()
+    assert [i.name for i in items] == ["bad", "s0", "s1"]
+    with pytest.raises(BadInputError, match="truncated"):
+        items[0].volume.numpy()
+
+
+class Store:
+    """A model from nothing, built when asked for."""
+
+    def load(self, name: str) -> Any:
+        from napari_apprentice.models.store import Model, build_network
+
+        spec = ModelSpec(
+            name=name,
+            task="image_class",
+            network="cnn",
+            network_args={"channels": [4], "grid": 1, "dense": 4},
+            ndim=2,
+            tile=(16, 16),
+            classes=tuple(ClassSpec(value=n, name=c) for n, c in enumerate("ab", start=1)),
+        )
+        return Model(spec, build_network(spec).state_dict())
+
+
+def test_a_model_is_asked_about_all_and_goes_on_after_a_bad_one() -> None:
+    def broken() -> Volume:
+        raise BadInputError("the file is truncated")
+
+    samples = [Sample("s0", volume), Sample("bad", broken), Sample("s2", lambda: volume(2))]
+    from napari_apprentice.engine.config import PredictConfig
+
+    config = PredictConfig(device="cpu")
+    events: list[Event] = []
+    answers = run_to_end(answer_job(Store(), "m", samples, config), events.append)  # type: ignore[arg-type]
+    assert sorted(answers) == [0, 2]
+    assert sum(answers[0].table.values()) == pytest.approx(1)
+    said = [e.message for e in events if isinstance(e, Log)]
+    assert "left out: bad: the file is truncated" in said
