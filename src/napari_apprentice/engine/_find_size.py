@@ -28,7 +28,8 @@ __all__ = ["finding_zoom"]
 
 _ZOOMS = (1.0, 0.45, 2.2)
 _TILES_ACROSS = 2
-_SURE = 0.5
+_TRUST = 4
+"""Power of the mean score: an object seen much too large falls into pieces of which the network is a little less sure."""
 _SPREAD = 0.5
 """How far (in natural logarithms) the size found may lie from the model's until its answer counts little."""
 
@@ -91,16 +92,22 @@ def _try(
 
 def _judged(prediction: Prediction, zoom: float, task: Any, spec: ModelSpec) -> _Trial:
     """The size of what was found, and how much it is to be believed."""
-    labels, scores = prediction.labels, np.asarray(prediction.objects["score"], float)
-    sure = scores >= _SURE
-    if labels is None or not sure.any():
+    scores = np.asarray(prediction.objects["score"], float)
+    if prediction.labels is None or not len(scores):
         return _Trial(zoom, 0.0, 0.0)
-    diameters = task.diameters(labels, prediction.grid, spec)
-    found = float(np.median(diameters[sure]))
+    diameters = task.diameters(prediction.labels, prediction.grid, spec)
+    found = _weighted_median(diameters)
     area = diameters**spec.ndim
     trust = float((scores * area).sum() / area.sum())
     off = math.log(found / task.diameter(spec))
-    return _Trial(zoom, found, trust * math.exp(-0.5 * (off / _SPREAD) ** 2))
+    return _Trial(zoom, found, trust**_TRUST * math.exp(-0.5 * (off / _SPREAD) ** 2))
+
+
+def _weighted_median(diameters: NDArray[np.float64]) -> float:
+    """Median in which large objects weigh more: specks that noise makes are many."""
+    ordered = np.sort(diameters)
+    share = np.cumsum(ordered)
+    return float(ordered[np.searchsorted(share, share[-1] / 2)])
 
 
 def _zoomed(
