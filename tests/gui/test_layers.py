@@ -246,3 +246,20 @@ def test_a_layer_off_axis_keeps_its_spacing_in_scale() -> None:
     kwargs = spatial_kwargs(Grid("YX", (5, 6), Grid.freeze(matrix), "um"))
     assert kwargs["scale"] == (3.0, 2.0)
     np.testing.assert_allclose(kwargs["affine"] @ np.diag([3, 2, 1]), matrix)
+
+
+def test_numbered_objects_are_saved_under_the_names_of_their_classes() -> None:
+    from napari_apprentice.widgets._labels import labels_of
+
+    image = volume()
+    labels = np.zeros(image.grid.shape, np.int32)
+    labels[2:5, 2:5], labels[8:12, 8:12] = 1, 2
+    found = {"label": np.array([1, 2]), "score": np.array([0.5, 0.9]), "class": np.array([2, 1])}
+    for objects, names in ((found, {1: "debris", 2: "nucleus"}), ({"label": found["label"]}, {})):
+        prediction = Prediction(image.grid, labels, classes=CLASSES, objects=objects)
+        ((data, state, _),) = prediction_layers(prediction, image, "nuclei")
+        layer = Labels(data, **state)
+        saved = labels_of(*layer.as_layer_data_tuple()[:2])
+        assert saved.classes == names
+        assert set(saved.colors) == set(names)
+

@@ -226,7 +226,8 @@ class _Prediction:
         if zoom is not None:
             wanted = cast("SizesObjects", self.task).diameter(self.spec) or 0.0
             found = wanted / zoom * prepared.grid.spacing[-1]
-            note = f"objects taken to be about {found:.3g} {prepared.grid.unit} wide"
+            unit = {"um": "µm", "pixel": "px"}.get(prepared.grid.unit, prepared.grid.unit)
+            note = f"objects taken to be about {found:.3g} {unit} wide"
         self.notes.append(note)
         yield Log(note)
         return zoom or 1.0

@@ -155,4 +155,5 @@ def _middle(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(one & other) / max(1, np.count_nonzero(one | other)))
+    either = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / max(1, either)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.core.annotation import LabelClass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.layers import Layer
 
-__all__ = ["METADATA", "classes_in", "facts_of", "objects_in"]
+__all__ = ["METADATA", "are_numbered", "classes_in", "facts_of", "objects_in"]
 
 METADATA = "napari-apprentice"
 """Key of `layer.metadata`. The readers write ``grid``, ``group``, ``channel``, ``channels``, ``format``, ``source`` and
 ``header`` there and `volume_from` reads them; results write ``of`` (key of their image), ``classes``, ``objects``
-(columns of numbered objects), ``summary`` and ``provenance``."""
+(columns of numbered objects), ``summary`` and ``provenance``; annotations write ``numbered``."""
 
 
 def facts_of(layer: Layer) -> dict[str, Any]:
@@ -30,3 +32,8 @@ def classes_in(layer: Layer) -> tuple[LabelClass, ...]:
 def objects_in(layer: Layer) -> dict[str, Any]:
     """Columns of a prediction of numbered objects in its layer; empty for other labels."""
     return dict(facts_of(layer).get("objects") or {})
+
+
+def are_numbered(facts: Mapping[str, Any]) -> bool:
+    """Whether the labels of a layer with these facts number objects rather than paint classes."""
+    return bool(facts.get("numbered") or facts.get("objects"))

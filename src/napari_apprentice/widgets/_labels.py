@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_apprentice.core.annotation import LabelClass
 
+from ._facts import are_numbered
 from ._upright import as_stored, upright
 from .layers import METADATA, class_colors, spatial_kwargs, volume_from
 
@@ -61,7 +62,7 @@ def _editable(labels: Volume) -> Any:
 
 
 def labels_of(data: Any, state: Mapping[str, Any]) -> Volume:
-    """Labels as they are saved: on the grid of their file or image, with the names and colours of their classes.
+    """Labels as they are saved: on the grid of their file or image, with names and colours of classes, or of numbered objects.
 
     Parameters
     ----------
@@ -69,10 +70,20 @@ def labels_of(data: Any, state: Mapping[str, Any]) -> Volume:
         Array and attributes of a labels layer, as napari's writers get them.
     """
     volume = as_stored(volume_from(data, state))
-    classes = ((state.get("metadata") or {}).get(METADATA) or {}).get("classes", ())
-    return replace(
-        volume,
-        is_labels=True,
-        classes={int(c["value"]): str(c["name"]) for c in classes},
-        colors={int(c["value"]): str(c["color"]) for c in classes if c.get("color")},
-    )
+    facts = (state.get("metadata") or {}).get(METADATA) or {}
+    classes = facts.get("classes", ())
+    names = {int(c["value"]): str(c["name"]) for c in classes}
+    colors = {int(c["value"]): str(c["color"]) for c in classes if c.get("color")}
+    if are_numbered(facts):
+        values = {name: value for value, name in names.items()}
+        names = _names_of_objects(state.get("features"))
+        colors = {n: colors[v] for n, name in names.items() if (v := values.get(name)) in colors}
+    return replace(volume, is_labels=True, classes=names, colors=colors)
+
+
+def _names_of_objects(features: Any) -> dict[int, str]:
+    """Numbered objects go by the name of their class, where they have one."""
+    if features is None or "class" not in features or "index" not in features:
+        return {}
+    pairs = zip(features["index"], features["class"], strict=True)
+    return {int(number): str(name) for number, name in pairs if name}

@@ -221,13 +221,15 @@ class ObjectButtons(QWidget):
     def doubt(self) -> None:
         """Go to the object that the model was least sure of, then on to surer ones."""
         layer = self._layer
+        if layer is None:
+            return
+        state = layer.state
 
         def find() -> tuple[int, tuple[int, ...]]:
-            self._doubted, voxel = sets.next_doubtful(layer.state, self._doubted)
+            self._doubted, voxel = sets.next_doubtful(state, self._doubted)
             return self._doubted[1], voxel
 
-        if layer is not None:
-            self._show_found(find)
+        self._show_found(find)
 
     def _show_found(self, find: Callable[[], tuple[int, tuple[int, ...]]]) -> None:
         """Bring an object into the middle of the canvas and take it in hand."""

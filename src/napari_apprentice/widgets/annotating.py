@@ -194,6 +194,7 @@ def annotation_layer(
     """
     look: dict[str, Any] = {} if state.objects else class_colors(state.classes)
     known = {**facts, "axes": state.grid.axes, "world": state.grid.world, "annotation": True}
+    known["numbered"] = state.objects
     metadata = {METADATA: {**known, "classes": [asdict(c) for c in state.classes]}}
     layer = AnnotationLabels(
         state, name=name, opacity=_OPACITY, metadata=metadata, **placed, **look

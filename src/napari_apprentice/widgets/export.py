@@ -116,7 +116,7 @@ class ExportDock(Dock):
         self.done.setText("")
         self.refusal.set_sentence(problem)
         classes = {} if self._volume is None else self._volume.classes
-        self.facts.setText("Classes: " + ", ".join(classes.values()))
+        self.facts.setText("Classes: " + ", ".join(dict.fromkeys(classes.values())))
         self.facts.setVisible(bool(classes))
         self._render_formats()
         self.patient.set_source(None if self._volume is None else self._volume.source, self._volume)

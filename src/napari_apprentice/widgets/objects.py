@@ -16,6 +16,7 @@ from napari_apprentice.session.measuring import measure_job, save_table_job, wit
 
 from . import layers as adapt
 from ._dock import Dock
+from ._facts import are_numbered, classes_in, facts_of
 from ._found import add_objects, go_to, mark, put_table
 from ._parts import ElidedList, ErrorLine, wrapped
 from ._scatter import ObjectPlot
@@ -188,8 +189,9 @@ class ObjectsDock(Dock):
 
     def _volumes(self, labels: Layer, image: Layer | None) -> tuple[Volume, Volume | None]:
         """Both as napari shows them, so that what is found lies where the layers lie."""
-        facts = labels.metadata.get(adapt.METADATA) or {}
-        classes = {int(c["value"]): str(c["name"]) for c in facts.get("classes", ())}
+        facts = facts_of(labels)
+        known = () if are_numbered(facts) else classes_in(labels)
+        classes = {c.value: c.name for c in known}
         volume = replace(adapt.volume_of(labels), is_labels=True, classes=classes)
         siblings = [one for one in self.viewer.layers if isinstance(one, Image)]
         return volume, None if image is None else adapt.volume_of(image, siblings)
