@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.config import PredictConfig
     from napari_apprentice.engine.grow import GrownObject
@@ -34,6 +36,18 @@ __all__ = ["Growing", "add_object", "usual_diameter"]
 _FEWEST = 3
 _SAMPLE = 200
 _NAME = "Adding an object"
+
+
+@dataclass(frozen=True, eq=False)
+class _Click:
+    """Where a person clicked, and all that was chosen at that moment."""
+
+    state: AnnotationState
+    voxel: tuple[int, ...]
+    volume: Volume
+    channels: Channels | None
+    spec: ModelSpec
+    config: PredictConfig
 
 
 class Growing:
@@ -52,9 +66,16 @@ class Growing:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._waiting: deque[tuple[AnnotationState, tuple[int, ...]]] = deque()
+        self._waiting: deque[_Click] = deque()
         self._model: Model | None = None
         session.status_changed.connect(self._on_session_status)
+
+    def close(self, *_: object) -> None:
+        """Add nothing more, and tell nobody."""
+        self.stop()
+        self._session.status_changed.disconnect(self._on_session_status, missing_ok=True)
+        self.added.disconnect()
+        self.failed.disconnect()
 
     @property
     def waiting(self) -> int:
@@ -76,66 +97,55 @@ class Growing:
 
     def add(self, state: AnnotationState, place: Sequence[int]) -> None:
         """Add the object at a voxel; `added` or `failed` tells what became of it."""
+        session = self._session
+        volume, spec, problem = session.volume, session.spec, self.problem()
+        if session.busy and session.status.name != _NAME:
+            problem = problem or session.busy
+        if problem is not None or volume is None or spec is None:
+            self.failed.emit(problem or "")
+            return
         voxel = tuple(int(v) for v in place)
-        problem = self.problem()
-        if problem is None and state.labels[voxel]:
-            problem = f"Object {int(state.labels[voxel])} is there already."
-        if problem is None and self._session.busy and self._session.status.name != _NAME:
-            problem = self._session.busy
-        if problem is not None:
-            self.failed.emit(problem)
-        elif self._session.busy:
-            self._waiting.append((state, voxel))
-        else:
-            self._start(state, voxel)
+        frame = volume.frame(session.frame or 0)
+        self._take(_Click(state, voxel, frame, session.channels, spec, session.config))
 
     def stop(self) -> None:
         """Forget the clicks that wait."""
         self._waiting.clear()
 
-    def _start(self, state: AnnotationState, voxel: tuple[int, ...]) -> None:
-        session = self._session
-        volume, spec, config = session.volume, session.spec, session.config
-        if volume is None or spec is None:
-            return
-        frame = volume.frame(session.frame or 0)
-        job = self._job(frame, spec.name, session.channels, config, voxel, usual_diameter(state))
+    def _take(self, click: _Click) -> None:
+        value = int(click.state.labels[click.voxel])
+        if value:
+            self.failed.emit(f"Object {value} is there already.")
+        elif self._session.busy:
+            self._waiting.append(click)
+        else:
+            self._session.launch(_NAME, self._job(click), lambda grown: self._end(click, grown))
 
-        def done(grown: GrownObject | None) -> None:
-            try:
-                self.added.emit(add_object(state, voxel, grown))
-            except BadInputError as error:
-                self.failed.emit(str(error))
-
-        session.launch(_NAME, job, done)
+    def _end(self, click: _Click, grown: GrownObject | None) -> None:
+        try:
+            self.added.emit(add_object(click.state, click.voxel, grown))
+        except BadInputError as error:
+            self.failed.emit(str(error))
 
     def _on_session_status(self, status: JobStatus) -> None:
         if status.is_running or not self._waiting:
             return
-        if status.reason is not FinishReason.COMPLETED:
+        if status.reason is FinishReason.COMPLETED:
+            self._take(self._waiting.popleft())
+        else:
             self.stop()
-            return
-        state, voxel = self._waiting.popleft()
-        self.add(state, voxel)
 
-    def _job(
-        self,
-        volume: Volume,
-        name: str,
-        channels: Channels | None,
-        config: PredictConfig,
-        voxel: tuple[int, ...],
-        usual: float | None,
-    ) -> Job[GrownObject | None]:
+    def _job(self, click: _Click) -> Job[GrownObject | None]:
+        from napari_apprentice.engine.grow import grow
         from napari_apprentice.engine.loading import load_libraries
 
         yield Progress("looking")
         load_libraries(training=False)
-        from napari_apprentice.engine.grow import grow
-
-        if self._model is None or self._model.spec.name != name:
-            self._model = self._session.store.load(name)
-        return (yield from grow(fed(volume, channels), self._model, config, voxel, usual=usual))
+        if self._model is None or self._model.spec != click.spec:
+            self._model = self._session.store.load(click.spec.name)
+        seen = fed(click.volume, click.channels)
+        usual = usual_diameter(click.state)
+        return (yield from grow(seen, self._model, click.config, click.voxel, usual=usual))
 
 
 def usual_diameter(state: AnnotationState) -> float | None:

@@ -104,6 +104,7 @@ class ObjectButtons(QWidget):
         self._soon.timeout.connect(self.put_table)
         for helper in (self._following, self._clicks):
             self.destroyed.connect(helper.stop)
+        self.destroyed.connect(self._growing.close)
 
     def actions(self) -> dict[str, Callable[[], object]]:
         """What each key does; the buttons do the same."""
