@@ -34,6 +34,22 @@ def write_case(folder: Path, name: str, seed: int) -> None:
         save(volume, folder / kind / f"{name}.nii.gz")
 
 
+def write_pictures(work: Path) -> None:
+    """Pictures in class folders, a table of them, and a table of what a model said."""
+    rows = []
+    for number in range(8):
+        kind = ("ct", "mri")[number % 2]
+        folder = work / "pictures" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 99, (32, 32))
+        data = (noise + 100 * (number % 2) * (np.arange(32) > 16)).astype(np.uint8)
+        save(Volume(data, Grid.regular("YX", data.shape)), folder / f"{number}.png")
+        rows.append(f"{kind}/{number}.png,{kind}")
+    (work / "pictures.csv").write_text("\n".join(["file,class", *rows]), encoding="utf-8")
+    said = [f"pictures/{row}" for row in rows]
+    (work / "classes.csv").write_text("\n".join(["path,class", *said]), encoding="utf-8")
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the files that the examples name; training ends after two steps."""
@@ -72,6 +88,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()
         field = Volume(objects, Grid.regular("YX", objects.shape), is_labels=True)
         save(field, folder / "field.tif")
+    write_pictures(work)
     (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
     monkeypatch.chdir(work)
     monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)
