@@ -121,7 +121,9 @@ def test_answers_are_shown_and_lead_to_the_doubtful_ones(viewer: Any, dock: Any)
     assert dock.ask.isEnabled()
     grid = Grid.regular("YX", (12, 14))
     dock.gallery.answers = {
-        n: Prediction(grid, table={"CXR": p, "Hand": 1 - p}, summary=f"CXR {p:.2f}")
+        n: Prediction(
+            grid, table={"CXR": p, "Hand": 1 - p}, image_class="CXR", summary=f"CXR {p:.2f}"
+        )
         for n, p in enumerate((0.9, 0.8, 0.6, 0.7))
     }
     dock.gallery.changed.emit()

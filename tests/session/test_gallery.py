@@ -19,10 +19,10 @@ from napari_apprentice.session.gallery import (
     Gallery,
     Sample,
     answer_job,
-    describe_answer,
     folder_samples,
     plane_samples,
 )
+from napari_apprentice.session.text import describe_answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +92,7 @@ def test_the_least_sure_answer_without_a_class_comes_first() -> None:
     one.said[1] = "a"
     assert one.next_unsure()
     assert one.at == 3
-    assert describe_answer(one.answers[3]) == "model: a 0.60 · b 0.40"
-    assert describe_answer(None) == "model: no answer"
+    assert describe_answer(one.answers[3]) == "a 0.60 · b 0.40"
 
 
 def test_classes_have_numbers_and_are_told_apart_whatever_the_case() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.tasks import WholeImage
@@ -73,7 +73,7 @@ class Patches:
         return PatchSampler(arrays, spec.tile, foreground=config.foreground, generator=generator)
 
     def checker(
-        self, split: Split, arrays: list[TrainArray], spec: ModelSpec
+        self, split: Split, arrays: list[Any], spec: ModelSpec
     ) -> Generator[Event, None, Checker]:
         """Score what was held out; without that, some of what is learned from."""
         yield Progress("preparing", 1, 1, "image")
@@ -120,7 +120,7 @@ class Images:
         return ImageSampler(arrays, balance=config.balance, generator=generator)
 
     def checker(
-        self, split: Split, arrays: list[ImageArray], spec: ModelSpec
+        self, split: Split, arrays: list[Any], spec: ModelSpec
     ) -> Generator[Event, None, ImageChecker]:
         """Score what was held out; without that, what is learned from. Warn of pictures on both sides."""
         from .image_check import ImageChecker

@@ -185,7 +185,7 @@ class ImageSampler:
         for slot in range(count):
             array = self.arrays[self._choose()]
             source, place = self._shifted(array.data.shape[1:])
-            data[(slot, slice(None), *place)] = array.data[(slice(None), *source)]
+            data[slot][(slice(None), *place)] = array.data[(slice(None), *source)]
             target[slot] = array.target
         return data, target
 
@@ -197,7 +197,8 @@ class ImageSampler:
 
     def _shifted(self, shape: Sequence[int]) -> tuple[list[slice], list[slice]]:
         """Take the image with a random shift of at most a sixteenth of its size, cropped to the batch's size."""
-        source, place = [], []
+        source: list[slice] = []
+        place: list[slice] = []
         for length, size in zip(shape, self.patch, strict=True):
             most = length // _SHIFT
             start = (length - size) // 2 + int(self.generator.integers(-most, most + 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,6 @@ __all__ = [
     "Gallery",
     "Sample",
     "answer_job",
-    "describe_answer",
     "folder_samples",
     "plane_samples",
 ]
@@ -63,7 +63,7 @@ def plane_samples(volume: Volume) -> tuple[Sample, ...]:
     count = volume.grid.spatial_shape[0]
     width = len(str(count - 1))
     return tuple(
-        Sample(f"{volume.name} · slice {z:0{width}d}", lambda z=z: _plane(volume, z))
+        Sample(f"{volume.name} · slice {z:0{width}d}", partial(_plane, volume, z))
         for z in range(count)
     )
 
@@ -306,11 +306,3 @@ def _without_progress(job: Job[Prediction], name: str) -> Job[Prediction]:
             return answer
         if isinstance(event, Log):
             yield replace(event, message=f"{name}: {event.message}")
-
-
-def describe_answer(answer: Prediction | None) -> str:
-    """The model's answer with the runners-up: ``"model: CXR 0.98 · Hand 0.01"``."""
-    if answer is None:
-        return "model: no answer"
-    rest = sorted(answer.table.items(), key=lambda pair: -pair[1])[1:3]
-    return " · ".join([f"model: {answer.summary}", *(f"{n} {p:.2f}" for n, p in rest)])

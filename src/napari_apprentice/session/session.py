@@ -10,6 +10,7 @@ from psygnal import Signal
 from . import _jobs as jobs
 from ._jobs import Candidate, Predicted
 from ._learning import Learning
+from .text import describe_answer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +102,7 @@ class Session(Learning):
 
         def done(prediction: Prediction) -> None:
             if key == self.key:
-                self.summary = prediction.summary
+                self.summary = describe_answer(prediction)
                 made = prediction.provenance
                 self.notes = () if made is None else made.notes
             name = f"{volume.name} ▸ {model}"

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from napari_apprentice.core.jobs import JobStatus
+    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
 
 __all__ = [
+    "describe_answer",
     "describe_error",
     "describe_status",
     "describe_volume",
@@ -60,6 +62,14 @@ _SCORES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "ap50": "AP50", "psnr": "PS
 def score_title(name: str) -> str:
     """Write a score, or a curve of one, as people read it: ``"held-out dice"`` → ``"held-out Dice"``."""
     return " ".join(_SCORES.get(word, word) for word in name.split(" ")).replace("_", " ")
+
+
+def describe_answer(answer: Prediction) -> str:
+    """Say what a prediction found; of whole images the class and the runners-up: ``"CXR 0.98 · Hand 0.01"``."""
+    if answer.image_class is None:
+        return answer.summary
+    others = sorted(answer.table.items(), key=lambda pair: -pair[1])[1:3]
+    return " · ".join([answer.summary, *(f"{name} {share:.2f}" for name, share in others)])
 
 
 def duration(seconds: float) -> str:

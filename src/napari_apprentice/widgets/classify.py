@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, Q
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.choice import ModelChoice, is_of_images
-from napari_apprentice.session.gallery import Gallery, answer_job, describe_answer, folder_samples
-from napari_apprentice.session.text import describe_error
+from napari_apprentice.session.gallery import Gallery, answer_job, folder_samples
+from napari_apprentice.session.text import describe_answer, describe_error
 
 from ._card import ResultCard
 from ._class_list import ClassList
@@ -113,9 +113,8 @@ class ClassifyDock(Dock):
             for button in row:
                 line.addWidget(button)
             self.body.addLayout(line)
-        for widget in (self.progress, self.ask, self.form.native, self.learn, self.stop):
-            self.body.addWidget(widget)
-        for widget in (self.refusal, self.card, self.curves):
+        below = (self.progress, self.ask, self.form.native, self.learn, self.stop)
+        for widget in (*below, self.refusal, self.card, self.curves):
             self.body.addWidget(widget)
         self.body.addStretch()
         self.folder.setToolTip("Pictures of a folder, or of a folder with one folder per class")
@@ -126,8 +125,8 @@ class ClassifyDock(Dock):
 
     def _connect(self) -> None:
         session, events = self.session, self.viewer.layers.events
-        for source in (events.inserted, events.removed):
-            self.listen(source, self._on_viewer_layers)
+        for signal in (events.inserted, events.removed):
+            self.listen(signal, self._on_viewer_layers)
         self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(self.gallery.changed, self._on_gallery_changed)
         for signal in (session.model_changed, session.candidate_changed, session.status_changed):
@@ -171,7 +170,8 @@ class ClassifyDock(Dock):
         self.classes.set_classes(gallery.classes)
         self.classes.set_chosen(gallery.said.get(gallery.at))
         self.classes.setEnabled(sample is not None)
-        self.answer.setText(describe_answer(gallery.answers.get(gallery.at)))
+        said = gallery.answers.get(gallery.at)
+        self.answer.setText(f"model: {describe_answer(said) if said else 'no answer'}")
         self.answer.setVisible(bool(gallery.answers))
         self.progress.setText(gallery.describe() or "Choose a stack, several images, or a folder.")
         for button in (self.back, self.next, self.undo):

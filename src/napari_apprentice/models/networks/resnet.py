@@ -65,7 +65,7 @@ class ResNetNetwork:
             from monai.networks.nets.resnet import ResNet
             from torch import nn
 
-            network: nn.Module = ResNet(
+            network: Any = ResNet(
                 block=checked.block,
                 layers=list(checked.layers),
                 block_inplanes=list(checked.channels),
@@ -80,7 +80,8 @@ class ResNetNetwork:
             )
             if checked.dropout:
                 network.avgpool = nn.Sequential(network.avgpool, nn.Dropout(checked.dropout))
-        return network
+        built: nn.Module = network
+        return built
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
         """Two for each stage but the first, four more for the large stem; see `Network.divisor`."""
