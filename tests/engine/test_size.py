@@ -139,7 +139,7 @@ def test_the_network_is_asked_for_the_size_of_objects(diameter: int) -> None:
     assert prediction.provenance is not None
     (note,) = [n for n in prediction.provenance.notes if "taken to be about" in n]
     assert float(note.split()[5]) == pytest.approx(diameter, rel=0.25)
-    assert note.endswith("pixel wide")
+    assert note.endswith("px wide")
 
 
 @pytest.mark.usefixtures("_fake")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._sliding import Runner
     from .prepare import Prepared
 
-__all__ = ["finding_zoom"]
+__all__ = ["Seen", "finding_zoom"]
 
 _ZOOMS = (1.0, 0.45, 2.2)
 _TILES_ACROSS = 2
@@ -35,7 +35,9 @@ _SPREAD = 0.5
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Seen:
+    """What was seen with one zoom: objects of a diameter in zoomed voxels, and how much that is to be believed."""
+
     zoom: float
     diameter: float
     quality: float
@@ -43,7 +45,7 @@ class _Trial:
 
 def finding_zoom(
     prepared: Prepared, runner: Runner, task: Any, spec: ModelSpec
-) -> Generator[Progress, None, float | None]:
+) -> Generator[Progress, None, Seen | None]:
     """Find the zoom at which the network sees objects of the size it was trained at.
 
     A region of a few tiles is looked at with three zooms. The one in which the network is surest and finds what it
@@ -60,8 +62,8 @@ def finding_zoom(
 
     Returns
     -------
-    float or None
-        None where nothing is found in any zoom.
+    Seen or None
+        What was seen with the zoom to take; None where nothing is found with any.
     """
     wanted = task.diameter(spec)
     trials = []
@@ -73,34 +75,34 @@ def finding_zoom(
             return None
         zoom = float(np.clip(best.zoom * wanted / best.diameter, *LIMITS))
         if zoom_to(zoom, best.zoom) == 1.0:
-            return best.zoom
+            return best
         again = yield from _try(prepared, zoom, runner, task, spec)
         if not again.quality > 0:
-            return best.zoom
+            return best
         best = again
-    return best.zoom
+    return best
 
 
 def _try(
     prepared: Prepared, zoom: float, runner: Runner, task: Any, spec: ModelSpec
-) -> Generator[Progress, None, _Trial]:
+) -> Generator[Progress, None, Seen]:
     """Look at the busiest region with one zoom."""
     part = yield from _zoomed(prepared, zoom, spec)
     dense = yield from runner.run(part, Clock(1))
     return _judged(task.decode(dense, part.grid, spec), zoom, task, spec)
 
 
-def _judged(prediction: Prediction, zoom: float, task: Any, spec: ModelSpec) -> _Trial:
+def _judged(prediction: Prediction, zoom: float, task: Any, spec: ModelSpec) -> Seen:
     """The size of what was found, and how much it is to be believed."""
     scores = np.asarray(prediction.objects["score"], float)
     if prediction.labels is None or not len(scores):
-        return _Trial(zoom, 0.0, 0.0)
+        return Seen(zoom, 0.0, 0.0)
     diameters = task.diameters(prediction.labels, prediction.grid, spec)
     found = _weighted_median(diameters)
     area = diameters**spec.ndim
     trust = float((scores * area).sum() / area.sum())
     off = math.log(found / task.diameter(spec))
-    return _Trial(zoom, found, trust**_TRUST * math.exp(-0.5 * (off / _SPREAD) ** 2))
+    return Seen(zoom, found, trust**_TRUST * math.exp(-0.5 * (off / _SPREAD) ** 2))
 
 
 def _weighted_median(diameters: NDArray[np.float64]) -> float:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
     from napari_apprentice.tasks import Task
 
+    from ._find_size import Seen
     from ._sliding import Clock, Plan
     from .config import PredictConfig
 
@@ -212,25 +213,24 @@ class _Prediction:
         from ._find_size import finding_zoom
         from ._sliding import Runner
 
-        runner = Runner(self.model.build(), replace(plan, overlap=0.25, mirror=()), self._reduce())
+        runner = Runner(self.model.build(), replace(plan, overlap=0.0, mirror=()), self._reduce())
         looking = finding_zoom(prepared, runner, self.task, self.spec)
-        zoom: float | None = None
+        seen: Seen | None = None
         while True:
             try:
                 next(looking)
             except StopIteration as stop:
-                zoom = stop.value
+                seen = stop.value
                 break
             yield Progress("finding the size of objects")
         note = "no object found to tell the size of: the image is seen as it is"
-        if zoom is not None:
-            wanted = cast("SizesObjects", self.task).diameter(self.spec) or 0.0
-            found = wanted / zoom * prepared.grid.spacing[-1]
+        if seen is not None:
+            found = seen.diameter / seen.zoom * prepared.grid.spacing[-1]
             unit = {"um": "µm", "pixel": "px"}.get(prepared.grid.unit, prepared.grid.unit)
             note = f"objects taken to be about {found:.3g} {unit} wide"
         self.notes.append(note)
         yield Log(note)
-        return zoom or 1.0
+        return seen.zoom if seen is not None else 1.0
 
     def _count_again(self, frame: int, prepared: Prepared, plan: Plan, ticks: Clock) -> None:
         """Tiles of this and the frames to come, where a zoom has changed their number."""
