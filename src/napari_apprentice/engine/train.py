@@ -328,18 +328,14 @@ class _Training:
         else:
             self.best.checks_since += 1
 
-    def _unmixed(
-        self, mixed: CheckResult, learner: Learner, checker: AnyChecker
-    ) -> Generator[Event, None, CheckResult]:
+    def _unmix(self, learner: Learner, checker: AnyChecker) -> Generator[Event, None, None]:
         """Hand over what was learned alone where the mixture with the start is far behind it."""
         if not self.blend.is_mixing:
-            return mixed
+            return
         alone = yield from self._check(learner.average, checker, most=self.feed.quick)
-        if alone.scores.get(self.task.primary, 0.0) <= self.best.score + _MIXING_MAY_COST:
-            return mixed
-        self._keep_if_better(learner.average, learner, alone)
-        yield Log("too far from the start to keep any of it")
-        return alone
+        if alone.scores.get(self.task.primary, 0.0) > self.best.score + _MIXING_MAY_COST:
+            self._keep_if_better(learner.average, learner, alone)
+            yield Log("too far from the start to keep any of it")
 
     # -- checkpoints and the end ------------------------------------------------------
 
@@ -382,10 +378,11 @@ class _Training:
         state = self.blend.state(learner.average)
         result = yield from self._check(state, checker, most=self.feed.quick)
         self._keep_if_better(state, learner, result)
-        result = yield from self._unmixed(result, learner, checker)
+        yield from self._unmix(learner, checker)
         self._save_last(learner)
         best, _ = read_checkpoint(self.folder / BEST)
-        if self.best.step != learner.step_number or len(checker) > self._quick(checker):
+        is_other = self.blend.is_mixing or self.best.step != learner.step_number
+        if is_other or len(checker) > self._quick(checker):
             result = yield from self._check(best, checker, most=None)
         seconds = self.budget.elapsed
         # File names may be names of patients: only counts go into the model.
