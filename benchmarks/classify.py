@@ -81,18 +81,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sizes", nargs="+", choices=sorted(GOALS), default=list(GOALS))
     given = parser.parse_args()
-    everything, val = mednist_items(given.data, "train"), mednist_items(given.data, "val")
-    small = small_set(given.data)
-    sets = {
-        "1,000 per class": everything,
-        "20 per class": [i for i in everything if i.name in small],
-    }
+    val = mednist_items(given.data, "val")
+    chosen = {"1,000 per class": None, "20 per class": small_set(given.data)}
     rows: list[Row] = []
     for size in given.sizes:
-        baseline = nearest(sets[size], val)
+        items = mednist_items(given.data, "train", chosen[size])
+        baseline = nearest(items, val)
         for seed in given.seeds:
             config = SETTINGS[size].model_copy(update={"seed": seed})
-            model, minutes, steps = learned(sets[size], config)
+            model, minutes, steps = learned(items, config)
             scores = scored(model, val)
             rows.append(
                 {

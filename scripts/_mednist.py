@@ -23,9 +23,9 @@ CLASSES = tuple(
 )
 
 
-def mednist_items(data: Path, split: str) -> list[TrainItem]:
-    """All images of ``train`` (1,000 per class) or ``val`` (200 per class), each with its class."""
-    return list(_read(data / "mednist" / f"mednist_{split}.tar"))
+def mednist_items(data: Path, split: str, names: set[str] | None = None) -> list[TrainItem]:
+    """Images of ``train`` (1,000 per class) or ``val`` (200 per class), each with its class: all, or those of some names."""
+    return list(_read(data / "mednist" / f"mednist_{split}.tar", names))
 
 
 def small_set(data: Path) -> set[str]:
@@ -34,18 +34,21 @@ def small_set(data: Path) -> set[str]:
     return {f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.jpeg")}
 
 
-def _read(path: Path) -> Iterator[TrainItem]:
+def _read(path: Path, names: set[str] | None) -> Iterator[TrainItem]:
     with tarfile.open(path) as tar:
         for member in tar:
             file = tar.extractfile(member)
             if file is None:
                 continue
             place = Path(member.name)
+            name = f"{place.parent.name}/{place.stem}"
+            if names is not None and name not in names:
+                continue
             array = np.asarray(Image.open(io.BytesIO(file.read())))
             grid = Grid.regular("YX", array.shape)
             kind = place.parent.name
             yield TrainItem(
-                f"{kind}/{place.stem}",
+                name,
                 Volume(array, grid, name=place.stem),
                 Annotation.of_image(grid, kind, CLASSES),
             )
