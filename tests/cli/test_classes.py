@@ -150,6 +150,8 @@ def test_what_does_not_fit_is_named_and_left_out(call: Callable[..., Any], folde
         ("empty folders", "in the 2 class folders, found none"),
         ("dense network", "answers once per image, found unet"),
         ("label values", "expected no label values"),
+        ("two cases", "differ in more than upper and lower case"),
+        ("groups", "no image for the group of nobody"),
     ],
 )
 def test_what_cannot_be_learned_is_said_before_anything_is_written(
@@ -165,6 +167,11 @@ def test_what_cannot_be_learned_is_said_before_anything_is_written(
             file.unlink()
     elif ruin == "dense network":
         more = ("--network", "unet")
+    elif ruin == "two cases":
+        (folders / NAMES[1]).rename(folders / NAMES[0].upper().replace("SS", "ß"))
+    elif ruin == "groups":
+        (folders.parent / "groups.csv").write_text("name,group\nnobody,1\n", encoding="utf-8")
+        more = ("--groups", "groups.csv")
     else:
         more = ("--classes", "1=a")
     answer = train(call, *more)

@@ -89,10 +89,18 @@ def list_classes(
         files = _from_table(table, images)
     else:
         files = yield from _from_folders(images)
-    known = groups or {}
-    named = {name: group for name, group in known.items() if group}
+    if not groups:
+        return files
+    unknown = set(groups) - {name for f in files for name in (f.name, stem(f.path))}
+    if unknown:
+        raise BadInputError(
+            f"no image for the group of {', '.join(sorted(unknown)[:5])}",
+            path=images,
+            remedy="Names in the list of groups are file names without suffixes.",
+        )
     return [
-        replace(f, group=f.group or named.get(f.name) or named.get(stem(f.path))) for f in files
+        replace(f, group=f.group or groups.get(f.name) or groups.get(stem(f.path)) or None)
+        for f in files
     ]
 
 
@@ -228,6 +236,14 @@ def _numbered(names: Iterable[str], known: Iterable[LabelClass]) -> tuple[LabelC
     """Classes in alphabetical order, values from 1; those that a model knows keep theirs."""
     by_name = {c.name.casefold(): c for c in known}
     classes: dict[str, LabelClass] = {}
+    names = list(names)
+    twice = [name for name, n in Counter(name.casefold() for name in names).items() if n > 1]
+    if twice:
+        alike = " and ".join(name for name in names if name.casefold() == twice[0])
+        raise BadInputError(
+            f"expected classes that differ in more than upper and lower case, found {alike}",
+            remedy="Give them one name, or two that differ.",
+        )
     free = max((c.value for c in by_name.values()), default=0) + 1
     for name in sorted(names):
         entry = by_name.get(name.casefold())
