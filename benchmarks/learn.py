@@ -4,9 +4,8 @@ Three questions on hippocampus MRI (``hippocampus3d`` of the data folder, see CO
 
 - ``nothing``: from nothing in a few minutes on the CPU, over seeds. Nothing is chosen on the validation split: the network is the
   one that the semantic task plans, the best check is taken on training subjects that were held out.
-- ``volumes``: start from the shipped model at another site (contrast, field and slice thickness changed), correct one volume and
-  learn, correct a second one and learn from both, and so on to 4 and 8: each time from the model learned before, as in the docks.
-- ``slices``: the same with 8 volumes of which only 1, then 2, then 4 slices each are corrected; the rest of a volume is ignored.
+- ``volumes``: start from the shipped model at another site (contrast, field and slice thickness changed), correct 1, 2, 4, 8 volumes.
+- ``slices``: the same with 8 volumes of which only 1, 2 or 4 slices each are corrected; the rest of a volume is ignored.
 
 ::
 
@@ -160,29 +159,21 @@ def from_corrections(data: Path, kinds: Sequence[str], steps: int, most: int | N
     ]
     for kind, plans in (("volumes", whole), ("slices", sliced)):
         if kind in kinds:
-            rows += one_after_the_other(plans, start, val, steps)
+            rows += [corrected(title, items, start, val, steps) for title, items in plans]
     return rows
 
 
-def one_after_the_other(
-    plans: Sequence[tuple[str, list[TrainItem]]], model: Model, val: list[TrainItem], steps: int
-) -> list[Row]:
-    """Learn again after each round of corrections, from all that is corrected by then and from the last model."""
-    rows: list[Row] = []
-    for title, items in plans:
-        config = TrainConfig(device="cpu", steps=steps, held_out=0, checks=1)
-        result = learned(items, model, config)
-        model = Model(result.spec, result.state, None)
-        rows.append(
-            {
-                "corrected": title,
-                "Dice": round(dice(model, val), 4),
-                "steps": result.steps,
-                "seconds": round(result.seconds),
-            }
-        )
-        print(rows[-1], flush=True)
-    return rows
+def corrected(
+    title: str, items: list[TrainItem], start: Model, val: list[TrainItem], steps: int
+) -> Row:
+    """Learn from these corrections, from the start, and score what was learned."""
+    config = TrainConfig(device="cpu", steps=steps, held_out=0, checks=1)
+    result = learned(items, start, config)
+    score = dice(Model(result.spec, result.state, None), val)
+    row: Row = {"corrected": title, "Dice": round(score, 4), "steps": result.steps}
+    row["seconds"] = round(result.seconds)
+    print(row, flush=True)
+    return row
 
 
 def main() -> None:
