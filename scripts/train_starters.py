@@ -99,11 +99,12 @@ def nuclei_items(data: Path, split: str) -> list[TrainItem]:
 
 @dataclasses.dataclass(frozen=True)
 class Starter:
-    """One starter model: what it is, what it learns from, and how."""
+    """One starter model: what it is, what it learns from, and how; whether mirrored copies are averaged in its score."""
 
     spec: ModelSpec
     items: Callable[[Path, str], list[TrainItem]]
     config: TrainConfig
+    mirror: bool = True
 
 
 STARTER_MODELS = {
@@ -156,6 +157,7 @@ STARTER_MODELS = {
         ),
         nuclei_items,
         TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
+        mirror=False,
     ),
     "modality": Starter(
         ModelSpec(
@@ -230,7 +232,7 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
     rows = []
     classed: list[tuple[str, dict[str, float]]] = []
     for item in starter.items(data, "val"):
-        config = PredictConfig(mirror=bool(starter.spec.mirror_axes))
+        config = PredictConfig(mirror=starter.mirror and bool(starter.spec.mirror_axes))
         prediction = run_to_end(predict(item.volume, model, config))
         if item.annotation.image_class is not None:
             classed.append((item.annotation.image_class, dict(prediction.table)))

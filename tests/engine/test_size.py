@@ -18,9 +18,10 @@ from napari_apprentice.engine.arrays import prepare_item
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.prepare import fits
-from napari_apprentice.engine.size import planned_spec, training_zoom
+from napari_apprentice.engine.size import bounded, planned_spec, training_zoom
 from napari_apprentice.engine.split import TrainItem
 from napari_apprentice.engine.train import train
+from napari_apprentice.models.store import Model
 from napari_apprentice.tasks import TASKS
 
 from ._fakes import FakeModel, FakeNetwork, Function
@@ -101,6 +102,13 @@ def test_training_images_are_zoomed_to_the_models_diameter() -> None:
     assert len(np.unique(annotation.labels)) == len(np.unique(labels))
 
 
+def test_a_zoom_does_not_outgrow_memory() -> None:
+    assert bounded(4.0, (4096, 4096)) == pytest.approx(2**1.5)
+    assert bounded(4.0, (512, 512)) == 4.0
+    assert bounded(0.5, (10**6, 10**6)) == 0.5
+    assert bounded(2.0, (10**6, 10**6)) == 1.0
+
+
 def test_planes_of_a_volume_keep_their_number() -> None:
     prepared, annotation = run_to_end(
         prepare_item(item(discs((3, 80, 80), 24, 40)), TASK, spec_of(12))
@@ -133,7 +141,7 @@ def test_a_new_model_learns_at_the_size_of_its_objects_within_reason() -> None:
 @pytest.mark.usefixtures("_fake")
 @pytest.mark.parametrize("diameter", [5, 12, 40])
 def test_the_network_is_asked_for_the_size_of_objects(diameter: int) -> None:
-    labels = discs((160, 160), diameter, 2 * diameter)
+    labels = discs((max(60, 4 * diameter),) * 2, diameter, 2 * diameter)
     prediction, _ = found(item(labels).volume, spec_of(12))
     assert prediction.count == len(np.unique(labels)) - 1
     assert prediction.provenance is not None
@@ -218,3 +226,23 @@ def test_a_small_network_learns_objects(tmp_path: Path) -> None:
     result = run_to_end(train(items, init=spec, config=config, folder=tmp_path, task="instance"))
     assert result.after["ap50"] > 0.6
     assert result.spec.task_args["diameter"] == 10
+
+
+def test_a_volume_of_thick_slices_is_learned_and_found_in_3d(tmp_path: Path) -> None:
+    labels = np.zeros((6, 32, 32), np.int32)
+    for number, (y, x) in enumerate(((4, 4), (4, 18), (18, 4), (18, 18)), start=1):
+        labels[1:5, y : y + 10, x : x + 10] = number
+    grid = Grid.regular("ZYX", labels.shape, (3.0, 1.0, 1.0), unit="um")
+    image = Volume((labels > 0).astype(np.float32), grid)
+    items = [TrainItem("a", image, Annotation(grid, labels, ()))]
+    config = TrainConfig(steps=25, held_out=0, device="cpu", checks=1, ema=0.5)
+    plan = TASK.default_spec("cells", [image], [])
+    args = {**plan.network_args, "channels": [4, 8], "strides": plan.network_args["strides"][:1]}
+    plan = plan.model_copy(update={"network_args": args, "tile": (6, 24, 24)})
+    result = run_to_end(train(items, init=plan, config=config, folder=tmp_path, task="instance"))
+    assert result.spec.spacing == pytest.approx((3, 1, 1), rel=0.3)
+    assert result.after["f1_50"] > 0.5
+    prediction = run_to_end(predict(image, Model(result.spec, result.state), PredictConfig()))
+    assert prediction.count
+    assert prediction.provenance is not None
+    assert prediction.provenance.notes == (), "the voxel size is known: nothing is assumed"

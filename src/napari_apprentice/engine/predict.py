@@ -20,7 +20,7 @@ from napari_apprentice.tasks import TASKS, SizesObjects, WholeImage
 
 from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
 from .prepare import Prepared, fits, has_spacing, preparing, restore
-from .size import read_on, zoom_to
+from .size import bounded, read_on, zoom_to
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -205,7 +205,8 @@ class _Prediction:
         if wanted is None:
             return 1.0
         if self.config.diameter is not None:
-            return zoom_to(wanted, self.config.diameter / grid.spacing[-1])
+            zoom = zoom_to(wanted, self.config.diameter / grid.spacing[-1])
+            return bounded(zoom, grid.shape[-self.spec.ndim :])
         return 1.0 if has_spacing(grid, self.spec) else None
 
     def _find_zoom(self, prepared: Prepared, plan: Plan) -> Generator[Event, None, float]:
@@ -230,7 +231,8 @@ class _Prediction:
             note = f"objects taken to be about {found:.3g} {unit} wide"
         self.notes.append(note)
         yield Log(note)
-        return seen.zoom if seen is not None else 1.0
+        zoom = seen.zoom if seen is not None else 1.0
+        return bounded(zoom, prepared.grid.shape[-self.spec.ndim :])
 
     def _count_again(self, frame: int, prepared: Prepared, plan: Plan, ticks: Clock) -> None:
         """Tiles of this and the frames to come, where a zoom has changed their number."""

@@ -9,7 +9,6 @@ import numpy as np
 from napari_apprentice.tasks import SizesObjects
 
 from .cost import working_grid
-from .prepare import has_spacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +22,20 @@ if TYPE_CHECKING:
 
     from .split import TrainItem
 
-__all__ = ["LIMITS", "median_diameter", "planned_spec", "read_on", "training_zoom", "zoom_to"]
+__all__ = [
+    "LIMITS",
+    "bounded",
+    "median_diameter",
+    "planned_spec",
+    "read_on",
+    "training_zoom",
+    "zoom_to",
+]
 
 LIMITS = (0.1, 4.0)
 """Smallest and largest zoom: beyond, an image is mostly blur or mostly gone."""
+_MOST_VOXELS = 2**27
+"""Of a zoomed image: half a gigabyte a channel."""
 _SAME = 0.15
 _FEWEST = 3
 _LEARNED = (10.0, 40.0)
@@ -39,6 +48,12 @@ def zoom_to(wanted: float, found: float) -> float:
         return 1.0
     zoom = wanted / found
     return 1.0 if abs(zoom - 1) <= _SAME else float(np.clip(zoom, *LIMITS))
+
+
+def bounded(zoom: float, shape: Sequence[int]) -> float:
+    """Hold the zoom of an image within what memory bears; `shape` are the axes that are zoomed."""
+    most = (_MOST_VOXELS / float(np.prod(shape))) ** (1 / len(shape))
+    return min(zoom, max(1.0, most))
 
 
 def median_diameter(
@@ -55,7 +70,9 @@ def training_zoom(item: TrainItem, task: Task, spec: ModelSpec) -> float:
         return 1.0
     wanted = task.diameter(spec)
     found = _on_working_grid(item, task, spec)
-    return 1.0 if wanted is None or found is None else zoom_to(wanted, found)
+    if wanted is None or found is None:
+        return 1.0
+    return bounded(zoom_to(wanted, found), item.volume.grid.spatial_shape[-spec.ndim :])
 
 
 def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> ModelSpec:
@@ -84,11 +101,6 @@ def read_on(spec: ModelSpec, task: Task, factor: float) -> ModelSpec:
         return spec
     diameter = task.diameter(spec)
     return spec if diameter is None else task.with_diameter(spec, diameter * factor)
-
-
-def knows_size(grid: Grid, spec: ModelSpec) -> bool:
-    """Whether the working spacing alone brings objects to the model's size."""
-    return has_spacing(grid, spec)
 
 
 def _on_working_grid(item: TrainItem, task: SizesObjects, spec: ModelSpec) -> float | None:
