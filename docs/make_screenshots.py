@@ -36,7 +36,8 @@ SIZE = (1280, 800)
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
-SHARP, BLURRED, MARKED = "sharp nucleus", "blurred nucleus", 15
+COUNT_MINUTES = "5"
+BLURRED, MARKED = "blurred nucleus", 15
 _PATIENCE = 600.0
 _LARGEST = 240_000
 
@@ -253,7 +254,6 @@ def count(stage: Stage) -> None:
     stage.shoot("count-2-doubtful")
     mend(stage)
     stage.shoot("count-3-mended")
-    correct.classes.renamed.emit(1, SHARP)
     correct.classes.added.emit(BLURRED)
     classify(stage)
     viewer.reset_view()
@@ -268,7 +268,7 @@ def count_again(stage: Stage) -> None:
     """Learn the classes, predict, and see how many there are of each."""
     dock = stage.dock
     dock.show_step(2)
-    dock.learn.form.row("minutes").value = MINUTES
+    dock.learn.form.row("minutes").value = COUNT_MINUTES
     stage.settle(1.0)
     dock.learn.button.click()
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
@@ -296,6 +296,7 @@ def mend(stage: Stage) -> None:
 
     tools, state = stage.dock.correct.objects, stage.dock.correct.annotator.state
     true = nuclei_truth()
+    tools.actions()["Shift+D"]()  # the one in view, to be clicked again
     centres = np.round(ndimage.center_of_mass(true > 0, true, range(1, true.max() + 1))).astype(int)
     tools.actions()["Shift+A"]()
     for place in centres:

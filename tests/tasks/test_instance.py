@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_apprentice.core.annotation import IGNORE, Annotation, Extent, LabelClass
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.measure.instances import score_instances
@@ -339,3 +340,23 @@ def test_names_of_objects_in_a_file_are_their_classes() -> None:
     assert TASK.named_classes([plain]) == ()
     with pytest.raises(BadInputError, match="objects named a, b"):
         TASK.annotation(plain, grid, (LabelClass(1, "a"), LabelClass(2, "b")))
+
+
+# -- scores of classes ------------------------------------------------------------------------
+
+
+def test_an_object_of_another_class_is_not_the_object_that_was_looked_for():
+    labels = np.zeros((20, 40), np.int32)
+    labels[2:8, 2:8], labels[2:8, 12:18], labels[2:8, 22:28] = 1, 2, 3
+    grid = Grid.regular("YX", labels.shape)
+    classes = (LabelClass(1, "nucleus"), LabelClass(2, "blurred"))
+    said = Annotation(grid, labels, classes, object_classes={1: 1, 2: 2})
+    objects = {"label": np.arange(1, 4), "score": np.ones(3)}
+    plain = TASK.score(Prediction(grid, labels, classes=classes[:1], objects=objects), said)
+    assert plain["ap_any"] == 1.0
+    assert (plain["ap nucleus"], plain["ap blurred"], plain["ap"]) == (0.5, 0.0, 0.25)
+    told = objects | {"class": np.array([1, 2, 2])}
+    right = TASK.score(Prediction(grid, labels, classes=classes, objects=told), said)
+    assert right["ap"] == 1.0  # the third object's class nobody said
+    one = Annotation(grid, labels, classes[:1])
+    assert "ap_any" not in TASK.score(Prediction(grid, labels, objects=objects), one)

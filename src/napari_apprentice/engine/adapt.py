@@ -21,6 +21,7 @@ __all__ = [
     "Freezer",
     "adapt_image_spec",
     "adapt_spec",
+    "gains_classes",
     "head_keys",
     "is_new_head",
     "load_backbone",
@@ -93,6 +94,18 @@ def is_new_head(spec: ModelSpec, classes: Sequence[LabelClass]) -> bool:
     """Whether a model knows none of these classes by name."""
     known = {c.name.casefold() for c in spec.classes}
     return not any(entry.name.casefold() in known for entry in classes)
+
+
+def gains_classes(init: Model | ModelSpec | None, spec: ModelSpec) -> bool:
+    """Whether a model learns classes that its start did not know.
+
+    The start cannot then be the best at it, however well it does what it was asked before; and of two equal scores the
+    later one has seen more of them.
+    """
+    if init is None or isinstance(init, ModelSpec):
+        return False
+    known = {c.name.casefold() for c in init.spec.classes}
+    return any(c.name.casefold() not in known for c in spec.classes)
 
 
 def _as_spec(entry: LabelClass, *, auxiliary: bool = False) -> ClassSpec:

@@ -13,7 +13,7 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS
 
-from .adapt import Freezer, head_keys, merged_classes, take_over
+from .adapt import Freezer, gains_classes, head_keys, merged_classes, take_over
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from .feed import feed_of
@@ -217,7 +217,8 @@ class _Training:
             return None
         state = self.blend.state(learner.average)
         result = yield from self._check(state, checker, most=self.feed.quick)
-        self._keep_if_better(state, learner, result)
+        if not gains_classes(self.init, self.spec):
+            self._keep_if_better(state, learner, result)
         if len(checker) > self._quick(checker):
             result = yield from self._check(state, checker, most=None)
         yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
@@ -321,7 +322,8 @@ class _Training:
 
     def _keep_if_better(self, state: Weights, learner: Learner, result: CheckResult) -> None:
         score = result.scores.get(self.task.primary, 0.0)
-        if (score, result.tie) > (self.best.score, self.best.tie):
+        mark, best = (score, result.tie), (self.best.score, self.best.tie)
+        if mark > best or (mark == best and gains_classes(self.init, self.spec)):
             self.best = _Best(score, learner.step_number, tie=result.tie)
             data = {"step": learner.step_number, "scores": result.scores}
             write_checkpoint(self.folder / BEST, state, data)

@@ -14,6 +14,7 @@ from napari_apprentice.measure.instances import score_instances
 from napari_apprentice.measure.pairs import check_instances, object_sizes
 
 from ._borders import TOUCHING, border_kinds
+from ._class_scores import class_scores
 from ._grow import as_found, grow_object, grow_through
 from ._losses import dice_cross_entropy
 from ._objects import Found, Reading, find_objects
@@ -176,11 +177,17 @@ class Instance:
         return Prediction(grid, found.labels, classes=spec.label_classes, objects=columns)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
-        """Average precision, F1, panoptic quality and counts where the annotation counts; see `score_instances`."""
+        """Average precision, F1, panoptic quality and counts where the annotation counts; see `score_instances`.
+
+        Where the annotation tells classes apart, ``ap`` is the mean over the classes, and ``ap_any`` that of objects
+        whatever their class.
+        """
         if prediction.labels is None:
             raise BadInputError("expected a prediction with labels, found none")
         counts = None if annotation.extent.whole else annotation.counts()
-        return score_instances(prediction.labels, annotation.labels, counts=counts).to_dict()
+        scores = score_instances(prediction.labels, annotation.labels, counts=counts).to_dict()
+        of_classes = class_scores(prediction, annotation)
+        return {"ap_any": scores["ap"], **scores, **of_classes} if of_classes else scores
 
     # -- planning -----------------------------------------------------------------------
 
