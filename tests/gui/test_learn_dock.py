@@ -138,9 +138,7 @@ def test_what_an_earlier_session_left_is_offered_with_two_buttons(
 
 
 def test_a_task_is_asked_for_only_where_it_is_open(dock: LearnDock) -> None:
-    from napari_apprentice.tasks import TASKS
-
-    assert dock.tasks.count() == len(TASKS.names())
+    assert dock.tasks.count() == len(dock.session.tasks())
     if dock.tasks.count() == 1:
         dock.tasks.addItem("Another", "another")
     dock.models.setCurrentIndex(1)
