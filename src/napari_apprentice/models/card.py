@@ -42,7 +42,8 @@ def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
     yield "Task", spec.task
     yield "Network", f"{spec.network} ({_plain(spec.network_args) or 'defaults'})"
     yield "Spatial axes", spec.ndim
-    yield "Channels", ", ".join(spec.channels)
+    grey = "; one grey channel is seen as all of them" if spec.grey_as_color else ""
+    yield "Channels", ", ".join(spec.channels) + grey
     yield (
         "Working spacing",
         _lengths(spec.spacing, spec.unit) if spec.spacing else "the image's own",
