@@ -12,7 +12,7 @@ from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
 
 from ._resample import resample
-from .prepare import preparing
+from .prepare import preparing, restore
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .split import TrainItem
 
-__all__ = ["ImageArray", "ImageSampler", "fitted", "left_out", "prepare_images"]
+__all__ = ["ImageArray", "ImageSampler", "fitted", "left_out", "prepare_images", "unfitted"]
 
 _NAMED = 3
 _SHIFT = 16
@@ -53,19 +53,46 @@ def fitted(prepared: Prepared, spec: ModelSpec) -> Generator[Progress, None, NDA
     ndarray
         ``(N, C, *tile)`` float32: one image, or the N planes of a volume for a 2-D model.
     """
-    data, spacing = prepared.data, np.array(prepared.grid.spacing[-spec.ndim :])
-    planes = data.shape[1] if data.ndim - 1 > spec.ndim else 0
-    if spec.spacing is None:
-        lengths = np.array(data.shape[-spec.ndim :]) * spacing
-        # The largest length in which no axis outgrows the tile.
-        per_voxel = float((lengths / spec.tile).max())
-        shape = [max(1, round(length / per_voxel)) for length in lengths]
-        wanted = [planes, *shape] if planes else shape
-        data = yield from resample(data, wanted)
+    data = prepared.data
+    planes = data.shape[1 : -spec.ndim]
+    shape, source, slot = _placing(prepared, spec)
+    data = yield from resample(data, [*planes, *shape])
     result = np.zeros((*data.shape[: -spec.ndim], *spec.tile), np.float32)
-    source, slot = zip(*map(_centred, data.shape[-spec.ndim :], spec.tile), strict=True)
     result[(..., *slot)] = data[(..., *source)]
     return np.moveaxis(result, 1, 0) if planes else result[np.newaxis]
+
+
+def unfitted(
+    maps: NDArray[np.float32], prepared: Prepared, spec: ModelSpec
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Bring maps ``(N, *tile)``, one per part of an image, back to the image's own grid: undo `fitted`.
+
+    What the network did not see (with a working spacing, what was cropped away) is zero.
+    """
+    shape, source, slot = _placing(prepared, spec)
+    seen = np.zeros((len(maps), *shape), np.float32)
+    seen[(slice(None), *source)] = maps[(slice(None), *slot)]
+    turned = prepared.turned.shape
+    if len(turned) > spec.ndim:
+        whole = yield from resample(seen[np.newaxis], turned)
+        return np.ascontiguousarray(restore(whole[0], prepared.order, prepared.flips))
+    whole = yield from resample(seen, turned)
+    return np.ascontiguousarray(restore(whole[0], prepared.order, prepared.flips))
+
+
+_Box = tuple[slice, ...]
+
+
+def _placing(prepared: Prepared, spec: ModelSpec) -> tuple[tuple[int, ...], _Box, _Box]:
+    """Shape to which an image is resized, which part of that is taken, and where in the tile it goes."""
+    shape = prepared.data.shape[-spec.ndim :]
+    if spec.spacing is None:
+        lengths = np.multiply(shape, prepared.grid.spacing[-spec.ndim :])
+        # The largest length in which no axis outgrows the tile.
+        per_voxel = float((lengths / spec.tile).max())
+        shape = tuple(max(1, round(length / per_voxel)) for length in lengths)
+    pairs = [_centred(length, size) for length, size in zip(shape, spec.tile, strict=True)]
+    return shape, tuple(taken for taken, _ in pairs), tuple(place for _, place in pairs)
 
 
 def _centred(length: int, size: int) -> tuple[slice, slice]:
