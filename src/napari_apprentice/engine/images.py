@@ -58,7 +58,8 @@ def fitted(prepared: Prepared, spec: ModelSpec) -> Generator[Progress, None, NDA
     shape, source, slot = _placing(prepared, spec)
     data = yield from resample(data, [*planes, *shape])
     result = np.zeros((*data.shape[: -spec.ndim], *spec.tile), np.float32)
-    result[(..., *slot)] = data[(..., *source)]
+    lead = (slice(None),) * (result.ndim - spec.ndim)
+    result[(*lead, *slot)] = data[(*lead, *source)]
     return np.moveaxis(result, 1, 0) if planes else result[np.newaxis]
 
 
