@@ -255,6 +255,7 @@ def count(stage: Stage) -> None:
     mend(stage)
     stage.shoot("count-3-mended")
     correct.classes.added.emit(BLURRED)
+    layer.contour = 2
     classify(stage)
     viewer.reset_view()
     color_by(stage, tools.coloring, "class")

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
     from .grid import Grid
 
-__all__ = ["IGNORE", "Annotation", "Extent", "LabelClass"]
+__all__ = ["IGNORE", "OKABE_ITO", "Annotation", "Extent", "LabelClass"]
 
 IGNORE = 255
 """Value of a training target where nobody said anything: losses and scores leave it out."""
 
-# Okabe & Ito (2008), "Color Universal Design": eight colours told apart with any colour vision.
 OKABE_ITO = (
     "#E69F00",
     "#56B4E9",
@@ -32,6 +31,7 @@ OKABE_ITO = (
     "#CC79A7",
     "#999999",
 )
+"""Okabe & Ito (2008), "Color Universal Design": eight colours told apart with any colour vision."""
 
 
 @dataclass(frozen=True)

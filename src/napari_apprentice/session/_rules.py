@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.annotation import Extent, LabelClass
+from napari_apprentice.core.annotation import OKABE_ITO, Extent, LabelClass
 from napari_apprentice.core.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def new_class(classes: Classes, largest: int, name: str, color: str) -> LabelCla
     largest
         Largest value the labels can hold.
     name, color
-        Of the new class; without a colour it gets one of its own.
+        Of the new class; without a colour it gets one that no other class has, as long as there is one.
 
     Raises
     ------
@@ -106,7 +106,10 @@ def new_class(classes: Classes, largest: int, name: str, color: str) -> LabelCla
     value = max((c.value for c in classes), default=0) + 1
     if value > min(LAST_CLASS, largest):
         raise BadInputError(f"expected at most {min(LAST_CLASS, largest)} classes")
-    return LabelClass(value, _new_name(classes, name), color)
+    taken = {c.color.upper() for c in classes}
+    own = OKABE_ITO[(value - 1) % len(OKABE_ITO)]
+    free = next((c for c in (own, *OKABE_ITO) if c not in taken), own)
+    return LabelClass(value, _new_name(classes, name), color or free)
 
 
 def class_of(classes: Classes, value: int) -> LabelClass:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QVBoxLayout, QWidget
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session import object_sets as sets
@@ -21,7 +21,7 @@ from ._coloring import Coloring
 from ._following import Following
 from ._object_table import features_of, title_of
 from ._object_tools import KEYS, TOOLS
-from ._parts import wrapped
+from ._parts import elided, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class ObjectButtons(QWidget):
         self._keep = 0
         self._doubted = sets.BEGINNING
         self._first: tuple[int, ...] | None = None
-        self.title = QLabel()
+        self.title = elided()
         self.counts = wrapped()
         self.coloring = Coloring()
         self.buttons = {tool.key: ElidedButton(tool.name) for tool in TOOLS}

@@ -136,10 +136,18 @@ class AnnotationLabels(Labels):
     # -- changes from elsewhere -----------------------------------------------------------
 
     def _on_state_edited(self, edit: Edit) -> None:
-        if edit.classes is not None and not self.state.objects:
-            self._show_classes()
+        if edit.classes is not None:
+            self._note_classes()
+            if not self.state.objects:
+                self._show_classes()
         if edit.blocks and not self._is_recording:
             self.refresh(extent=False)
+
+    def _note_classes(self) -> None:
+        """Tell whoever saves or colours the layer."""
+        facts = self.metadata.get(METADATA) or {}
+        classes = [asdict(c) for c in self.state.classes]
+        self.metadata = {**self.metadata, METADATA: {**facts, "classes": classes}}
 
     def _show_classes(self) -> None:
         look = class_colors(self.state.classes)
