@@ -23,7 +23,7 @@ def share_of_start(images: int) -> float:
     One corrected image says little about the others: weights half-way between start and end do better on both than
     either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). ``benchmarks/learn.py`` has the figures.
     """
-    return _SHARE_FOR_ONE_IMAGE / max(1, images)
+    return float(_SHARE_FOR_ONE_IMAGE / max(1, images) ** 0.5)
 
 
 class Blend:

@@ -104,7 +104,7 @@ class TrainConfig(_Config):
         le=1,
         title="Kept of the start",
         description="Share of the starting model's weights that stays in the learned ones, so that a few corrections "
-        "do not cost what it knew of other images; none: 0.3 divided by the number of images",
+        "do not cost what it knew of other images; none: 0.3 divided by the square root of the number of images",
     )
     weight_decay: float = Field(
         1e-2, ge=0, le=1, title="Weight decay", description="AdamW weight decay"
