@@ -256,13 +256,12 @@ def test_every_object_takes_the_class_of_most_of_its_voxels() -> None:
     labels = np.zeros((20, 40), int)
     labels[4:16, 4:16], labels[4:16, 24:36] = 1, 2
     winner = np.zeros((1, 20, 40), np.uint8)
-    winner[0, :, 10:40] = 1
+    winner[0, :, 12:40] = 1
     winner[0, :, 24:27] = 0
     maps = np.concatenate([perfect(labels), winner])
     maps[2, :, 8:10] = 0
     prediction = TASK.decode(maps, Grid.regular("YX", (20, 40)), TWO)
-    assert prediction.objects["class"].tolist() in ([3, 5], [5, 5])
-    assert prediction.objects["class"][1] == 5
+    assert prediction.objects["class"].tolist() == [3, 5]
     assert "odd" in prediction.summary
 
 

@@ -53,7 +53,7 @@ def zoom_to(wanted: float, found: float) -> float:
 def bounded(zoom: float, shape: Sequence[int]) -> float:
     """Hold the zoom of an image within what memory bears; `shape` are the axes that are zoomed."""
     most = (_MOST_VOXELS / float(np.prod(shape))) ** (1 / len(shape))
-    return min(zoom, max(1.0, most))
+    return float(min(zoom, max(1.0, most)))
 
 
 def median_diameter(
