@@ -128,8 +128,13 @@ def test_answers_are_shown_and_lead_to_the_doubtful_ones(viewer: Any, dock: Any)
     }
     dock.gallery.changed.emit()
     assert dock.answer.text() == "model: CXR 0.90 · Hand 0.10"
+    assert dock.why.isEnabled()
+    dock.view.add_map(Prediction(grid, image=np.ones((12, 14), np.float32), summary="why"))
+    assert [one.name for one in viewer.layers] == ["stack", "why"]
+    assert viewer.layers.selection.active.name == "stack"
     dock.unsure.click()
     assert viewer.dims.current_step[0] == 2
+    assert [one.name for one in viewer.layers] == ["stack"]
 
 
 def test_learning_gives_a_card_and_a_model(

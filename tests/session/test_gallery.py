@@ -21,6 +21,7 @@ from napari_apprentice.session.gallery import (
     answer_job,
     folder_samples,
     plane_samples,
+    why_job,
 )
 from napari_apprentice.session.text import describe_answer
 
@@ -197,3 +198,6 @@ def test_a_model_is_asked_about_all_and_goes_on_after_a_bad_one() -> None:
     assert sum(answers[0].table.values()) == pytest.approx(1)
     said = [e.message for e in events if isinstance(e, Log)]
     assert "left out: bad: the file is truncated" in said
+    why = run_to_end(why_job(Store(), "m", samples[2], "b"))  # type: ignore[arg-type]
+    assert why.image is not None
+    assert why.image.shape == (8, 9)

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.split import TrainItem
     from napari_apprentice.models.store import ModelStore
 
+    from ._working import Working
+
 __all__ = [
     "Gallery",
     "Sample",
     "answer_job",
+    "ask",
+    "explain",
     "folder_samples",
     "plane_samples",
+    "why_job",
 ]
 
 _LAST = 250
@@ -294,6 +299,46 @@ def answer_job(
         except ApprenticeError as error:
             yield Log(f"left out: {sample.name}: {error.message}", "warning")
     return answers
+
+
+def ask(session: Working, gallery: Gallery, model: str) -> bool:
+    """Ask a model about all images of a gallery; false where another job is at work."""
+    samples = gallery.samples
+
+    def done(answers: dict[int, Prediction]) -> None:
+        if gallery.samples is samples:  # else others are looked at by now
+            gallery.answers = answers
+            gallery.changed.emit()
+
+    job = answer_job(session.store, model, samples, session.preferences.predict)
+    return session.launch(f"Asking {model}", job, done)
+
+
+def explain(
+    session: Working, gallery: Gallery, model: str, show: Callable[[Prediction], None]
+) -> bool:
+    """Ask a model for the evidence for its answer about the image that is looked at; `show` gets a map of it."""
+    sample, answer = gallery.sample, gallery.answers.get(gallery.at)
+    if sample is None or answer is None or answer.image_class is None:
+        return False
+
+    def done(answer: Prediction) -> None:
+        if gallery.sample is sample:
+            show(answer)
+
+    job = why_job(session.store, model, sample, answer.image_class)
+    return session.launch(f"Asking {model} why", job, done)
+
+
+def why_job(store: ModelStore, name: str, sample: Sample, image_class: str) -> Job[Prediction]:
+    """Ask where in an image a model saw evidence for a class; the answer is a map on the image's grid."""
+    from napari_apprentice.engine.loading import load_libraries
+
+    yield Progress(f"loading {name}")
+    load_libraries(training=False)
+    from napari_apprentice.explain.gradcam import class_map
+
+    return (yield from class_map(sample.open(), store.load(name), image_class))
 
 
 def _without_progress(job: Job[Prediction], name: str) -> Job[Prediction]:

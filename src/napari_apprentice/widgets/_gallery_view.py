@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
+    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
 
 __all__ = ["GalleryView", "layer_sources"]
 
 FLAT = "flat"
+# No image to work on elsewhere: the next one takes its place.
+_OWN = {adapt.METADATA: {"gallery": True, "of": "gallery"}}
 
 
 def layer_sources(viewer: napari.viewer.Viewer) -> list[tuple[str, str]]:
@@ -60,6 +63,7 @@ class GalleryView:
         self._source: list[str] = []
         self._is_stack = False
         self.own: Layer | None = None
+        self._map: Layer | None = None
 
     def samples(self, key: str) -> tuple[Sample, ...]:
         """Samples of a source in the viewer; see `layer_sources`.
@@ -85,8 +89,34 @@ class GalleryView:
         self.forget()
         self._source = []
 
+    def add_map(self, answer: Prediction) -> None:
+        """Lay a map of evidence over the image that is shown; it goes when another image comes."""
+        self._forget_map()
+        layer = self.layer
+        if layer is None:
+            return
+        same = adapt.layer_kwargs(layer, layer.ndim) if layer.ndim == 2 else {}
+        placed = same or {"scale": layer.scale[-2:], "translate": layer.translate[-2:]}
+        added: Any = self._viewer.add_image(
+            answer.image,
+            name=answer.summary,
+            metadata=_OWN,
+            colormap="inferno",
+            opacity=0.5,
+            contrast_limits=(0, 1),
+            **placed,
+        )
+        self._map = added
+        self._viewer.layers.selection.active = layer
+
+    def _forget_map(self) -> None:
+        if self._map is not None and self._map in self._viewer.layers:
+            self._viewer.layers.remove(self._map)
+        self._map = None
+
     def forget(self) -> None:
         """Take the own layer away."""
+        self._forget_map()
         if self.own is not None and self.own in self._viewer.layers:
             self._viewer.layers.remove(self.own)
         self.own = None
@@ -107,6 +137,7 @@ class GalleryView:
         ApprenticeError
             The file cannot be read.
         """
+        self._forget_map()
         if not self._source:
             self._show_file(sample.open())
             return
@@ -124,8 +155,7 @@ class GalleryView:
     def _show_file(self, volume: Volume) -> None:
         before = None if self.own is None else self.own.data.shape[:2]
         data, kwargs, _ = adapt.layer_tuples(volume)[0]
-        # It is no image to work on elsewhere: the next picture takes its place.
-        kwargs["metadata"] = {adapt.METADATA: {"gallery": True, "of": "gallery"}}
+        kwargs["metadata"] = _OWN
         self.forget()
         added: Any = self._viewer.add_image(data, **kwargs)
         self.own = added

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, Q
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.choice import ModelChoice, is_of_images
-from napari_apprentice.session.gallery import Gallery, answer_job, folder_samples
+from napari_apprentice.session.gallery import Gallery, ask, explain, folder_samples
 from napari_apprentice.session.text import describe_answer, describe_error
 
 from ._card import ResultCard
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import napari
 
     from napari_apprentice.core.jobs import Metric
-    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.session.session import Session
 
 __all__ = ["KEYS", "ClassifyDock"]
@@ -72,7 +71,7 @@ class ClassifyDock(Dock):
         self.unsure, self.undo = QPushButton("Next unsure"), QPushButton("Undo")
         self.classes = ClassList()
         self.models = ModelList(_NOTHING)
-        self.ask = QPushButton("Predict all")
+        self.ask, self.why = QPushButton("Predict all"), QPushButton("Why?")
         self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
         self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()
@@ -108,12 +107,12 @@ class ClassifyDock(Dock):
         self.body.addLayout(form)
         for widget in (self.place, self.answer, self.classes):
             self.body.addWidget(widget)
-        for row in ((self.back, self.next), (self.unsure, self.undo)):
+        for row in ((self.back, self.next), (self.unsure, self.undo), (self.ask, self.why)):
             line = QHBoxLayout()
             for button in row:
                 line.addWidget(button)
             self.body.addLayout(line)
-        below = (self.progress, self.ask, self.form.native, self.learn, self.stop)
+        below = (self.progress, self.form.native, self.learn, self.stop)
         for widget in (*below, self.refusal, self.card, self.curves):
             self.body.addWidget(widget)
         self.body.addStretch()
@@ -140,6 +139,7 @@ class ClassifyDock(Dock):
         self.models.currentIndexChanged.connect(self._on_models_index)
         self.form.changed.connect(self.render)
         self.ask.clicked.connect(self._on_ask_clicked)
+        self.why.clicked.connect(self._on_why_clicked)
         self.learn.clicked.connect(self._on_learn_clicked)
         self.stop.clicked.connect(session.stop)
         self.card.use.clicked.connect(lambda: self._keep(use=True))
@@ -172,6 +172,8 @@ class ClassifyDock(Dock):
         self.classes.setEnabled(sample is not None)
         said = gallery.answers.get(gallery.at)
         self.answer.setText(f"model: {describe_answer(said) if said else 'no answer'}")
+        self.why.setEnabled(said is not None and session.busy is None)
+        self.why.setToolTip("Show where the evidence was" if said else "Predict all first")
         self.answer.setVisible(bool(gallery.answers))
         self.progress.setText(gallery.describe() or "Choose a stack, several images, or a folder.")
         for button in (self.back, self.next, self.undo):
@@ -274,18 +276,12 @@ class ClassifyDock(Dock):
         self.render()
 
     def _on_ask_clicked(self) -> None:
-        session, gallery, model = self.session, self.gallery, self._model
-        samples = gallery.samples
-        if model is None:
-            return
+        if self._model is not None:
+            ask(self.session, self.gallery, self._model)
 
-        def done(answers: dict[int, Prediction]) -> None:
-            if gallery.samples is samples:
-                gallery.answers = answers
-                gallery.changed.emit()
-
-        job = answer_job(session.store, model, samples, session.preferences.predict)
-        session.launch(f"Asking {model}", job, done)
+    def _on_why_clicked(self) -> None:
+        if self._model is not None:
+            explain(self.session, self.gallery, self._model, self.view.add_map)
 
     def _on_learn_clicked(self) -> None:
         self.refusal.set_sentence("")
@@ -294,7 +290,6 @@ class ClassifyDock(Dock):
             self.curves.set_metrics([])
 
     def _keep(self, *, use: bool) -> None:
-        candidate = self.session.candidate
-        if candidate is not None and use:
-            self._wanted = candidate.name
+        if use and self.session.candidate is not None:
+            self._wanted = self.session.candidate.name
         self.session.keep(use=False)
