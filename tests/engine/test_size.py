@@ -11,7 +11,7 @@ import torch
 
 from napari_apprentice.core.annotation import Annotation, Extent
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.jobs import run_to_end
+from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.arrays import prepare_item
@@ -164,6 +164,22 @@ def test_a_given_diameter_or_a_known_voxel_size_asks_nothing() -> None:
     assert prediction.count == 4
     _, again = found(volume, spec_of(10), diameter=10)
     assert len(again.seen) == len(network.seen), "in the unit of the image"
+
+
+@pytest.mark.usefixtures("_fake")
+def test_memory_that_runs_out_while_the_size_is_looked_for_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def greedy(*_: Any) -> Any:
+        yield Progress("looking")
+        raise MemoryError
+
+    monkeypatch.setattr("napari_apprentice.engine._find_size.finding_zoom", greedy)
+    labels = discs((60, 60), 12, 20)
+    prediction, _ = found(item(labels).volume, spec_of(12))
+    assert prediction.count == 9
+    assert prediction.provenance is not None
+    assert "memory ran out" in prediction.provenance.notes[0]
 
 
 @pytest.mark.usefixtures("_fake")

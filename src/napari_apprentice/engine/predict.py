@@ -213,18 +213,25 @@ class _Prediction:
         """Ask the network for the size of the objects, and say what it is taken to be."""
         from ._find_size import finding_zoom
         from ._sliding import Runner
+        from .device import is_out_of_memory
 
-        runner = Runner(self.model.build(), replace(plan, overlap=0.0, mirror=()), self._reduce())
+        smaller = replace(plan, overlap=0.0, mirror=(), batch=1)
+        runner = Runner(self.model.build(), smaller, self._reduce())
         looking = finding_zoom(prepared, runner, self.task, self.spec)
         seen: Seen | None = None
+        note = "no object found to tell the size of: the image is seen as it is"
         while True:
             try:
                 next(looking)
             except StopIteration as stop:
                 seen = stop.value
                 break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise _failed(self.spec, error) from error
+                note = "memory ran out while the size of objects was looked for: the image is seen as it is"
+                break
             yield Progress("finding the size of objects")
-        note = "no object found to tell the size of: the image is seen as it is"
         if seen is not None:
             found = seen.diameter / seen.zoom * prepared.grid.spacing[-1]
             unit = {"um": "µm", "pixel": "px"}.get(prepared.grid.unit, prepared.grid.unit)
