@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils.colormaps.standardize_color import transform_color
 from napari.utils.interactions import mouse_press_callbacks
 
 from napari_apprentice.core.jobs import Job
@@ -196,6 +197,14 @@ def test_a_class_button_classifies_the_object_in_hand(dock: ApprenticeDock, corr
     correct.objects.put_table()
     row = layer.features.set_index("index").loc[1]
     assert (row["class"], row["by"]) == ("debris", "person")
+    correct.classes.added.emit("mitosis")
+    press(dock, "Control-3")
+    correct.objects.put_table()
+    coloring = correct.objects.coloring.choice
+    coloring.setCurrentIndex(coloring.findData("class"))
+    assert np.allclose(layer.get_color(1), transform_color(state.classes[2].color)[0])
+    layer.undo()
+    layer.undo()
     layer.selected_label = 99
     press(dock, "Control-1")
     assert "no object 99" in correct.error.sentence.text()

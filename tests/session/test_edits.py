@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from napari_apprentice.core.annotation import Extent, LabelClass
+from napari_apprentice.core.annotation import OKABE_ITO, Extent, LabelClass
 from napari_apprentice.core.edit import Block, Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
@@ -363,3 +363,12 @@ TestHistory.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_new_class_gets_a_colour_that_no_other_has():
+    grid = Grid.regular("YX", (4, 4))
+    first = LabelClass(1, "nucleus", OKABE_ITO[1])
+    state = AnnotationState("a", grid, np.zeros((4, 4), np.uint8), (first,))
+    colors = [first.color] + [state.add_class(f"kind {n}").color for n in range(7)]
+    assert sorted(colors) == sorted(OKABE_ITO)
+    assert state.add_class("one more").color in OKABE_ITO
