@@ -226,6 +226,8 @@ class Learning(Working):
         if problem is not None:
             self.refused.emit(problem)
             return False
+        if self.interrupted is not None:  # to go on with it was offered, and this is the answer
+            shutil.rmtree(self.interrupted.folder, ignore_errors=True)
         parent = None if init is None else self.specs.get(init)
         free = self.store.unique_name(jobs.next_name(parent, name))
         task = image_task() if parent is None else parent.task
