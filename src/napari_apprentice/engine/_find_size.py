@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Progress
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ._sliding import Runner
     from .prepare import Prepared
 
-__all__ = ["Seen", "finding_zoom"]
+__all__ = ["Seen", "describe_size", "finding_zoom"]
 
 _ZOOMS = (1.0, 0.45, 2.2)
 _TILES_ACROSS = 2
@@ -81,6 +82,16 @@ def finding_zoom(
             return best
         best = again
     return best
+
+
+def describe_size(seen: Seen | None, grid: Grid) -> str:
+    """Say in the image's unit what size the objects are taken to be; `grid` is that of zoom 1."""
+    if seen is None:
+        return "no object found to tell the size of: the image is seen as it is"
+    unit = {"um": "µm", "pixel": "px"}.get(grid.unit, grid.unit)
+    return (
+        f"objects taken to be about {seen.diameter / seen.zoom * grid.spacing[-1]:.3g} {unit} wide"
+    )
 
 
 def _try(

@@ -211,7 +211,7 @@ class _Prediction:
 
     def _find_zoom(self, prepared: Prepared, plan: Plan) -> Generator[Event, None, float]:
         """Ask the network for the size of the objects, and say what it is taken to be."""
-        from ._find_size import finding_zoom
+        from ._find_size import describe_size, finding_zoom
         from ._sliding import Runner
         from .device import is_out_of_memory
 
@@ -219,7 +219,7 @@ class _Prediction:
         runner = Runner(self.model.build(), smaller, self._reduce())
         looking = finding_zoom(prepared, runner, self.task, self.spec)
         seen: Seen | None = None
-        note = "no object found to tell the size of: the image is seen as it is"
+        note = ""
         while True:
             try:
                 next(looking)
@@ -232,14 +232,9 @@ class _Prediction:
                 note = "memory ran out while the size of objects was looked for: the image is seen as it is"
                 break
             yield Progress("finding the size of objects")
-        if seen is not None:
-            found = seen.diameter / seen.zoom * prepared.grid.spacing[-1]
-            unit = {"um": "µm", "pixel": "px"}.get(prepared.grid.unit, prepared.grid.unit)
-            note = f"objects taken to be about {found:.3g} {unit} wide"
-        self.notes.append(note)
-        yield Log(note)
-        zoom = seen.zoom if seen is not None else 1.0
-        return bounded(zoom, prepared.grid.shape[-self.spec.ndim :])
+        self.notes.append(note or describe_size(seen, prepared.grid))
+        yield Log(self.notes[-1])
+        return bounded(seen.zoom if seen else 1.0, prepared.grid.shape[-self.spec.ndim :])
 
     def _count_again(self, frame: int, prepared: Prepared, plan: Plan, ticks: Clock) -> None:
         """Tiles of this and the frames to come, where a zoom has changed their number."""
