@@ -100,6 +100,16 @@ def test_a_model_sees_the_chosen_channel_and_the_answer_names_it(
     assert session.channels == (0,)
 
 
+def test_a_model_for_grey_and_colour_sees_one_channel_of_what_is_no_colour() -> None:
+    spec = make_spec("pictures", channels=("red", "green", "blue"), grey_as_color=True)
+    for names in (("DAPI", "GFP"), ("DAPI", "GFP", "RFP")):
+        assert default_channels(stained(*names), spec, selected=1) == (1,)
+        assert default_channels(stained(*names), spec) == (0,)
+        assert fits(outline(stained(*names), (1,)), spec) is None
+    colours = stained("red", "green", "blue", rgb=True)
+    assert default_channels(colours, spec) is None
+
+
 def test_a_model_that_takes_all_channels_is_offered_first(session: Session) -> None:
     session.set_image(stained("a", "b"), "key")
     assert session.model == "pair"

@@ -21,7 +21,8 @@ def default_channels(
 ) -> Channels | None:
     """Propose which channels feed a model; None where all do, or there are too few.
 
-    Channels of the model's own names are taken; of a model for one channel the selected one; else the first.
+    Channels of the model's own names are taken; of a model for one channel the selected one; else the first. A model for
+    pictures, grey or colour, sees one channel of an image whose channels are no colours.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def default_channels(
         Channel that the person selected, where the image has one layer per channel.
     """
     have, want = volume.grid.length("C"), len(spec.channels)
+    if spec.grey_as_color and have > 1 and not volume.rgb:
+        return (selected if selected is not None and selected < have else 0,)
     if want >= have:
         return None
     names = [name.casefold() for name in volume.channels]

@@ -40,7 +40,7 @@ class ChannelLists(QWidget):
         if len(self.lists) != len(chosen):
             self._build(len(chosen))
         for number, (one, channel) in enumerate(zip(self.lists, chosen, strict=True)):
-            wanted = spec.channels[number]
+            wanted = spec.channels[number] if len(chosen) == len(spec.channels) else "image"
             what = "Channel" if len(chosen) == 1 else f"Channel for {wanted}"
             self._form.labelForField(one).setText(what)
             one.setAccessibleName(what)
