@@ -142,6 +142,24 @@ def scans(data: Path) -> None:
         stage.dock.look_in(study)
         stage.wait(stage.is_idle, "the list of series")
         stage.shoot("series", (0, 0, *SIZE))
+        stage.viewer.close()
+    classes(data)
+
+
+def classes(data: Path) -> None:
+    """Pictures of which some have a class, what the starter says of one, and where it saw the evidence."""
+    stage = Stage("Classify", HOW_TO)
+    dock = stage.dock
+    dock.open_folder(data / "mednist" / "folders")
+    dock.models.setCurrentIndex(dock.models.findData("modality"))
+    dock.ask.click()
+    stage.wait(stage.is_idle, "the answers")
+    for number in range(20, 80):
+        dock.gallery.said.pop(number, None)
+    dock.gallery.go(45)
+    dock.why.click()
+    stage.wait(stage.is_idle, "the map of evidence")
+    stage.shoot("classify", (0, 0, *SIZE))
 
 
 def objects(stage: Stage) -> None:
