@@ -145,9 +145,10 @@ class AnnotationLabels(Labels):
 
     def _note_classes(self) -> None:
         """Tell whoever saves or colours the layer."""
-        facts = self.metadata.get(METADATA) or {}
+        layer: Any = self  # napari types its own property only in parts
+        facts = layer.metadata.get(METADATA) or {}
         classes = [asdict(c) for c in self.state.classes]
-        self.metadata = {**self.metadata, METADATA: {**facts, "classes": classes}}
+        layer.metadata = {**layer.metadata, METADATA: {**facts, "classes": classes}}
 
     def _show_classes(self) -> None:
         look = class_colors(self.state.classes)
