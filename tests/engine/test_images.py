@@ -380,6 +380,14 @@ def test_a_backbone_is_taken_by_name_and_shape(tmp_path: Path) -> None:
         learn(items, tmp_path / "no", backbone={"x": torch.zeros(1)})
 
 
+def test_left_and_right_are_told_apart_where_nothing_is_mirrored(tmp_path: Path) -> None:
+    items = [item(n) for n in range(20)]
+    config = {"steps": 30, "learning_rate": 1e-2, "mirror": False}
+    result, _ = learn(items, tmp_path, init=spec(mirror_axes=(0, 1)), config=config)
+    assert result.spec.mirror_axes == ()
+    assert result.after["balanced_accuracy"] == 1.0
+
+
 # -- wishes ---------------------------------------------------------------------------------
 
 

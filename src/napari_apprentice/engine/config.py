@@ -119,6 +119,11 @@ class TrainConfig(_Config):
     augment: Literal["none", "light", "strong"] = Field(
         "light", title="Augmentation", description="How much patches are varied"
     )
+    mirror: bool = Field(
+        True,
+        title="Mirror",
+        description="Learn from mirrored copies, too, where the model allows it; off where left and right are different things",
+    )
     foreground: float = Field(
         0.5,
         ge=0,

@@ -21,7 +21,7 @@ from .outcome import TrainResult, learned_spec
 from .size import planned_spec
 from .split import Split, TrainItem, plan_split
 from .tiles import halved
-from .wishes import with_wishes
+from .wishes import with_mirror, with_wishes
 
 if TYPE_CHECKING:
     import threading
@@ -169,7 +169,7 @@ class _Training:
                 f"expected a model for {self.task_name}, {parent.name} is for {parent.task}",
                 remedy="Start from another model, or from nothing.",
             )
-        return self.feed.adapted(parent, classes)
+        return with_mirror(self.feed.adapted(parent, classes), self.config)
 
     def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch

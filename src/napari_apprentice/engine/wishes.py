@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
 
-__all__ = ["with_wishes"]
+__all__ = ["with_mirror", "with_wishes"]
+
+
+def with_mirror(spec: ModelSpec, config: TrainConfig) -> ModelSpec:
+    """The description, without mirror axes where mirrored copies are not wanted."""
+    return spec if config.mirror else spec.model_copy(update={"mirror_axes": ()})
 
 
 def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpec:
@@ -28,6 +33,7 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
         A network that does not exist, answers per voxel where one answer per image is asked (or the other way round), or
         a size for another number of axes.
     """
+    planned = with_mirror(planned, config)
     changes: dict[str, object] = {}
     if config.network is not None and config.network != planned.network:
         _check(config.network, task)
