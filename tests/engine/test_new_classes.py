@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from tests._small import make_spec
+
 from napari_apprentice.core.spec import ClassSpec
 from napari_apprentice.engine.adapt import gains_classes
-from tests._small import make_spec
 
 
 def spec_of(*names):
