@@ -288,6 +288,7 @@ def count_again(stage: Stage) -> None:
     dock = stage.dock
     dock.show_step(2)
     dock.learn.form.row("minutes").value = COUNT_MINUTES
+    dock.learn.form.row("held_out").value = "0"
     stage.settle(1.0)
     dock.learn.button.click()
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
