@@ -150,7 +150,7 @@ STARTER_MODELS = {
             classes=(ClassSpec(value=1, name="nucleus", color="#56B4E9"),),
             tile=(160, 160),
             mirror_axes=(0, 1),
-            description="Numbered nuclei in fluorescence, stained tissue and brightfield, grey or colour, 2-D, of any size.",
+            description="Numbered nuclei in fluorescence microscopy, 2-D, of any size; in stained tissue and brightfield, a start to teach from.",
             licence="CC0-1.0",
             data="BBBC038v1 (2018 Data Science Bowl), 315 training images of five modalities, corrected masks (CC0)",
             citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
