@@ -40,13 +40,15 @@ COUNT_MINUTES = "5"
 BLURRED, MARKED = "blurred nucleus", 15
 _PATIENCE = 600.0
 _LARGEST = 240_000
+_FEW = 64
+DOCK = (333, 0, *SIZE)  # canvas and dock, without the layer controls
 
 
 def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
-    parser.add_argument("--only", choices=("brain", "nuclei", "count", "objects"))
+    parser.add_argument("--only", choices=("brain", "count", "objects"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
@@ -56,7 +58,6 @@ def main() -> int:
             return 0
         tours = {
             "brain": lambda: tour(Stage()),
-            "nuclei": lambda: nuclei(Stage()),
             "count": lambda: count(Stage()),
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
         }
@@ -109,8 +110,9 @@ class Stage:
         picture = picture.crop(box) if box else picture
         path = self.images / f"{name}.png"
         picture.save(path, optimize=True)
-        if path.stat().st_size > _LARGEST:
-            picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        colors = _FEW if box == DOCK else 256
+        if path.stat().st_size > _LARGEST or box == DOCK:
+            picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
         print(f"{name}: {picture.size}, {path.stat().st_size // 1000} kB")
 
     def is_idle(self) -> bool:
@@ -241,17 +243,6 @@ def truth() -> np.ndarray:
     return open_labels(folder / "brain_mri_1.nii.gz").numpy()
 
 
-def nuclei(stage: Stage) -> None:
-    """One prediction of the microscopy sample."""
-    stage.dock.empty.buttons["nuclei"].click()
-    stage.settle()
-    stage.dock.predict.button.click()
-    stage.wait(stage.is_idle, "the prediction")
-    stage.viewer.reset_view()
-    stage.shoot("nuclei")
-    stage.viewer.close()
-
-
 def count(stage: Stage) -> None:
     """Count and classify nuclei: find them, mend a few, say which are blurred, learn, count again."""
     dock, viewer = stage.dock, stage.viewer
@@ -261,7 +252,7 @@ def count(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the prediction")
     viewer.reset_view()
     color_by(stage, dock.predict.coloring, "score")
-    stage.shoot("count-1-predicted")
+    stage.shoot("count-1-predicted", DOCK)
     dock.show_step(1)
     correct = dock.correct
     correct.beginning.correct.click()
@@ -269,16 +260,16 @@ def count(stage: Stage) -> None:
     tools, layer = correct.objects, correct.annotator.layer
     viewer.scene.camera.zoom *= 2.5
     tools.doubt()
-    stage.shoot("count-2-doubtful")
+    stage.shoot("count-2-doubtful", DOCK)
     mend(stage)
-    stage.shoot("count-3-mended")
+    stage.shoot("count-3-mended", DOCK)
     correct.classes.added.emit(BLURRED)
     layer.contour = 2
     classify(stage)
     viewer.reset_view()
     color_by(stage, tools.coloring, "class")
     correct.scroll.verticalScrollBar().setValue(0)
-    stage.shoot("count-4-classes")
+    stage.shoot("count-4-classes", DOCK)
     layer.visible = False
     count_again(stage)
 
@@ -292,14 +283,14 @@ def count_again(stage: Stage) -> None:
     stage.settle(1.0)
     dock.learn.button.click()
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
-    stage.shoot("count-5-learned")
+    stage.shoot("count-5-learned", DOCK)
     dock.learn.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.show_step(0)
     dock.predict.button.click()
     stage.wait(stage.is_idle, "the second prediction")
     color_by(stage, dock.predict.coloring, "class")
-    stage.shoot("count-6-counted")
+    stage.shoot("count-6-counted", DOCK)
     stage.viewer.close()
 
 
