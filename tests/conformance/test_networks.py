@@ -82,7 +82,9 @@ def assert_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize(("name", "args"), CASES)
-def test_answers_on_the_grid_it_was_asked_on_or_once_per_image(name: str, args: dict[str, Any], ndim: int) -> None:
+def test_answers_on_the_grid_it_was_asked_on_or_once_per_image(
+    name: str, args: dict[str, Any], ndim: int
+) -> None:
     assert_sizes(name, ndim, args)
 
 

@@ -262,4 +262,3 @@ def test_numbered_objects_are_saved_under_the_names_of_their_classes() -> None:
         saved = labels_of(*layer.as_layer_data_tuple()[:2])
         assert saved.classes == names
         assert set(saved.colors) == set(names)
-
