@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -213,13 +214,23 @@ def test_a_class_button_classifies_the_object_in_hand(dock: ApprenticeDock, corr
 
 
 @pytest.fixture
-def grown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+def growth() -> Iterator[threading.Event]:
+    """Unset, it keeps the network busy with an object."""
+    made = threading.Event()
+    made.set()
+    yield made
+    made.set()
+
+
+@pytest.fixture
+def grown(monkeypatch: pytest.MonkeyPatch, growth: threading.Event) -> list[tuple[int, ...]]:
     """A network that shows a 6 × 6 object wherever it is asked, but for the upper left corner."""
     asked: list[tuple[int, ...]] = []
 
     def grow(volume: Any, model: Any, config: Any, place: Any, *, usual: Any) -> Job[Any]:
         asked.append(tuple(place))
         yield from ()
+        growth.wait(10)
         if place[0] < 2:
             return None
         start = tuple(max(0, v - 3) for v in place)
@@ -230,15 +241,21 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 def test_clicks_add_objects_one_after_the_other(
-    dock: ApprenticeDock, correct: Any, grown: list[tuple[int, ...]], idle: Any
+    dock: ApprenticeDock,
+    correct: Any,
+    grown: list[tuple[int, ...]],
+    growth: threading.Event,
+    idle: Any,
 ) -> None:
     state, layer = correct.annotator.state, correct.annotator.layer
     before = state.labels.copy()
     press(dock, "Shift-A")
     assert correct.objects.buttons["Shift+A"].isChecked()
+    growth.clear()
     click(layer, MISSED)
     click(layer, (5, 30))  # waits for the first
     assert "to come" in correct.objects.buttons["Shift+A"].full
+    growth.set()
     idle(dock.session)
     assert grown == [MISSED, (5, 30)]
     assert state.labels[MISSED] == 5

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.units import unit_text
+
 from ._resample import resample
 from ._sliding import Clock
 from .size import LIMITS, zoom_to
@@ -88,10 +90,8 @@ def describe_size(seen: Seen | None, grid: Grid) -> str:
     """Say in the image's unit what size the objects are taken to be; `grid` is that of zoom 1."""
     if seen is None:
         return "no object found to tell the size of: the image is seen as it is"
-    unit = {"um": "µm", "pixel": "px"}.get(grid.unit, grid.unit)
-    return (
-        f"objects taken to be about {seen.diameter / seen.zoom * grid.spacing[-1]:.3g} {unit} wide"
-    )
+    width = seen.diameter / seen.zoom * grid.spacing[-1]
+    return f"objects taken to be about {width:.3g} {unit_text(grid.unit)} wide"
 
 
 def _try(

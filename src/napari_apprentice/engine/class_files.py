@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
-from napari_apprentice.io import list_images, open_volume, stem
+from napari_apprentice.io import column_named, list_images, open_volume, read_rows, stem
 
 from .images import left_out
 from .split import TrainItem
@@ -129,7 +128,7 @@ def _from_folders(images: Path) -> Generator[Event, None, list[ClassedFile]]:
 
 def _from_table(table: Path, images: Path) -> list[ClassedFile]:
     rows = read_rows(table)
-    file, kind = column(rows, _FILE, table), column(rows, _CLASS, table)
+    file, kind = column_named(rows, _FILE, table), column_named(rows, _CLASS, table)
     folder = images if images.is_dir() else images.parent
     files, missing = [], []
     for row in rows:
@@ -149,42 +148,6 @@ def _from_table(table: Path, images: Path) -> list[ClassedFile]:
     if any(not f.image_class for f in files):
         raise BadInputError("expected a class in every row, found an empty one", path=table)
     return files
-
-
-def read_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of a CSV or TSV file; heads of columns in lower case.
-
-    Raises
-    ------
-    BadInputError
-        The file cannot be read or has no rows.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
-            rows = [{str(k).strip(): v or "" for k, v in row.items()} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"the table cannot be read ({error})", path=table) from error
-    if not rows:
-        raise BadInputError("expected rows in the table, found none", path=table)
-    return rows
-
-
-def column(rows: Sequence[Mapping[str, str]], names: Sequence[str], table: Path) -> str:
-    """Head of the column that goes by one of some names, whatever its case.
-
-    Raises
-    ------
-    BadInputError
-        There is none.
-    """
-    heads = {head.lower(): head for head in rows[0]}
-    for name in names:
-        if name in heads:
-            return heads[name]
-    raise BadInputError(
-        f"expected a column {' or '.join(names[:2])}, found {', '.join(rows[0])}", path=table
-    )
 
 
 def open_classes(

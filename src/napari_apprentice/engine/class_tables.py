@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.io import save_json, save_table
-
-from .class_files import column, read_rows
+from napari_apprentice.io import column_named, read_rows, save_json, save_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,10 +91,8 @@ def read_said(path: Path) -> list[SaidClass]:
 
 def _from_csv(path: Path) -> list[SaidClass]:
     rows = read_rows(path)
-    file, kind = (
-        column(rows, ("path", "file", "name"), path),
-        column(rows, ("class", "label"), path),
-    )
+    file = column_named(rows, ("path", "file", "name"), path)
+    kind = column_named(rows, ("class", "label"), path)
     heads = [head for head in rows[0] if head.startswith(_PROBABILITY)]
     try:
         return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
@@ -18,6 +17,7 @@ from napari_apprentice.io import (
     open_labels,
     open_volume,
     pair,
+    read_rows,
     stem,
 )
 from napari_apprentice.tasks import TASKS, NumbersObjects
@@ -201,18 +201,12 @@ def read_groups(path: Path) -> dict[str, str]:
     BadInputError
         The file cannot be read or lacks a column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"cannot read the groups ({error})", path=path) from error
-    if not rows or not {"name", "group"} <= set(rows[0]):
+    rows = read_rows(path)
+    if not {"name", "group"} <= set(rows[0]):
         raise BadInputError(
-            "expected a CSV with the columns name and group, found "
-            + (", ".join(map(str, rows[0])) if rows else "no rows"),
-            path=path,
+            f"expected a CSV with the columns name and group, found {', '.join(rows[0])}", path=path
         )
-    return {stem(row["name"] or ""): row["group"] or "" for row in rows}
+    return {stem(row["name"]): row["group"] for row in rows}
 
 
 # -- where a prediction goes ----------------------------------------------------------------

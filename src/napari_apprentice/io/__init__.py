@@ -19,7 +19,14 @@ from ._open import (
 )
 from ._registry import FORMATS
 from ._series import place_of
-from ._tables import TABLE_SUFFIXES, check_table_path, save_json, save_table
+from ._tables import (
+    TABLE_SUFFIXES,
+    check_table_path,
+    column_named,
+    read_rows,
+    save_json,
+    save_table,
+)
 
 __all__ = [
     "FORMATS",
@@ -30,6 +37,7 @@ __all__ = [
     "SeriesFormat",
     "WritableFormat",
     "check_table_path",
+    "column_named",
     "deidentify",
     "deidentify_job",
     "describe",
@@ -44,6 +52,7 @@ __all__ = [
     "open_volumes",
     "pair",
     "place_of",
+    "read_rows",
     "save",
     "save_json",
     "save_table",

@@ -1,7 +1,8 @@
-"""Tables out: CSV, and Parquet where pyarrow is installed; and plain data as JSON."""
+"""Tables: CSV in and out, Parquet out where pyarrow is installed; and plain data as JSON."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from pathlib import Path
@@ -13,10 +14,18 @@ from ._atomic import writing
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-__all__ = ["TABLE_SUFFIXES", "check_table_path", "save_json", "save_table"]
+__all__ = [
+    "TABLE_SUFFIXES",
+    "check_table_path",
+    "column_named",
+    "read_rows",
+    "save_json",
+    "save_table",
+]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 
@@ -83,3 +92,39 @@ def save_json(document: Any, path: os.PathLike[str] | str) -> None:
     with writing(Path(path)) as temporary:
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
         temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Rows of a CSV or TSV file; white space around heads is cut off.
+
+    Raises
+    ------
+    BadInputError
+        The file cannot be read or has no rows.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
+            rows = [{str(k).strip(): v or "" for k, v in row.items()} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInputError(f"the table cannot be read ({error})", path=table) from error
+    if not rows:
+        raise BadInputError("expected rows in the table, found none", path=table)
+    return rows
+
+
+def column_named(rows: Sequence[Mapping[str, str]], names: Sequence[str], table: Path) -> str:
+    """Head of the column that goes by one of some names, whatever its case.
+
+    Raises
+    ------
+    BadInputError
+        There is none.
+    """
+    heads = {head.lower(): head for head in rows[0]}
+    for name in names:
+        if name in heads:
+            return heads[name]
+    raise BadInputError(
+        f"expected a column {' or '.join(names[:2])}, found {', '.join(rows[0])}", path=table
+    )

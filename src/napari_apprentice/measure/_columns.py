@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["COLUMNS", "Column", "unit_of"]
-
-_UNITS = {"um": "µm", "pixel": "px"}
+__all__ = ["COLUMNS", "Column"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class Column:
     meaning: str
     ndim: int | None = None
     per_channel: bool = False
-
-
-def unit_of(unit: str) -> str:
-    """Write a grid's unit as in column names: ``"um"`` → ``"µm"``, ``"pixel"`` → ``"px"``."""
-    return _UNITS.get(unit, unit)
 
 
 def _per_channel(group: str, columns: dict[str, str]) -> tuple[Column, ...]:

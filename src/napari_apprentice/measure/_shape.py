@@ -10,6 +10,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from skimage.measure import find_contours, marching_cubes, mesh_surface_area
 
+from .diameter import equivalent_diameter
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -46,11 +48,6 @@ def size_of(region: Region, grid: Grid) -> Values:
     return {"voxels": voxels, _SIZE[grid.ndim]: voxels * grid.voxel_size}
 
 
-def equivalent_diameter(size: float, ndim: int) -> float:
-    """Diameter of the disk or ball of that area or volume."""
-    return math.sqrt(4 * size / math.pi) if ndim == 2 else math.cbrt(6 * size / math.pi)
-
-
 def shape_of(region: Region) -> Values:
     """Diameter, axes, roundness, solidity and outline.
 
@@ -62,7 +59,7 @@ def shape_of(region: Region) -> Values:
     ndim, spacing = region.mask.ndim, region.spacing
     size = float(region.mask.sum() * np.prod(spacing))
     lengths = _axes_lengths(region)
-    values: Values = {"equivalent diameter ({u})": equivalent_diameter(size, ndim)}
+    values: Values = {"equivalent diameter ({u})": float(equivalent_diameter(size, ndim))}
     for name, length in zip(_AXES[ndim], lengths, strict=True):
         values[f"{name} axis ({{u}})"] = length
     values["elongation"] = 1 - lengths[-1] / lengths[0]

@@ -11,11 +11,13 @@ from scipy.spatial import cKDTree
 
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.core.units import unit_text
 
-from ._columns import COLUMNS, Column, unit_of
+from ._columns import COLUMNS, Column
 from ._intensity import GrayRange, color_of, intensity_of, texture_of
 from ._regions import class_names, components, find_regions
-from ._shape import equivalent_diameter, place_of, shape_of, size_of
+from ._shape import place_of, shape_of, size_of
+from .diameter import equivalent_diameter
 from .feature_config import FeatureConfig
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def measure_objects(
         table.insert(1, "class", named)
     if config.neighbours:
         _add_neighbours(table, regions, grid, config.neighbour_radius)
-    unit = unit_of(grid.unit)
+    unit = unit_text(grid.unit)
     return ObjectTable(table.rename(columns=lambda name: name.replace("{u}", unit)), array, grid)
 
 
@@ -196,7 +198,7 @@ def _add_neighbours(
 def _usual_radius(regions: Regions, grid: Grid) -> float:
     """Three median diameters, rounded to two digits: it becomes the name of a column."""
     sizes = [float(region.mask.sum()) * grid.voxel_size for region in regions]
-    return float(f"{_DIAMETERS * equivalent_diameter(float(np.median(sizes)), grid.ndim):.2g}")
+    return float(f"{_DIAMETERS * float(equivalent_diameter(np.median(sizes), grid.ndim)):.2g}")
 
 
 def _common_grid(labels: Volume, image: Volume | None) -> tuple[Grid, str]:
@@ -231,4 +233,4 @@ def _place(grid: Grid) -> str:
     shape = " × ".join(map(str, grid.shape))
     spacing = " × ".join(f"{value:.4g}" for value in grid.spacing)
     corner = ", ".join(f"{value:.4g}" for value in grid.to_world([0] * grid.ndim))
-    return f"{shape} voxels of {spacing} {unit_of(grid.unit)} at {corner}"
+    return f"{shape} voxels of {spacing} {unit_text(grid.unit)} at {corner}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_apprentice.measure.diameter import equivalent_diameter
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -56,7 +58,4 @@ def finished_objects(state: AnnotationState) -> NDArray[np.bool_]:
 
 def diameter_of(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> float:
     """Diameter of a disk or ball of the same size, in the unit of the spacing."""
-    size = float(np.count_nonzero(mask) * spacing.prod())
-    if mask.ndim == 2:
-        return float(2 * np.sqrt(size / np.pi))
-    return float(2 * (3 * size / (4 * np.pi)) ** (1 / 3))
+    return float(equivalent_diameter(np.count_nonzero(mask) * spacing.prod(), mask.ndim))

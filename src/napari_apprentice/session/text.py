@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import FinishReason, JobState
+from napari_apprentice.core.units import unit_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,15 +28,9 @@ __all__ = [
     "error_details",
     "moment",
     "score_title",
-    "unit_text",
 ]
 
 _PACKAGE = "napari_apprentice"
-
-
-def unit_text(unit: str) -> str:
-    """Write a unit as people read it: ``"um"`` → ``"µm"``."""
-    return {"um": "µm"}.get(unit, unit)
 
 
 def describe_volume(volume: Volume) -> tuple[str, str]:

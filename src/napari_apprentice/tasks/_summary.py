@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.units import unit_text
+from napari_apprentice.measure.diameter import equivalent_diameter
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -14,15 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.grid import Grid
 
-__all__ = ["count_text", "equivalent_diameters"]
-
-
-def equivalent_diameters(sizes: NDArray[np.int64], grid: Grid) -> NDArray[np.float64]:
-    """Diameter of the circle (2-D) or sphere (3-D) of so many voxels, in the unit of `grid`."""
-    extent = np.asarray(sizes, float) * grid.voxel_size
-    if grid.ndim == 2:
-        return np.asarray(np.sqrt(4 / np.pi * extent))
-    return np.asarray(np.cbrt(6 / np.pi * extent))
+__all__ = ["count_text"]
 
 
 def count_text(
@@ -47,9 +42,8 @@ def count_text(
     text = " · ".join(f"{count} {_plural(name, count)}" for count, name in counts)
     if not len(sizes):
         return text
-    median = float(np.median(equivalent_diameters(sizes, grid)))
-    unit = {"um": "µm", "pixel": "px"}.get(grid.unit, grid.unit)
-    return f"{text} · median ⌀ {median:.3g} {unit}"
+    median = float(np.median(equivalent_diameter(sizes * grid.voxel_size, grid.ndim)))
+    return f"{text} · median ⌀ {median:.3g} {unit_text(grid.unit)}"
 
 
 def _plural(name: str, count: int) -> str:

@@ -10,6 +10,7 @@ from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import Normalization
+from napari_apprentice.measure.diameter import equivalent_diameter
 from napari_apprentice.measure.instances import score_instances
 from napari_apprentice.measure.pairs import check_instances, object_sizes
 
@@ -20,7 +21,7 @@ from ._losses import dice_cross_entropy
 from ._objects import Found, Reading, find_objects
 from ._plan import plan_unet
 from ._planes import join_planes
-from ._summary import count_text, equivalent_diameters
+from ._summary import count_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,7 +266,7 @@ class Instance:
             parts = [self.diameters(part, plane, spec) for part in labels]
             return np.concatenate(parts) if parts else np.zeros(0)
         _, sizes = object_sizes(labels)
-        return equivalent_diameters(sizes, grid) / grid.spacing[-1]
+        return equivalent_diameter(sizes * grid.voxel_size, grid.ndim) / grid.spacing[-1]
 
 
 def _check_numbers(labels: NDArray[Any], source: str | None = None) -> None:

@@ -9,10 +9,10 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QVBoxLayout, QWidget
 
 from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.units import unit_text
 from napari_apprentice.session import object_sets as sets
 from napari_apprentice.session import objects as edits
 from napari_apprentice.session import splitting
-from napari_apprentice.session.text import unit_text
 
 from ._box import Drawing
 from ._buttons import ElidedButton
@@ -146,8 +146,8 @@ class ObjectButtons(QWidget):
     def _propose_size(self, layer: AnnotationLabels) -> None:
         grid, size = layer.state.grid, sets.small_size(layer.state)
         flat = grid.ndim == 2
-        unit = f"{unit_text(grid.unit)}{'²' if flat else '³'}"
-        self.smallest.setSuffix(" px" if grid.unit == "pixel" else f" {unit}")
+        power = "" if grid.unit == "pixel" else "²" if flat else "³"
+        self.smallest.setSuffix(f" {unit_text(grid.unit)}{power}")
         self.smallest.setDecimals(max(0, 1 - math.floor(math.log10(size))) if size else 2)
         self.smallest.setValue(size)
         what = "Area" if flat else "Volume"

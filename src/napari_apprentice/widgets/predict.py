@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
 
-from napari_apprentice.session.text import unit_text
+from napari_apprentice.core.units import unit_text
 
 from . import layers as adapt
 from ._channels import ChannelLists
@@ -109,7 +109,7 @@ class PredictDock(Dock):
         row, volume = self.form.row("diameter"), self.session.volume
         row.visible = self.session.numbers_objects
         unit = "pixel" if volume is None else volume.grid.unit
-        row.label = f"Object diameter ({'px' if unit == 'pixel' else unit_text(unit)})"
+        row.label = f"Object diameter ({unit_text(unit)})"
 
     def _result(self) -> Labels | None:
         """The newest labels that a model made of this image."""
