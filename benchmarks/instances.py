@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from _process import status
 from _report import report
 
 from napari_apprentice.core.annotation import Annotation
@@ -239,14 +240,6 @@ def timed(image: Volume, model: Model) -> tuple[Prediction, float, float]:
     begin = time.perf_counter()
     prediction = run_to_end(predict(image, model, PredictConfig(device="cpu"), decode=decode))
     return replace(prediction, image=None), time.perf_counter() - begin, spent[0]
-
-
-def status(field: str) -> int:
-    """A size from this process's status in bytes (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"expected {field} in /proc/self/status, found none")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _process import status
 from _report import report
 from monai.inferers import sliding_window_inference
 from scipy.ndimage import gaussian_filter
@@ -166,14 +167,6 @@ def measure_memory(name: str, side: str) -> None:
     before = status("VmRSS")
     RUN[side](case, model, image)
     print(json.dumps({"extra": status("VmHWM") - before}))
-
-
-def status(field: str) -> int:
-    """A size from this process's status in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"expected {field} in /proc/self/status, found none")
 
 
 def main() -> None:

@@ -57,8 +57,8 @@ def test_slices_get_classes_by_key_and_the_viewer_goes_along(viewer: Any, dock: 
     layer = stack(viewer)
     choose(dock, "slices of stack")
     for name in ("bone", "air"):
-        dock.classes.name.setText(name)
-        dock.classes.name.returnPressed.emit()
+        dock.classes.new.name.setText(name)
+        dock.classes.new.name.returnPressed.emit()
     assert [b.full for b in dock.classes.buttons] == ["bone", "air"]
     assert dock.place.text() == "1 of 4 · stack · slice 0"
     press(dock, "2")

@@ -256,8 +256,8 @@ def test_classes_are_chosen_by_button_and_key(bench):
 
 def test_classes_are_added_renamed_and_undone(bench, qtbot):
     b = bench().begin()
-    b.dock.classes.name.setText("membrane")
-    b.dock.classes.add.click()
+    b.dock.classes.new.name.setText("membrane")
+    b.dock.classes.new.add.click()
     assert [c.name for c in b.state.classes] == ["cell", "nucleus", "membrane"]
     b.key("Control-3")
     b.stroke((50, 50), value=3)

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     from .grid import Grid
 
-__all__ = ["IGNORE", "OKABE_ITO", "Annotation", "Extent", "LabelClass"]
+__all__ = ["IGNORE", "MOST_CLASSES", "OKABE_ITO", "Annotation", "Extent", "LabelClass"]
 
 IGNORE = 255
 """Value of a training target where nobody said anything: losses and scores leave it out."""
+
+MOST_CLASSES = 250
+"""How many classes of whole images there may be: more are identifiers taken for classes."""
 
 OKABE_ITO = (
     "#E69F00",

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .split import TrainItem
 
-__all__ = ["CheckResult", "Checker"]
+__all__ = ["CheckResult", "Checker", "curve_name"]
+
+
+def curve_name(score: str, *, is_held_out: bool) -> str:
+    """Name of a score's curve: ``"held-out dice"``."""
+    return f"held-out {score}" if is_held_out else f"{score} on what it learned from"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +75,8 @@ class Checker:
 
     @property
     def metric(self) -> str:
-        """Name of the curve: ``"held-out dice"``."""
-        name = self._task.primary
-        return f"held-out {name}" if self._is_held_out else f"{name} on what it learned from"
+        """Name of the curve."""
+        return curve_name(self._task.primary, is_held_out=self._is_held_out)
 
     def __len__(self) -> int:
         return len(self._cases)

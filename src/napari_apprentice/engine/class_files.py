@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.annotation import MOST_CLASSES, Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.io import column_named, list_images, open_volume, read_rows, stem
@@ -25,7 +25,6 @@ __all__ = ["ClassedFile", "class_folders", "list_classes", "open_classes"]
 
 _FILE = ("file", "path", "name", "image", "filename")
 _CLASS = ("class", "label", "category")
-_MOST_CLASSES = 250
 _TABLES = (".csv", ".tsv")
 
 
@@ -214,8 +213,8 @@ def _numbered(names: Iterable[str], known: Iterable[LabelClass]) -> tuple[LabelC
             entry.value if entry else free, name, entry.color if entry else ""
         )
         free += entry is None
-    if len(classes) > _MOST_CLASSES:
-        raise BadInputError(f"expected at most {_MOST_CLASSES} classes, found {len(classes)}")
+    if len(classes) > MOST_CLASSES:
+        raise BadInputError(f"expected at most {MOST_CLASSES} classes, found {len(classes)}")
     return tuple(sorted(classes.values(), key=lambda c: c.value))
 
 

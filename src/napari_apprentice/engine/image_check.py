@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .check import CheckResult
+from .check import CheckResult, curve_name
 from .image_scores import scores_of
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ class ImageChecker:
 
     @property
     def metric(self) -> str:
-        """Name of the curve: ``"held-out balanced_accuracy"``."""
-        name = self._primary
-        return f"held-out {name}" if self._is_held_out else f"{name} on what it learned from"
+        """Name of the curve."""
+        return curve_name(self._primary, is_held_out=self._is_held_out)
 
     def __len__(self) -> int:
         return len(self._data)

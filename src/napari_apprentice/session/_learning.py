@@ -106,23 +106,25 @@ class Learning(Working):
         init
             Name of the model to start from; None starts from nothing.
         """
-        if self.candidate is not None and not self.busy:
-            return "Decide first about the model that was learned last."
-        return self.busy or self.material().problem or self.start_problem(init)
+        return self.not_now or self.material().problem or self.start_problem(init)
+
+    @property
+    def not_now(self) -> str | None:
+        """Why nothing at all can be learned now, or None where it can."""
+        undecided = "Decide first about the model that was learned last."
+        return self.busy or (undecided if self.candidate else None)
 
     def start_problem(self, init: str | None) -> str | None:
         """Why a model cannot learn from these annotations, or None where it can."""
-        spec, objects = (
-            None if init is None else self.specs.get(init),
-            are_objects(self.annotations),
-        )
+        spec = None if init is None else self.specs.get(init)
+        objects = are_objects(self.annotations)
         if spec is not None and is_of_images(spec):
             return f"{init} gives whole images a class: teach it in Classify, or start from another model."
         if spec is None or objects is None or (spec.task in object_tasks()) == objects:
             return None
-        says, found = ("numbers objects", "paint classes")
+        says, found = "numbers objects", "paint classes"
         if objects:
-            says, found = ("does not number objects", "number objects")
+            says, found = "does not number objects", "number objects"
         return f"{init} {says}, and your annotations {found}: start from another model, or from nothing."
 
     def default_start(self) -> str | None:
@@ -166,14 +168,19 @@ class Learning(Working):
         bool
             Whether it was started; `refused` says why not.
         """
-        problem = self.learn_problem(init)
+        if not self._may_begin(self.learn_problem(init)):
+            return False
+        task = task or self.default_task()
+        return self._learn(self._request(config, init, task), resume=False)
+
+    def _may_begin(self, problem: str | None) -> bool:
+        """Refuse where there is a problem; else drop the interrupted training, which this one takes the place of."""
         if problem is not None:
             self.refused.emit(problem)
             return False
         if self.interrupted is not None:  # to go on with it was offered, and this is the answer
             shutil.rmtree(self.interrupted.folder, ignore_errors=True)
-        task = task or self.default_task()
-        return self._learn(self._request(config, init, task), resume=False)
+        return True
 
     def _request(self, config: TrainConfig, init: str | None, task: str) -> LearnRequest:
         from napari_apprentice.project.trainings import Request, free_folder
@@ -220,14 +227,8 @@ class Learning(Working):
         """
         from napari_apprentice.project.trainings import Request, free_folder
 
-        problem = self.busy or (
-            "Decide first about the model that was learned last." if self.candidate else None
-        )
-        if problem is not None:
-            self.refused.emit(problem)
+        if not self._may_begin(self.not_now):
             return False
-        if self.interrupted is not None:  # to go on with it was offered, and this is the answer
-            shutil.rmtree(self.interrupted.folder, ignore_errors=True)
         parent = None if init is None else self.specs.get(init)
         free = self.store.unique_name(jobs.next_name(parent, name))
         task = image_task() if parent is None else parent.task

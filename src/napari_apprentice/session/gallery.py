@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_apprentice.core.annotation import Annotation, LabelClass
+from napari_apprentice.core.annotation import MOST_CLASSES, Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.core.jobs import Log, Progress, run_to_end
 from napari_apprentice.core.volume import Volume
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ __all__ = [
     "plane_samples",
     "why_job",
 ]
-
-_LAST = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +89,6 @@ def folder_samples(folder: Path) -> tuple[tuple[Sample, ...], dict[int, str]]:
     BadInputError
         No image there.
     """
-    from napari_apprentice.core.jobs import run_to_end
     from napari_apprentice.engine.class_files import class_folders, list_classes
     from napari_apprentice.io import list_images, open_volume, stem
 
@@ -201,8 +198,8 @@ class Gallery:
         if any(c.name.casefold() == name.casefold() for c in self.classes):
             return
         value = max((c.value for c in self.classes), default=0) + 1
-        if value > _LAST:
-            raise BadInputError(f"expected at most {_LAST} classes")
+        if value > MOST_CLASSES:
+            raise BadInputError(f"expected at most {MOST_CLASSES} classes")
         self.classes = (*self.classes, LabelClass(value, name))
 
     def say(self, name: str) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ._buttons import ElidedButton
 from ._classes import swatch
+from ._new_class import NewClass
 from .styles import CLASS
 
 if TYPE_CHECKING:
@@ -32,23 +33,13 @@ class ClassList(QWidget):
         self._classes: tuple[LabelClass, ...] = ()
         self._column = QVBoxLayout()
         self._column.setSpacing(2)
-        self.name = QLineEdit()
-        self.name.setPlaceholderText("New class")
-        self.name.setMaxLength(100)
-        self.name.setToolTip("Name of a class to add; press Enter")
-        self.add = QPushButton("Add")
-        row = QHBoxLayout()
-        row.addWidget(self.name, 1)
-        row.addWidget(self.add)
+        self.new = NewClass()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(self._column)
-        layout.addLayout(row)
-        self.name.returnPressed.connect(self._on_add)
-        self.add.clicked.connect(self._on_add)
-        self.name.textChanged.connect(self._on_name_changed)
-        self._on_name_changed("")
+        layout.addWidget(self.new)
+        self.new.added.connect(self.added)
 
     def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
         """Show these classes; emits nothing."""
@@ -84,13 +75,3 @@ class ClassList(QWidget):
         """Do as if the n-th class (from 0) was clicked."""
         if number < len(self._classes):
             self.picked.emit(self._classes[number].name)
-
-    def _on_add(self) -> None:
-        name = self.name.text().strip()
-        if name:
-            self.name.clear()
-            self.added.emit(name)
-
-    def _on_name_changed(self, text: str) -> None:
-        self.add.setEnabled(bool(text.strip()))
-        self.add.setToolTip("Add this class" if text.strip() else "Type a name on the left first")

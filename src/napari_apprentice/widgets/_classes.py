@@ -10,16 +10,15 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QColorDialog,
     QGridLayout,
-    QHBoxLayout,
     QLineEdit,
     QMenu,
-    QPushButton,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from ._buttons import ElidedButton
+from ._new_class import NewClass
 from .styles import CLASS, MORE
 
 if TYPE_CHECKING:
@@ -62,24 +61,14 @@ class ClassButtons(QWidget):
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(2)
-        self.name = QLineEdit()
-        self.name.setPlaceholderText("New class")
-        self.name.setMaxLength(100)
-        self.name.setToolTip("Name of a class to add; press Enter")
-        self.add = QPushButton("Add")
-        row = QHBoxLayout()
-        row.addWidget(self.name, 1)
-        row.addWidget(self.add)
+        self.new = NewClass()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(self._grid)
-        layout.addLayout(row)
+        layout.addWidget(self.new)
         self.group.idClicked.connect(self.picked)
-        self.name.returnPressed.connect(self._on_add)
-        self.add.clicked.connect(self._on_add)
-        self.name.textChanged.connect(self._on_name_changed)
-        self._on_name_changed("")
+        self.new.added.connect(self.added)
 
     def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
         """Show these classes; emits nothing."""
@@ -162,14 +151,3 @@ class ClassButtons(QWidget):
         color = QColorDialog.getColor(QColor(entry.color), self, f"Colour of {entry.name}")
         if color.isValid():
             self.recolored.emit(entry.value, color.name())
-
-    def _on_add(self) -> None:
-        name = self.name.text().strip()
-        if name:
-            self.name.clear()
-            self.added.emit(name)
-
-    def _on_name_changed(self, text: str) -> None:
-        self.add.setEnabled(bool(text.strip()))
-        tip = "Add this class" if text.strip() else "Type a name on the left first"
-        self.add.setToolTip(tip)

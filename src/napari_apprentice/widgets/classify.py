@@ -190,9 +190,7 @@ class ClassifyDock(Dock):
         problem = session.busy or start or model
         self.ask.setEnabled(problem is None)
         self.ask.setToolTip(problem or f"Ask {self._model} about all images")
-        decide = "Decide first about the model that was learned last."
-        problem = session.busy or (decide if session.candidate else self.gallery.problem())
-        problem = self.form.problem or problem
+        problem = self.form.problem or session.not_now or self.gallery.problem()
         self.learn.setEnabled(problem is None)
         self.learn.setToolTip(problem or "Teach the model from the classes you gave")
         self.learn.setVisible(not session.is_learning)
