@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["DeviceWish", "PredictConfig", "TrainConfig"]
+__all__ = ["DeviceWish", "EvaluateConfig", "PredictConfig", "TrainConfig"]
 
 DeviceWish = str
 _DEVICE = Field(
@@ -186,3 +186,23 @@ class TrainConfig(_Config):
         description="Size of patches, or that whole images are fitted to, of a model from nothing; none: as planned",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes a run repeatable")
+
+
+class EvaluateConfig(_Config):
+    """How sure scores are is estimated from the cases themselves."""
+
+    resamples: int = Field(
+        1000,
+        ge=0,
+        le=100_000,
+        title="Resamples",
+        description="How often the cases are drawn again, with replacement, for the intervals of the scores; 0: no intervals",
+    )
+    level: float = Field(
+        0.95,
+        gt=0,
+        lt=1,
+        title="Interval",
+        description="Share of the resamples that an interval covers",
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes the draws repeatable")

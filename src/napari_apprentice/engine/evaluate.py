@@ -1,33 +1,121 @@
-"""Evaluation: predictions on disk against the truth on disk, case by case."""
+"""Evaluation: predictions against the truth, case by case and together, and two sets of them against each other."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_apprentice.core.annotation import Annotation, LabelClass
-from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
-from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.io import open_labels
-from napari_apprentice.measure.instances import InstanceScores, score_instances
-from napari_apprentice.measure.report import CaseScores, Report
-from napari_apprentice.tasks import TASKS, NumbersObjects
+from napari_apprentice.io import stem
+from napari_apprentice.measure.bootstrap import (
+    Uncertainty,
+    difference,
+    interval,
+    means_of,
+    resample,
+)
+from napari_apprentice.measure.report import CaseScores, Comparison, Report
+
+from .config import EvaluateConfig
+from .label_files import find_classes
+from .scorers import scorer_of
+from .scorers._labels import LabelScorer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-    from napari_apprentice.core.grid import Grid
-    from napari_apprentice.core.jobs import Event, Job
-    from napari_apprentice.core.volume import Volume
-    from napari_apprentice.tasks import Task
+    from numpy.typing import NDArray
 
-__all__ = ["evaluate_instances", "evaluate_pairs", "find_classes"]
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.measure.bootstrap import Interval, Statistic
 
-_MOST_CLASSES = 254
+    from .scorers import Case, Compared, Judged, Pooled, Scorer
+
+__all__ = [
+    "Evaluated",
+    "compare",
+    "evaluate_cases",
+    "evaluate_files",
+    "evaluate_judged",
+    "evaluate_pairs",
+    "find_classes",
+    "in_groups",
+]
+
+_NONE = EvaluateConfig(resamples=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Cases and what was found in them.
+
+    Parameters
+    ----------
+    cases, judged
+        In one order.
+    report
+        What is told of them.
+    task
+        Registry name.
+    """
+
+    cases: tuple[Case, ...]
+    judged: tuple[Judged, ...]
+    report: Report
+    task: str
+
+    @property
+    def scorer(self) -> Scorer:
+        """What scored them."""
+        return scorer_of(self.task)
+
+
+def evaluate_files(
+    truth: Path,
+    prediction: Path,
+    *,
+    task: str = "semantic",
+    classes: Sequence[LabelClass] = (),
+    groups: Mapping[str, str] | None = None,
+    config: EvaluateConfig | None = None,
+) -> Job[Evaluated]:
+    """Score predictions on disk against the truth on disk; files pair by name.
+
+    Parameters
+    ----------
+    truth, prediction
+        As the task's scorer takes them: two files or two folders of labels; class folders or a table of classes, and
+        the table that ``predict`` wrote.
+    task
+        Registry name of the task whose scores are wanted.
+    classes
+        What label values mean. Without it, the values found in any of the files are the classes, under the names the
+        files give them, so that every case is scored on the same ones.
+    groups
+        File name without suffix → group (a patient); see `Uncertainty`.
+    config
+        Of the intervals; default: `EvaluateConfig`.
+
+    Yields
+    ------
+    Progress, Log
+        One progress event per case; a log where a file says less about its grid than its partner, or is left out.
+
+    Raises
+    ------
+    BadInputError
+        A file without a partner, files that cannot be read, nothing to score.
+    GridMismatchError
+        A prediction that does not lie on the grid of its truth.
+    """
+    cases = yield from scorer_of(task).cases(truth, prediction, classes)
+    return (yield from evaluate_cases(in_groups(cases, groups), task=task, config=config))
 
 
 def evaluate_pairs(
@@ -36,220 +124,261 @@ def evaluate_pairs(
     task: str = "semantic",
     classes: Sequence[LabelClass] = (),
 ) -> Job[Report]:
-    """Score predictions against the truth, each pair on its own grid.
+    """Score label files, truth and prediction, each pair on its own grid; without intervals.
 
-    Parameters
-    ----------
-    pairs
-        Files of the truth and of its prediction.
-    task
-        Registry name of the task whose scores are wanted; of one that numbers objects, see `evaluate_instances`.
-    classes
-        What the label values mean. Without it, the values found in any of the files are the classes, under the names
-        the files give them, so that every case is scored on the same ones.
-
-    Yields
-    ------
-    Progress, Log
-        One progress event per case; a log where a file says less about its grid than its partner.
-
-    Returns
-    -------
-    Report
-        A case is named by the path of its prediction.
-
-    Raises
-    ------
-    BadInputError
-        No pairs, a file that cannot be read, or no labelled voxel anywhere.
-    GridMismatchError
-        A prediction that does not lie on the grid of its truth.
+    Parameters, events and errors are those of `evaluate_files`; `pairs` are files of the truth and of its prediction.
     """
-    _require(pairs)
-    chosen = TASKS[task]
-    if isinstance(chosen, NumbersObjects):
-        if classes:
-            raise BadInputError(
-                "expected no class names where values number objects, found both",
-                remedy="Leave out the classes, or score classes instead of objects.",
-            )
-        return (yield from evaluate_instances(pairs))
-    if not classes:
-        classes = yield from _classes_in_files(pairs)
-    cases = []
-    for number, pair in enumerate(pairs):
-        opened = yield from _opened(pairs, number)
-        scores = opened.score(chosen, tuple(classes))
-        cases.append(CaseScores(str(pair[1]), scores))
-    yield Progress("evaluating", len(pairs), len(pairs), "case")
-    return Report.from_cases(cases)
-
-
-def evaluate_instances(pairs: Sequence[tuple[Path, Path]]) -> Job[Report]:
-    """Score numbered objects against the true ones, whatever made them; see `score_instances`.
-
-    Parameters
-    ----------
-    pairs
-        Files of the truth and of its prediction.
-
-    Yields
-    ------
-    Progress, Log
-        As `evaluate_pairs` does.
-
-    Returns
-    -------
-    Report
-        Its ``pooled`` scores weigh every object the same, its means every image.
-
-    Raises
-    ------
-    BadInputError, GridMismatchError
-        No pairs, a file that cannot be read, negative labels, or a prediction on another grid.
-    """
-    _require(pairs)
-    found: list[InstanceScores] = []
-    for number in range(len(pairs)):
-        opened = yield from _opened(pairs, number)
-        found.append(score_instances(opened.prediction.numpy(), opened.truth.numpy()))
-    yield Progress("evaluating", len(pairs), len(pairs), "case")
-    names = (str(prediction) for _, prediction in pairs)
-    cases = (CaseScores(name, s.to_dict()) for name, s in zip(names, found, strict=True))
-    return Report.from_cases(cases, pooled=InstanceScores.pooled(found).to_dict())
-
-
-def _require(pairs: Sequence[tuple[Path, Path]]) -> None:
     if not pairs:
         raise BadInputError(
             "expected at least one pair of truth and prediction, found none",
             remedy="Give two files, or two folders with files of the same names.",
         )
+    scorer = scorer_of(task)
+    if not isinstance(scorer, LabelScorer):
+        raise BadInputError(f"expected a task with label images, found {task}")
+    cases = yield from scorer.cases_of(pairs, classes)
+    return (yield from evaluate_cases(cases, task=task, config=_NONE)).report
 
 
-def _opened(pairs: Sequence[tuple[Path, Path]], number: int) -> Generator[Event, None, _Pair]:
-    """Open one pair, and tell about it."""
-    yield Progress("evaluating", number, len(pairs), "case")
-    opened = _Pair.open(*pairs[number])
-    if opened.note:
-        yield Log(opened.note, "warning")
-    return opened
-
-
-def find_classes(
-    volumes: Iterable[Volume], known: Sequence[LabelClass] = ()
-) -> tuple[LabelClass, ...]:
-    """Classes that occur in label volumes, under the names of the files, else those of `known`, else ``class 1``.
+def in_groups(cases: Sequence[Case], groups: Mapping[str, str] | None) -> list[Case]:
+    """Cases with their groups.
 
     Raises
     ------
     BadInputError
-        More values than classes can be told apart: most likely object numbers.
+        A group for an image that there is not.
     """
-    names: dict[int, str] = {}
-    colors: dict[int, str] = {}
-    for volume in volumes:
-        found = {int(value) for value in np.unique(volume.numpy()) if value != 0}
-        for value in sorted(found | set(volume.classes)):
-            name = volume.classes.get(value, "")
-            names[value] = names.get(value) or name
-        colors = {**volume.colors, **colors}
-        if len(names) > _MOST_CLASSES:
-            raise BadInputError(
-                f"expected at most {_MOST_CLASSES} classes, found {len(names)} label values",
-                path=volume.source,
-                remedy="If these are object numbers, choose a task for objects; else give each class one value.",
-            )
-    others = {entry.value: entry for entry in known}
-    return tuple(
-        LabelClass(value, names[value], colors.get(value, ""))
-        if names[value]
-        else others.get(value, LabelClass(value, _unnamed(value)))
-        for value in sorted(names)
-    )
-
-
-def _unnamed(value: int) -> str:
-    return f"class {value}"
-
-
-def _classes_in_files(
-    pairs: Sequence[tuple[Path, Path]],
-) -> Generator[Progress, None, tuple[LabelClass, ...]]:
-    """Classes in all files; the volumes are read again for scoring, so that one pair at a time is in memory."""
-    known: dict[int, LabelClass] = {}
-    for number, pair in enumerate(pairs):
-        yield Progress("finding classes", number, len(pairs), "case")
-        for label_class in find_classes(open_labels(path) for path in pair):
-            before = known.get(label_class.value)
-            if before is None or before.name == _unnamed(before.value):
-                known[label_class.value] = label_class
-    if not known:
+    if not groups:
+        return list(cases)
+    grouped, used = [], set()
+    for case in cases:
+        path = Path(case.key)
+        names = (f"{path.parent.name}/{stem(path)}", stem(path))
+        known = [name for name in names if name in groups]
+        used.update(known)
+        grouped.append(replace(case, group=groups[known[0]] if known else case.group))
+    unknown = sorted(set(groups) - used)
+    if unknown:
         raise BadInputError(
-            "expected labelled voxels in the truth or the predictions, found only background",
-            path=pairs[0][0].parent,
-            remedy="Check that these are label images.",
+            f"no image for the group of {', '.join(unknown[:5])}",
+            remedy="Names in the list of groups are file names without suffixes.",
         )
-    return tuple(known[value] for value in sorted(known))
+    return grouped
 
 
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """A truth and its prediction on one grid."""
+def evaluate_cases(
+    cases: Sequence[Case], *, task: str, config: EvaluateConfig | None = None
+) -> Job[Evaluated]:
+    """Score cases one after the other, then all together.
 
-    truth: Volume
-    prediction: Volume
-    grid: Grid
-    note: str = ""
+    Parameters
+    ----------
+    cases
+        Opened one at a time.
+    task, config
+        See `evaluate_files`.
 
-    @classmethod
-    def open(cls, truth_path: Path, prediction_path: Path) -> _Pair:
-        truth, prediction = open_labels(truth_path), open_labels(prediction_path)
-        grid, note = _common_grid(truth.grid, prediction.grid, truth_path, prediction_path)
-        return cls(truth, prediction, grid, note)
+    Raises
+    ------
+    BadInputError
+        No case, or one that cannot be scored.
+    """
+    scorer = scorer_of(task)
+    if not cases:
+        raise BadInputError("expected at least one case, found none")
+    judged = []
+    for number, case in enumerate(cases):
+        yield Progress("evaluating", number, len(cases), "case")
+        opened = case.open()
+        if opened.note:
+            yield Log(opened.note, "warning")
+        judged.append(_judge(scorer, case, opened))
+    yield Progress("evaluating", len(cases), len(cases), "case")
+    return (yield from evaluate_judged(cases, judged, task=task, config=config))
 
-    def score(self, task: Task, classes: tuple[LabelClass, ...]) -> dict[str, float]:
-        """Scores of the whole volume."""
-        annotation = Annotation(self.grid, self.truth.numpy(), classes)
-        said = Prediction(grid=self.grid, labels=self.prediction.numpy(), classes=classes)
-        return {name: float(value) for name, value in task.score(said, annotation).items()}
+
+def _judge(scorer: Scorer, case: Case, opened: Compared) -> Judged:
+    try:
+        return scorer.judge(opened.prediction, opened.annotation)
+    except ApprenticeError as error:
+        error.path = error.path or case.name
+        raise
 
 
-def _common_grid(
-    truth: Grid, prediction: Grid, truth_path: Path, prediction_path: Path
-) -> tuple[Grid, str]:
-    """The grid to score on; where only one file knows its spacing, that one's, with a note."""
-    if prediction == truth:
-        return truth, ""
-    if (prediction.axes, prediction.shape) != (truth.axes, truth.shape):
-        raise GridMismatchError(
-            f"expected a prediction of {_size(truth)} like its truth {truth_path.name}, "
-            f"found {_size(prediction)}",
-            path=prediction_path,
-            remedy="Predict on the image that the truth was drawn on.",
+def evaluate_judged(
+    cases: Sequence[Case],
+    judged: Sequence[Judged],
+    *,
+    task: str,
+    config: EvaluateConfig | None = None,
+) -> Job[Evaluated]:
+    """Report what was found in cases: `evaluate_cases` where they have been scored already."""
+    wish = config or EvaluateConfig()
+    pooled = scorer_of(task).pool(judged)
+    both = _statistics(judged, pooled)
+    drawn = yield from _drawn(both, cases, wish)
+    report = _report(cases, judged, pooled, _uncertainty(drawn, cases, wish))
+    return Evaluated(tuple(cases), tuple(judged), report, task)
+
+
+def compare(
+    first: Evaluated,
+    second: Evaluated,
+    names: tuple[str, str],
+    config: EvaluateConfig | None = None,
+) -> Job[Comparison]:
+    """Compare two sets of predictions on the cases that both have.
+
+    Parameters
+    ----------
+    first, second
+        Of one task.
+    names
+        What the two are called.
+    config
+        Of the intervals; all come from the same draws of cases.
+
+    Raises
+    ------
+    BadInputError
+        Two tasks, or no case that both have.
+    """
+    if first.task != second.task:
+        raise BadInputError(f"expected scores of one task, found {first.task} and {second.task}")
+    wish = config or EvaluateConfig()
+    sides = yield from _shared(first, second, names)
+    statistics, reports = [], []
+    for side in sides:
+        pooled = scorer_of(side.task).pool(side.judged)
+        statistics += _statistics(side.judged, pooled)
+        reports.append((side, pooled))
+    drawn = yield from _drawn(statistics, sides[0].cases, wish)
+    halves = (drawn[:2], drawn[2:]) if drawn else ([], [])
+    told = [
+        _report(side.cases, side.judged, pooled, _uncertainty(half, side.cases, wish))
+        for (side, pooled), half in zip(reports, halves, strict=True)
+    ]
+    return _compared(told[0], told[1], names, drawn, wish.level)
+
+
+def _shared(
+    first: Evaluated, second: Evaluated, names: tuple[str, str]
+) -> Job[tuple[Evaluated, Evaluated]]:
+    """Both with the same cases in the same order; what only one has is left out, with a warning."""
+    for side, name in ((first, names[0]), (second, names[1])):
+        if any(number > 1 for number in Counter(c.key for c in side.cases).values()):
+            raise BadInputError(f"expected every image once in {name}, found one more often")
+    keys = {c.key for c in first.cases} & {c.key for c in second.cases}
+    if not keys:
+        raise BadInputError(
+            f"expected cases that both {names[0]} and {names[1]} have, found none",
+            remedy="Predict the same images with both.",
         )
-    if prediction.unit == "pixel":
-        return truth, f"{prediction_path}: no voxel size in the file; that of the truth was used"
-    if truth.unit == "pixel":
-        return (
-            prediction,
-            f"{truth_path}: no voxel size in the file; that of the prediction was used",
-        )
-    raise GridMismatchError(
-        f"expected the place of its truth {truth_path.name} ({_place(truth)}), "
-        f"found {_place(prediction)}",
-        path=prediction_path,
-        remedy="Both must lie on one grid; save the prediction with the geometry of its image.",
+    for side, name in ((first, names[0]), (second, names[1])):
+        if len(side.cases) > len(keys):
+            lost = len(side.cases) - len(keys)
+            yield Log(f"{lost} cases that only {name} has left out of the comparison", "warning")
+    order = [case.key for case in first.cases if case.key in keys]
+    return _chosen(first, order), _chosen(second, order)
+
+
+def _chosen(side: Evaluated, keys: Sequence[str]) -> Evaluated:
+    at = {case.key: number for number, case in enumerate(side.cases)}
+    rows = [at[key] for key in keys]
+    return replace(
+        side,
+        cases=tuple(side.cases[row] for row in rows),
+        judged=tuple(side.judged[row] for row in rows),
     )
 
 
-def _size(grid: Grid) -> str:
-    return " × ".join(
-        f"{axis} {length}" for axis, length in zip(grid.axes, grid.shape, strict=True)
+def _statistics(judged: Sequence[Judged], pooled: Pooled) -> list[Statistic]:
+    """Of the mean, and of the pooled scores."""
+    means = means_of([case.scores for case in judged])
+    own = pooled.scores or (lambda _: {})
+    return [own, lambda _: {}] if pooled.replaces_mean else [means, own]
+
+
+def _drawn(
+    statistics: Sequence[Statistic], cases: Sequence[Case], config: EvaluateConfig
+) -> Job[list[dict[str, NDArray[np.float64]]]]:
+    """Resampled scores; none where too few cases say nothing about others."""
+    groups = _groups(cases)
+    units = len(cases) if groups is None else len(set(groups))
+    if units < 2 or not config.resamples:
+        return []
+    job = resample(statistics, len(cases), groups, resamples=config.resamples, seed=config.seed)
+    return (yield from job)
+
+
+def _groups(cases: Sequence[Case]) -> list[str] | None:
+    """Group of each case; one without is a group of its own."""
+    if not any(case.group for case in cases):
+        return None
+    return [f"g {c.group}" if c.group else f"c {number}" for number, c in enumerate(cases)]
+
+
+def _uncertainty(
+    drawn: Sequence[Mapping[str, NDArray[np.float64]]],
+    cases: Sequence[Case],
+    config: EvaluateConfig,
+) -> Uncertainty | None:
+    if not drawn:
+        return None
+    mean, pooled = (_intervals(values, config.level) for values in drawn)
+    groups = _groups(cases)
+    units = len(cases) if groups is None else len(set(groups))
+    return Uncertainty(
+        config.level, config.resamples, config.seed, units, groups is not None, mean, pooled
     )
 
 
-def _place(grid: Grid) -> str:
-    spacing = " × ".join(f"{value:.6g}" for value in grid.spacing)
-    corner = ", ".join(f"{value:.6g}" for value in grid.to_world([0] * grid.ndim))
-    return f"spacing {spacing} {grid.unit}, first voxel at {corner}"
+def _intervals(values: Mapping[str, NDArray[np.float64]], level: float) -> dict[str, Interval]:
+    found = {name: interval(each, level) for name, each in values.items()}
+    return {name: pair for name, pair in found.items() if pair is not None}
+
+
+def _report(
+    cases: Sequence[Case],
+    judged: Sequence[Judged],
+    pooled: Pooled,
+    uncertainty: Uncertainty | None,
+) -> Report:
+    once = np.ones(len(cases))
+    told = [
+        CaseScores(case.name, dict(j.scores), {**j.facts, **_group_fact(case)})
+        for case, j in zip(cases, judged, strict=True)
+    ]
+    scores = dict(pooled.scores(once)) if pooled.scores is not None else {}
+    report = Report.from_cases(told, {} if pooled.replaces_mean else scores)
+    return replace(
+        report,
+        mean=scores if pooled.replaces_mean else report.mean,
+        confusion=pooled.confusion,
+        figures=pooled.figures,
+        uncertainty=uncertainty,
+    )
+
+
+def _group_fact(case: Case) -> dict[str, str]:
+    return {"group": case.group} if case.group else {}
+
+
+def _compared(
+    first: Report,
+    second: Report,
+    names: tuple[str, str],
+    drawn: Sequence[Mapping[str, NDArray[np.float64]]],
+    level: float,
+) -> Comparison:
+    """Differences of means and of pooled scores, with their intervals."""
+    differences: dict[str, float] = {}
+    intervals: dict[str, Interval] = {}
+    for number, (suffix, one, other) in enumerate(
+        (("", first.mean, second.mean), (" (pooled)", first.pooled, second.pooled))
+    ):
+        differences |= {f"{n}{suffix}": one[n] - other[n] for n in one if n in other}
+        if drawn:
+            found = difference(drawn[number], drawn[number + 2], level)
+            intervals |= {f"{name}{suffix}": pair for name, pair in found.items()}
+    return Comparison(first, second, names, differences, intervals)

@@ -13,13 +13,12 @@ from pydantic import BaseModel, ValidationError
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.io import describe, open_volume, pair
+from napari_apprentice.io import describe, open_volume
 from napari_apprentice.models.store import Model, ModelStore
-from napari_apprentice.tasks import TASKS, WholeImage
 
-from .config import PredictConfig, TrainConfig
-from .evaluate import evaluate_pairs
-from .evaluate_classes import evaluate_classes
+from .config import EvaluateConfig, PredictConfig, TrainConfig
+from .evaluate import compare as compare_job
+from .evaluate import evaluate_files
 from .files import parse_classes
 from .predict import predict as predict_job
 from .train_files import train_files
@@ -31,9 +30,12 @@ if TYPE_CHECKING:
     from napari_apprentice.core.jobs import Event
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
-    from napari_apprentice.measure.report import Report
+    from napari_apprentice.measure.report import Comparison, Report
+
+    from .evaluate import Evaluated
 
 __all__ = [
+    "compare",
     "config_of",
     "evaluate",
     "info",
@@ -231,7 +233,9 @@ def evaluate(
     task: str = "semantic",
     classes: str = "",
     instances: bool = False,
+    groups: Mapping[str, str] | None = None,
     listen: Callable[[Event], None] | None = None,
+    **settings: Any,
 ) -> Report:
     """Score predictions against the truth; files pair by name.
 
@@ -246,13 +250,17 @@ def evaluate(
         ``"1=anterior,2=posterior"``; by default found in the files.
     instances
         Short for ``task="instance"``: the values number objects; AP, F1, panoptic quality and counts are wanted.
+    groups
+        File name without suffixes → group (a patient); the intervals then draw whole groups.
     listen
         Called with every event of the job.
+    **settings
+        Fields of `EvaluateConfig`: ``resamples``, ``level``, ``seed``.
 
     Returns
     -------
     Report
-        Scores of each case and their means; ``report.to_dict()`` is plain data.
+        Scores of each case and their means, with intervals and figures; ``report.to_dict()`` is plain data.
 
     Raises
     ------
@@ -266,10 +274,85 @@ def evaluate(
     1.0
     """
     chosen = "instance" if instances else task
-    if isinstance(TASKS[chosen], WholeImage):
-        return run_to_end(evaluate_classes(Path(truth), Path(prediction)), listen)
-    pairs = pair(truth, prediction)
-    return run_to_end(evaluate_pairs(pairs, task=chosen, classes=parse_classes(classes)), listen)
+    config = config_of(EvaluateConfig, settings)
+    return _evaluated(truth, prediction, chosen, classes, groups, config, listen).report
+
+
+def compare(
+    truth: os.PathLike[str] | str,
+    prediction: os.PathLike[str] | str,
+    against: os.PathLike[str] | str,
+    *,
+    task: str = "semantic",
+    classes: str = "",
+    groups: Mapping[str, str] | None = None,
+    listen: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Score two sets of predictions of the same images, and their differences.
+
+    Parameters
+    ----------
+    truth, prediction, task, classes, groups, listen, **settings
+        As of `evaluate`.
+    against
+        The other predictions.
+
+    Returns
+    -------
+    Comparison
+        Both reports; ``differences`` are those of `prediction` minus those of `against`, with paired intervals.
+
+    Raises
+    ------
+    BadInputError
+        What `evaluate` refuses, or no image that both have.
+
+    Examples
+    --------
+    >>> comparison = compare("labels", "labels", "labels")
+    >>> comparison.differences["dice"]
+    0.0
+    """
+    config = config_of(EvaluateConfig, settings)
+    without = config.model_copy(update={"resamples": 0})
+    sides = [
+        _evaluated(truth, side, task, classes, groups, without, listen)
+        for side in (prediction, against)
+    ]
+    names = _names(Path(prediction), Path(against))
+    return run_to_end(compare_job(sides[0], sides[1], names, config), listen)
+
+
+def _evaluated(
+    truth: os.PathLike[str] | str,
+    prediction: os.PathLike[str] | str,
+    task: str,
+    classes: str,
+    groups: Mapping[str, str] | None,
+    config: EvaluateConfig,
+    listen: Callable[[Event], None] | None,
+) -> Evaluated:
+    job = evaluate_files(
+        Path(truth),
+        Path(prediction),
+        task=task,
+        classes=parse_classes(classes),
+        groups=groups,
+        config=config,
+    )
+    return run_to_end(job, listen)
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """Names of two paths; with the folder where they are alike, with numbers where that is alike, too."""
+    for names in (
+        (first.name, second.name),
+        ("/".join(first.parts[-2:]), "/".join(second.parts[-2:])),
+    ):
+        if names[0] != names[1] and all(names):
+            return names
+    return "first", "second"
 
 
 def config_of(kind: type[_Config], settings: Mapping[str, Any]) -> _Config:

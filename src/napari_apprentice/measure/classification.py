@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ClassificationScores", "classification_scores"]
+__all__ = ["ClassificationScores", "classification_scores", "rates_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +102,24 @@ def classification_scores(
     if matrix[0].any() or matrix[:, 0].any():
         strange = sorted(({*predicted.tolist()} | {*actual.tolist()}) - {*classes})
         raise BadInputError(f"expected classes {tuple(classes)}, found also {strange}")
-    rates = ClassCounts.from_confusion(matrix)
+    return rates_of(matrix[1:, 1:], classes)
+
+
+def rates_of(matrix: NDArray[Any], classes: Sequence[int]) -> ClassificationScores:
+    """Rates that follow from a confusion matrix.
+
+    Parameters
+    ----------
+    matrix
+        Shape ``(K, K)``: rows are the truth, columns the prediction; at least one case.
+    classes
+        All K class values.
+    """
+    rates = ClassCounts.from_confusion(np.pad(matrix, ((1, 0), (1, 0))))
     return ClassificationScores(
         classes=tuple(classes),
-        confusion=matrix[1:, 1:],
-        accuracy=float(rates.true_positive.sum() / actual.size),
+        confusion=matrix,
+        accuracy=float(rates.true_positive.sum() / matrix.sum()),
         balanced_accuracy=nan_mean(rates.recall[rates.actual > 0]),
         precision=rates.precision,
         recall=rates.recall,

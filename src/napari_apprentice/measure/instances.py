@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ERRORS", "THRESHOLDS", "InstanceScores", "error_image", "match", "score_instances"]
+__all__ = [
+    "ERRORS",
+    "THRESHOLDS",
+    "InstanceScores",
+    "count_errors",
+    "error_image",
+    "match",
+    "score_instances",
+]
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 """IoU from which on a prediction counts as found, by default."""
@@ -32,6 +39,7 @@ ERRORS = (
     LabelClass(4, "merge"),
 )
 """What the values of `error_image` mean."""
+_COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
 _PANOPTIC = float(np.nextafter(0.5, 1.0))  # more than one half, as Kirillov et al. ask
 
 
@@ -107,8 +115,17 @@ class InstanceScores:
         return rate * self.segmentation_quality if rate > 0 else rate
 
     @classmethod
-    def pooled(cls, cases: Iterable[InstanceScores]) -> InstanceScores:
+    def pooled(
+        cls, cases: Iterable[InstanceScores], weights: Sequence[float] | NDArray[Any] | None = None
+    ) -> InstanceScores:
         """Take images together: every object weighs the same, however many its image holds.
+
+        Parameters
+        ----------
+        cases
+            Scores of each image.
+        weights
+            How often each image counts; None: once.
 
         Raises
         ------
@@ -118,13 +135,18 @@ class InstanceScores:
         gathered = list(cases)
         if not gathered or len({case.thresholds for case in gathered}) > 1:
             raise BadInputError("expected at least one image, all scored at the same thresholds")
+        often = np.ones(len(gathered), np.int64) if weights is None else np.asarray(weights)
+
+        def total(name: str) -> Any:
+            return often @ np.array([getattr(case, name) for case in gathered])
+
         return cls(
             gathered[0].thresholds,
-            reduce(_plus, (case.found for case in gathered)),
-            reduce(_plus, (case.panoptic for case in gathered)),
-            sum(case.panoptic_iou for case in gathered),
-            sum(case.splits for case in gathered),
-            sum(case.merges for case in gathered),
+            _sum([case.found for case in gathered], often),
+            _sum([case.panoptic for case in gathered], often),
+            float(total("panoptic_iou")),
+            int(total("splits")),
+            int(total("merges")),
         )
 
     def to_dict(self) -> dict[str, float]:
@@ -304,6 +326,28 @@ def error_image(
     return errors
 
 
+def count_errors(
+    prediction: NDArray[Any],
+    truth: NDArray[Any],
+    *,
+    counts: NDArray[np.bool_] | None = None,
+    threshold: float = 0.5,
+) -> dict[str, int]:
+    """Count the objects that went wrong, by the names that people use: missed, extra, split, merged.
+
+    Parameters and errors are those of `error_image`. An object that is split or merged may be missed as well.
+    """
+    overlaps = Overlaps.of(prediction, truth, counts)
+    pairs = match(overlaps, threshold)
+    split, merged = _broken(overlaps)
+    return {
+        "missed": len(overlaps.truth_ids) - len(pairs),
+        "extra": len(overlaps.prediction_ids) - len(pairs),
+        "split": len(split),
+        "merged": len(merged),
+    }
+
+
 def _looked_up(
     labels: NDArray[Any], ids: NDArray[np.uint64], values: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
@@ -315,11 +359,9 @@ def _looked_up(
     return np.asarray(np.where(ids[at] == numbers, values[at], 0), dtype=np.uint8)
 
 
-def _plus(one: ClassCounts, other: ClassCounts) -> ClassCounts:
-    names = ("true_positive", "false_positive", "false_negative", "true_negative")
-    return ClassCounts(*(getattr(one, name) + getattr(other, name) for name in names))
+def _sum(cases: Sequence[ClassCounts], weights: NDArray[Any]) -> ClassCounts:
+    return ClassCounts(*(weights @ np.array([getattr(c, name) for c in cases]) for name in _COUNTS))
 
 
 def _part(whole: ClassCounts, which: slice) -> ClassCounts:
-    names = ("true_positive", "false_positive", "false_negative", "true_negative")
-    return ClassCounts(*(getattr(whole, name)[which] for name in names))
+    return ClassCounts(*(getattr(whole, name)[which] for name in _COUNTS))

@@ -14,11 +14,14 @@ from napari_apprentice.core.errors import BadInputError
 from ._flat import nan_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import TextIO
 
-__all__ = ["CaseScores", "Report"]
+    from .bootstrap import Interval, Uncertainty
+    from .figures import Figure
+
+__all__ = ["CaseScores", "Comparison", "Report"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,18 @@ class Report:
         Scores of all cases taken together, where a task has them: every object weighs the same.
     confusion
         Class names, and how often each of them (rows) was taken for each (columns), where cases are of classes.
+    uncertainty
+        Bootstrap intervals of ``mean`` and ``pooled``; None where there are too few cases, or nobody asked.
+    figures
+        Curves and matrices of the set.
     """
 
     cases: tuple[CaseScores, ...]
     mean: dict[str, float]
     pooled: dict[str, float] = field(default_factory=dict)
     confusion: tuple[tuple[str, ...], list[list[int]]] | None = None
+    uncertainty: Uncertainty | None = None
+    figures: tuple[Figure, ...] = ()
 
     @classmethod
     def from_cases(
@@ -78,7 +87,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return ``{cases: [{path, …scores}], mean: {…}}`` for JSON, see `CaseScores.to_dict`.
 
-        Also ``pooled``, and ``confusion: {classes: […], matrix: [[…]]}``, where there are.
+        Also ``pooled``, ``confusion: {classes: […], matrix: [[…]]}`` and ``intervals``, where there are.
         """
         plain: dict[str, Any] = {
             "cases": [case.to_dict() for case in self.cases],
@@ -88,6 +97,8 @@ class Report:
             plain["pooled"] = _for_json(self.pooled)
         if self.confusion is not None:
             plain["confusion"] = {"classes": list(self.confusion[0]), "matrix": self.confusion[1]}
+        if self.uncertainty is not None:
+            plain["intervals"] = self.uncertainty.to_dict()
         return plain
 
     def to_csv(self, path: Path) -> None:
@@ -124,6 +135,43 @@ class Report:
             values = (row.scores.get(key, float("nan")) for key in keys)
             texts = ("" if np.isnan(v) else repr(float(v)) for v in values)
             writer.writerow([row.name, *(row.facts.get(fact, "") for fact in facts), *texts])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sets of predictions of the same cases.
+
+    Parameters
+    ----------
+    first, second
+        Their reports, with the same cases in the same order.
+    names
+        What the two are called.
+    differences
+        First minus second of each score of the set, the mean and where there is one the pooled score: ``"dice"``,
+        ``"ap (pooled)"``.
+    intervals
+        Interval of each difference, from drawing the same cases of both (paired); empty where there are too few.
+    """
+
+    first: Report
+    second: Report
+    names: tuple[str, str]
+    differences: Mapping[str, float]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+    def is_clear(self, name: str) -> bool:
+        """Whether the interval of a difference leaves out zero."""
+        pair = self.intervals.get(name)
+        return pair is not None and (pair[0] > 0 or pair[1] < 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The first report, with the second as ``against`` and ``differences: {score: {difference, low, high}}``."""
+        rows = {}
+        for name, value in _for_json(dict(self.differences)).items():
+            low, high = self.intervals.get(name, (None, None))
+            rows[name] = {"difference": value, "low": low, "high": high}
+        return {**self.first.to_dict(), "against": self.second.to_dict(), "differences": rows}
 
 
 def _column(cases: Iterable[CaseScores], name: str) -> list[float]:
