@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .engine.features import features
+    from .engine.reporting import save_html
     from .engine.verbs import (
+        compare,
         evaluate,
         info,
         list_models,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "compare",
     "evaluate",
     "features",
     "info",
@@ -40,11 +43,13 @@ __all__ = [
     "open_volume",
     "predict",
     "save",
+    "save_html",
     "save_table",
     "train",
 ]
 
 _HOME = {
+    "compare": "engine.verbs",
     "evaluate": "engine.verbs",
     "features": "engine.features",
     "info": "engine.verbs",
@@ -54,6 +59,7 @@ _HOME = {
     "open_volume": "io",
     "predict": "engine.verbs",
     "save": "io",
+    "save_html": "engine.reporting",
     "save_table": "io",
     "train": "engine.verbs",
 }

@@ -26,6 +26,7 @@ from ._tables import (
     read_rows,
     save_json,
     save_table,
+    save_text,
 )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "save",
     "save_json",
     "save_table",
+    "save_text",
     "stem",
     "without_patient",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "read_rows",
     "save_json",
     "save_table",
+    "save_text",
 ]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -128,3 +129,16 @@ def column_named(rows: Sequence[Mapping[str, str]], names: Sequence[str], table:
     raise BadInputError(
         f"expected a column {' or '.join(names[:2])}, found {', '.join(rows[0])}", path=table
     )
+
+
+def save_text(text: str, path: os.PathLike[str] | str) -> None:
+    """Write text as UTF-8; a complete file, or none.
+
+    Raises
+    ------
+    BadInputError
+        A folder that cannot be written to.
+    """
+    with writing(Path(path)) as temporary:
+        # Names of files may hold bytes that are no text.
+        temporary.write_text(text, encoding="utf-8", errors="replace")
