@@ -105,7 +105,7 @@ def _networks() -> str:
     ]
     parts = [
         "# Networks",
-        "All are MONAI's and see two or three spatial axes. A model's `model.json` names one of them and its arguments.",
+        "All are built of MONAI's blocks and see two or three spatial axes. A model's `model.json` names one of them and its arguments.",
         _table(("name", "network", "in short"), rows),
     ]
     for name, entry in entries.items():

@@ -43,6 +43,15 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"channels": [4], "norm": "none", "grid": 2, "dense": 4, "dropout": 0.0},
         {"channels": [4, 4], "norm": "instance", "dense": 8},
     ],
+    "cnn_rnn": [
+        {"channels": [4, 8], "hidden": 4},
+        {"channels": [4], "cell": "lstm", "hidden": 4, "dropout": 0.0, "axis": 2},
+    ],
+    "recurrent_unet": [
+        {"channels": [4, 8]},
+        {"channels": [4, 4], "recurrent": 0, "axis": 1},
+        {"channels": [4, 4], "recurrent": 8, "axis": 2},
+    ],
     "densenet": [{"blocks": [1, 2], "init_features": 8, "growth": 4}],
     "resnet": [
         {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},

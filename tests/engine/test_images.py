@@ -409,6 +409,9 @@ def test_the_network_and_the_size_can_be_chosen(tmp_path: Path) -> None:
     planned = TASK.default_spec("m", [i.volume for i in items], CLASSES)
     wished = with_wishes(planned, TASK, TrainConfig(**config))
     assert (wished.network, wished.tile, wished.network_args) == ("densenet", (32, 64), {})
+    thick = planned.model_copy(update={"ndim": 3, "tile": (8, 8, 8), "spacing": (1.0, 3.0, 1.0)})
+    wished = with_wishes(thick, TASK, TrainConfig(network="cnn_rnn"))
+    assert wished.network_args == {"axis": 1}  # slices lie along the coarsest axis
     for settings, message in (
         ({"network": "unet"}, "answers once per image, found unet. Choose one of cnn"),
         ({"network": "resnext"}, "resnet"),

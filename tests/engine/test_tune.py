@@ -27,7 +27,7 @@ def answers(network: nn.Module, data: torch.Tensor) -> tuple[torch.Tensor, torch
     network.eval()
     with torch.inference_mode():
         plain = network(data)
-        tuned, layout = tune(network)
+        tuned, layout = tune(network, data.ndim - 2)
         return plain, tuned(data.contiguous(memory_format=layout)), layout
 
 
@@ -53,7 +53,7 @@ def test_without_another_layout_it_is_the_same_to_rounding(
     name: str, ndim: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "napari_apprentice.engine._tune._layout", lambda network: torch.contiguous_format
+        "napari_apprentice.engine._tune._layout", lambda network: (torch.contiguous_format, 0)
     )
     torch.manual_seed(0)
     entry = NETWORKS[name]
@@ -124,13 +124,15 @@ def test_residual_units_add_in_place_and_leave_their_input_alone() -> None:
 
 
 def test_networks_of_tokens_keep_their_layout() -> None:
-    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.LayerNorm(4)))[1] == torch.contiguous_format
-    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU()))[1] == torch.channels_last_3d
-    assert tune(nn.Sequential(nn.Identity()))[1] == torch.contiguous_format
+    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.LayerNorm(4)), 3)[1] == torch.contiguous_format
+    assert tune(nn.Sequential(nn.Conv3d(1, 2, 3), nn.ReLU()), 3)[1] == torch.channels_last_3d
+    # Slices of a volume: the layers know it, its input does not.
+    assert tune(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), 3)[1] == torch.contiguous_format
+    assert tune(nn.Sequential(nn.Identity()), 2)[1] == torch.contiguous_format
 
 
 def test_without_onednn_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     network = nn.Sequential(nn.Conv2d(1, 2, 3))
-    assert tune(network) == (network, torch.contiguous_format)
+    assert tune(network, 2) == (network, torch.contiguous_format)
     assert type(network[0]) is nn.Conv2d

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
+from napari_apprentice.session.choice import network_choices
 from napari_apprentice.widgets.form import ConfigForm
 
 pytestmark = pytest.mark.usefixtures("qapp")
@@ -98,6 +99,19 @@ def test_nonsense_is_said_in_a_sentence(config: Any, name: str, text: str, says:
     assert str(form.problem).endswith(text.split(" × ")[-1])
     with pytest.raises(ValidationError):
         form.value()
+
+
+def test_a_choice_is_read_by_title_and_may_be_none() -> None:
+    form = ConfigForm(TrainConfig(), choices={"network": network_choices(per_image=False)})
+    row = form.row("network")
+    assert [row.native.itemText(n) for n in (0, 1)] == ["automatic", "Attention U-Net"]
+    assert form.value() == TrainConfig()
+    row.value = "recurrent_unet"
+    assert form.value() == TrainConfig(network="recurrent_unet")
+    form.set_value(TrainConfig(network="gone"))
+    assert form.value().network == "gone"
+    form.set_value(TrainConfig())
+    assert form.value().network is None
 
 
 def test_edits_are_told_and_settings_are_not() -> None:

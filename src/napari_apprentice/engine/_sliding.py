@@ -119,7 +119,7 @@ class Runner:
         self._network = network.to(plan.device, torch.float32).eval()
         self._layout = torch.contiguous_format
         if plan.device == "cpu":
-            self._network, self._layout = tune(self._network)
+            self._network, self._layout = tune(self._network, len(plan.tile))
         self._weights = torch.from_numpy(blend_weights(plan.tile)).to(plan.stitch)
         mirror = plan.mirror
         self._flips = [

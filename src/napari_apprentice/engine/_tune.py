@@ -107,7 +107,7 @@ def _plain_convolution(module: nn.Module) -> bool:
     )
 
 
-def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
+def tune(network: nn.Module, ndim: int) -> tuple[nn.Module, torch.memory_format]:
     """Let a float32 network in evaluation mode compute the same faster on the CPU.
 
     Only how layers are computed changes; weights, names and structure stay. Only layers of exactly torch's own
@@ -118,6 +118,8 @@ def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
     ----------
     network
         Changed in place: give a copy of what must stay.
+    ndim
+        Spatial axes of its input.
 
     Returns
     -------
@@ -139,22 +141,23 @@ def tune(network: nn.Module) -> tuple[nn.Module, torch.memory_format]:
         elif type(module) is ResidualUnit:
             module.__class__ = _ResidualUnit
     _activate_in_place(network)
-    layout = _layout(network)
+    layout, spatial = _layout(network)
     # The overload with only a memory format is missing from torch's stubs.
-    return network.to(memory_format=layout), layout  # type: ignore[call-overload]
+    network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    return network, layout if spatial == ndim else torch.contiguous_format
 
 
-def _layout(network: nn.Module) -> torch.memory_format:
-    """Channels last, unless there are layers that do not know it or instance norms left that are slow with it."""
+def _layout(network: nn.Module) -> tuple[torch.memory_format, int]:
+    """Layout of the weights and their spatial axes: channels last, unless there are layers that do not know it or instance norms left that are slow with it."""
     spatial = 0
     for module in network.modules():
         if isinstance(module, _LAYOUT_BLIND):
-            return torch.contiguous_format
+            return torch.contiguous_format, 0
         if isinstance(module, nn.InstanceNorm2d | nn.InstanceNorm3d) and not isinstance(
             module, _InstanceNorm2d | _InstanceNorm3d
         ):
-            return torch.contiguous_format
+            return torch.contiguous_format, 0
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             spatial = max(spatial, module.weight.ndim - 2)
     by_axes = {2: torch.channels_last, 3: torch.channels_last_3d}
-    return by_axes.get(spatial, torch.contiguous_format)
+    return by_axes.get(spatial, torch.contiguous_format), spatial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.models.networks import NETWORKS, answers_per_image
+from napari_apprentice.models.networks import NETWORKS, FitsSpacing, answers_per_image
 from napari_apprentice.tasks import WholeImage
 
 from .tiles import tile_shape
@@ -37,7 +37,10 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
     changes: dict[str, object] = {}
     if config.network is not None and config.network != planned.network:
         _check(config.network, task)
+        network = NETWORKS[config.network]
         changes = {"network": config.network, "network_args": {}}
+        if isinstance(network, FitsSpacing) and planned.spacing is not None:
+            changes["network_args"] = dict(network.args_for(planned.spacing))
     if config.tile is not None:
         if len(config.tile) != planned.ndim:
             raise BadInputError(

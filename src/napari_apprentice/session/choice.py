@@ -23,6 +23,7 @@ __all__ = [
     "image_task",
     "is_of_images",
     "model_choices",
+    "network_choices",
     "object_tasks",
 ]
 
@@ -130,3 +131,11 @@ def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
         scale = round(max(abs(math.log2(a * factor / b)) for a, b in pairs), 1)
     newest_first = "".join(chr(0x10FFFF - ord(letter)) for letter in spec.created)
     return spec.ndim != grid.ndim, patient != (grid.world == "LPS"), scale, newest_first
+
+
+def network_choices(*, per_image: bool) -> list[tuple[str, str]]:
+    """Titles and names of the networks that answer once per image, or voxel by voxel."""
+    from napari_apprentice.models.networks import NETWORKS, answers_per_image
+
+    fitting = (n for n in NETWORKS.items() if answers_per_image(n[1]) == per_image)
+    return sorted((network.title, name) for name, network in fitting)

@@ -12,7 +12,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QShortcut
 
 from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.session.choice import ModelChoice, is_of_images
+from napari_apprentice.session.choice import ModelChoice, is_of_images, network_choices
 from napari_apprentice.session.gallery import Gallery, ask, explain, folder_samples
 from napari_apprentice.session.text import describe_answer, describe_error
 
@@ -72,7 +72,11 @@ class ClassifyDock(Dock):
         self.classes = ClassList()
         self.models = ModelList(_NOTHING)
         self.ask, self.why = QPushButton("Predict all"), QPushButton("Why?")
-        self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
+        self.form = ConfigForm(
+            self.session.preferences.train,
+            main=("minutes",),
+            choices={"network": network_choices(per_image=True)},
+        )
         self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()
         self.card, self.curves = ResultCard(), CurvePlot()

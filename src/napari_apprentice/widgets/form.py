@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from magicgui.widgets.bases import ValueWidget
     from pydantic.fields import FieldInfo
@@ -27,6 +27,7 @@ __all__ = ["ConfigForm"]
 
 C = TypeVar("C", bound=BaseModel)
 _INT_LIMIT = 2**31 - 1
+_AUTOMATIC = "automatic"
 
 
 class ConfigForm(Generic[C]):
@@ -40,15 +41,24 @@ class ConfigForm(Generic[C]):
         Names of the fields that are always seen; the others are folded away.
     title
         What the folded part is called.
+    choices
+        Fields that may be none and take one of a few values: what a person reads and the value, for each.
     """
 
     changed = Signal()
     """A value was edited; it may be invalid at the moment, see `problem`."""
 
-    def __init__(self, config: C, main: Sequence[str] = (), title: str = "More settings") -> None:
+    def __init__(
+        self,
+        config: C,
+        main: Sequence[str] = (),
+        title: str = "More settings",
+        choices: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+    ) -> None:
         self._type = type(config)
+        known = choices or {}
         self._rows: dict[str, ValueWidget] = {
-            name: _row(name, field, getattr(config, name))
+            name: _row(name, field, getattr(config, name), known.get(name, ()))
             for name, field in self._type.model_fields.items()
         }
         seen = [self._rows[name] for name in main]
@@ -136,7 +146,9 @@ def _folded(widget: QWidget, title: str) -> QCollapsible:
 # -- one row ----------------------------------------------------------------------------
 
 
-def _row(name: str, field: FieldInfo, value: Any) -> ValueWidget:
+def _row(
+    name: str, field: FieldInfo, value: Any, known: Sequence[tuple[str, str]] = ()
+) -> ValueWidget:
     """Choose the widget that can hold every valid value of a field."""
     kind, optional = _kind(field.annotation)
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -148,6 +160,11 @@ def _row(name: str, field: FieldInfo, value: Any) -> ValueWidget:
     }
     if kind is bool and not optional:
         return CheckBox(value=value, **{**common, "text": ""})
+    if known and optional:
+        listed = [(_AUTOMATIC, None), *known]
+        if value not in [v for _, v in listed]:
+            listed.append((str(value), value))
+        return ComboBox(choices=listed, value=value, **common)
     choices = _choices(kind, field, value)
     if choices and not optional:
         return ComboBox(choices=choices, value=value, **common)
@@ -156,7 +173,7 @@ def _row(name: str, field: FieldInfo, value: Any) -> ValueWidget:
         return SpinBox(value=value, min=low, max=high, **common)
     row = LineEdit(value=_text(value), **common)
     if optional:
-        row.native.setPlaceholderText("automatic")
+        row.native.setPlaceholderText(_AUTOMATIC)
     return row
 
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QPushButton,
 )
 
+from napari_apprentice.session.choice import network_choices
 from napari_apprentice.session.material import Folders
 from napari_apprentice.session.text import duration
 
@@ -58,7 +59,11 @@ class LearnDock(Dock):
         embedded: bool = False,
     ) -> None:
         super().__init__(viewer, session, embedded=embedded)
-        self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
+        self.form = ConfigForm(
+            self.session.preferences.train,
+            main=("minutes",),
+            choices={"network": network_choices(per_image=False)},
+        )
         self.material = wrapped()
         self.extents = wrapped()
         self.folders = QPushButton("Add folders …")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
-from ._network import AnswersPerImage, Network, answers_per_image
+from ._network import AnswersPerImage, FitsSpacing, Network, answers_per_image
 
-__all__ = ["NETWORKS", "AnswersPerImage", "Network", "answers_per_image"]
+__all__ = ["NETWORKS", "AnswersPerImage", "FitsSpacing", "Network", "answers_per_image"]
 
 NETWORKS: Registry[Network] = Registry("network", "napari_apprentice.models.networks", "NETWORK")

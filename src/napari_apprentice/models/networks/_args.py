@@ -15,7 +15,16 @@ from napari_apprentice.core.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Channels", "NetworkArgs", "PerAxis", "factors", "parse", "per_axis", "quiet_monai"]
+__all__ = [
+    "Channels",
+    "NetworkArgs",
+    "PerAxis",
+    "coarsest_axis",
+    "factors",
+    "parse",
+    "per_axis",
+    "quiet_monai",
+]
 
 Width = Annotated[int, Field(ge=1, le=2048)]
 Channels = Annotated[tuple[Width, ...], Field(min_length=2, max_length=8)]
@@ -77,6 +86,11 @@ def factors(strides: Sequence[int | Sequence[int]], ndim: int) -> tuple[int, ...
     """
     levels = [per_axis(stride, ndim, "strides") for stride in strides]
     return tuple(math.prod(level[axis] for level in levels) for axis in range(ndim))
+
+
+def coarsest_axis(spacing: Sequence[float]) -> int:
+    """The axis along which voxels are longest; the first of equals."""
+    return max(range(len(spacing)), key=lambda axis: (spacing[axis], -axis))
 
 
 @contextlib.contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic import BaseModel
     from torch import nn
 
-__all__ = ["AnswersPerImage", "Network", "answers_per_image"]
+__all__ = ["AnswersPerImage", "FitsSpacing", "Network", "answers_per_image"]
 
 
 class Network(Protocol):
@@ -44,6 +44,15 @@ class AnswersPerImage(Protocol):
     """A network that answers once per image, ``(B, in, *spatial)`` to ``(B, out)``; all others answer per voxel."""
 
     per_image: Literal[True]
+
+
+@runtime_checkable
+class FitsSpacing(Protocol):
+    """A network whose arguments depend on how far voxels are apart."""
+
+    def args_for(self, spacing: Sequence[float]) -> Mapping[str, Any]:
+        """Arguments that suit a working spacing, one number per spatial axis; the others keep their defaults."""
+        ...
 
 
 def answers_per_image(network: Network) -> bool:
