@@ -33,10 +33,10 @@ __all__ = [
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 """IoU from which on a prediction counts as found, by default."""
 ERRORS = (
-    LabelClass(1, "false positive"),
-    LabelClass(2, "false negative"),
-    LabelClass(3, "split"),
-    LabelClass(4, "merge"),
+    LabelClass(1, "false positive", "#D55E00"),
+    LabelClass(2, "false negative", "#0072B2"),
+    LabelClass(3, "split", "#CC79A7"),
+    LabelClass(4, "merge", "#F0E442"),
 )
 """What the values of `error_image` mean."""
 _COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")

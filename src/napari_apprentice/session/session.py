@@ -66,6 +66,11 @@ class Session(Learning):
         self.config: PredictConfig = self.preferences.predict
         self._predict = predict or jobs.engine_predict
 
+    @property
+    def predictor(self) -> Predictor | None:
+        """What applies models; None: the engine."""
+        return None if self._predict is jobs.engine_predict else self._predict
+
     def predict_problem(self) -> str | None:
         """Why *Predict* cannot be pressed now, or None where it can."""
         if self.volume is None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["ERRORS", "SCORER", "SemanticScorer"]
 
 ERRORS = (
-    LabelClass(1, "false positive"),
-    LabelClass(2, "false negative"),
-    LabelClass(3, "wrong class"),
+    LabelClass(1, "false positive", "#D55E00"),
+    LabelClass(2, "false negative", "#0072B2"),
+    LabelClass(3, "wrong class", "#CC79A7"),
 )
 """What the values of an image of errors mean."""
 

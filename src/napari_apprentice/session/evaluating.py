@@ -1,0 +1,371 @@
+"""What the Evaluate dock does: which evaluations there are, what is compared, and the jobs behind its buttons. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_apprentice.core.annotation import Annotation
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.jobs import Progress
+from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.engine.label_files import common_grid, find_classes
+from napari_apprentice.io import list_images, open_volume, stem
+from napari_apprentice.measure.texts import file_name, interval_text, number_text, title_and_unit
+
+from .text import score_title
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.engine.config import EvaluateConfig, PredictConfig
+    from napari_apprentice.engine.evaluate import Evaluated
+    from napari_apprentice.measure.figures import Figure
+    from napari_apprentice.measure.report import Comparison, Report
+    from napari_apprentice.models.store import ModelStore
+
+    from ._jobs import Predictor
+
+__all__ = [
+    "Evaluation",
+    "Opened",
+    "Table",
+    "case_table",
+    "compare_job",
+    "csv_job",
+    "files_job",
+    "html_job",
+    "layers_job",
+    "model_job",
+    "open_case_job",
+    "score_table",
+    "scored_tasks",
+]
+
+_LARGE = 2**29
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """An evaluation, and what people call it.
+
+    Parameters
+    ----------
+    name
+        The model, the folder or the layer that was scored.
+    found
+        What was found.
+    """
+
+    name: str
+    found: Evaluated
+
+    @property
+    def report(self) -> Report:
+        """Its scores."""
+        return self.found.report
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Its curves and matrices."""
+        return self.report.figures
+
+    def describe(self) -> str:
+        """Say it in a line: ``"hippocampus-mri · 24 cases · Dice 0.89 (0.87 – 0.91)"``."""
+        report, count = self.report, len(self.found.cases)
+        text = f"{self.name} · {count} case{'s' if count != 1 else ''}"
+        primary = _primary(self.found.task)
+        value = report.mean.get(primary)
+        if value is None:
+            return text
+        known = report.uncertainty
+        pair = interval_text(known.mean.get(primary)) if known else ""
+        sure = f" ({pair})" if pair else ""
+        return f"{text} · {score_title(primary)} {number_text(value)}{sure}"
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """One case with all that there is to look at.
+
+    Parameters
+    ----------
+    name
+        Its file, without folders.
+    prediction, annotation
+        Of it.
+    errors
+        Where they differ; None where that has no place.
+    image
+        None where nobody knows its file.
+    says
+        What was wrong, in a line.
+    """
+
+    name: str
+    prediction: Prediction
+    annotation: Annotation
+    errors: Prediction | None
+    image: Volume | None
+    says: str
+
+
+def scored_tasks() -> list[tuple[str, str]]:
+    """Title and name of every task whose answers can be scored from files; what has a class per voxel first."""
+    from napari_apprentice.engine.scorers import SCORERS
+    from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, WholeImage
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        task = TASKS[name]
+        return (
+            isinstance(task, WholeImage),
+            not isinstance(task, ReducesOutput),
+            isinstance(task, NumbersObjects),
+        )
+
+    return [
+        (TASKS[name].title, name) for name in sorted(SCORERS.names(), key=rank) if name in TASKS
+    ]
+
+
+def _primary(task: str) -> str:
+    from napari_apprentice.tasks import TASKS
+
+    return TASKS[task].primary
+
+
+# -- jobs -----------------------------------------------------------------------------------
+
+
+def files_job(
+    truth: Path,
+    prediction: Path,
+    task: str,
+    config: EvaluateConfig,
+    images: Path | None = None,
+    groups: Path | None = None,
+) -> Job[Evaluation]:
+    """Score files against files; see `evaluate_files`.
+
+    Parameters
+    ----------
+    images
+        Where the images themselves lie, so that a case can be looked at.
+    groups
+        CSV with the columns name and group.
+    """
+    from napari_apprentice.engine.evaluate import evaluate_files
+
+    yield Progress("evaluating")
+    known = _groups(groups)
+    found = yield from evaluate_files(truth, prediction, task=task, groups=known, config=config)
+    return Evaluation(file_name(str(prediction)), with_images(found, images))
+
+
+def _groups(path: Path | None) -> dict[str, str] | None:
+    from napari_apprentice.engine.files import read_groups
+
+    return None if path is None else read_groups(path)
+
+
+def with_images(found: Evaluated, folder: Path | None) -> Evaluated:
+    """Cases with the images of the same names in a folder; a case without one stays as it is."""
+    if folder is None:
+        return found
+    by_name = {stem(path): path for path in list_images(folder)}
+    cases = [
+        replace(case, image=by_name.get(stem(Path(case.key)), case.image)) for case in found.cases
+    ]
+    return replace(found, cases=tuple(cases))
+
+
+def model_job(
+    store: ModelStore,
+    name: str,
+    images: Path,
+    truth: Path | None,
+    config: EvaluateConfig,
+    how: PredictConfig,
+    predict: Predictor | None = None,
+    groups: Path | None = None,
+) -> Job[Evaluation]:
+    """Apply a model to a folder and score it; see `evaluate_model`."""
+    yield Progress(f"loading {name}")
+    if predict is None:
+        from napari_apprentice.engine.loading import load_libraries
+
+        load_libraries(training=False)
+    from napari_apprentice.engine.evaluate_model import evaluate_model
+    from napari_apprentice.engine.predict import predict as engine_predict
+
+    model = store.load(name)
+    found = yield from evaluate_model(
+        model,
+        images,
+        truth,
+        groups=_groups(groups),
+        config=config,
+        how=how,
+        apply=predict or engine_predict,
+    )
+    return Evaluation(name, found)
+
+
+def layers_job(
+    truth: Volume, prediction: Volume, image: Volume | None, task: str, config: EvaluateConfig
+) -> Job[Evaluation]:
+    """Score one labels layer against another.
+
+    Raises
+    ------
+    GridMismatchError
+        They do not lie on one grid.
+    """
+    from napari_apprentice.engine.evaluate import evaluate_cases
+    from napari_apprentice.engine.scorers import Case, Compared
+    from napari_apprentice.tasks import TASKS, NumbersObjects
+
+    yield Progress("evaluating", 0, 1, "case")
+    if "T" in truth.grid.axes or "T" in prediction.grid.axes:
+        raise BadInputError("expected labels of one time point, found a series")
+    grid, _ = common_grid(truth.grid, prediction.grid, Path(truth.name), Path(prediction.name))
+    numbered = isinstance(TASKS[task], NumbersObjects)
+    classes = () if numbered else find_classes([truth, prediction])
+    annotation = Annotation(grid, truth.numpy(), classes)
+    said = Prediction(grid, labels=prediction.numpy(), classes=classes)
+    case = Case(prediction.name, truth.name, lambda: Compared(said, annotation))
+    found = yield from evaluate_cases([case], task=task, config=config)
+    return Evaluation(prediction.name, found)
+
+
+def open_case_job(evaluation: Evaluation, number: int) -> Job[Opened]:
+    """Read one case again, with its image where that is known, and find where it is wrong."""
+    case, judged = evaluation.found.cases[number], evaluation.found.judged[number]
+    yield Progress("opening")
+    opened = case.open()
+    yield Progress("opening")
+    image = None if case.image is None else _in_memory(open_volume(case.image))
+    yield Progress("finding errors")
+    errors = evaluation.found.scorer.errors(opened.prediction, opened.annotation)
+    facts = " · ".join(f"{name}: {value}" for name, value in judged.facts.items())
+    says = facts if errors is None else errors.summary
+    name = file_name(case.name)
+    return Opened(name, opened.prediction, opened.annotation, errors, image, says)
+
+
+def _in_memory(volume: Volume) -> Volume:
+    """Voxels that are read here and not while the window waits for them, unless they are many."""
+    if (
+        isinstance(volume.data, np.ndarray)
+        or prod(volume.data.shape) * volume.dtype.itemsize > _LARGE
+    ):
+        return volume
+    return replace(volume, data=volume.numpy(), pyramid=())
+
+
+def compare_job(first: Evaluation, second: Evaluation, config: EvaluateConfig) -> Job[Comparison]:
+    """Compare two evaluations on the cases that both have."""
+    from napari_apprentice.engine.evaluate import compare
+
+    names = (first.name, second.name)
+    if names[0] == names[1]:
+        names = (f"{first.name} (this)", f"{second.name} (before)")
+    return (yield from compare(first.found, second.found, names, config))
+
+
+def csv_job(report: Report, path: Path) -> Job[Path]:
+    """Write the cases as a table."""
+    yield Progress("writing")
+    report.to_csv(path)
+    return path
+
+
+def html_job(report: Report | Comparison, path: Path, task: str) -> Job[Path]:
+    """Write the report as one HTML page."""
+    from napari_apprentice.engine.reporting import save_html
+
+    yield Progress("writing")
+    save_html(report, path, task=task)
+    return path
+
+
+# -- tables ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Cells as text, and what rows are sorted by.
+
+    Parameters
+    ----------
+    heads
+        Of the columns.
+    rows
+        Texts.
+    keys
+        Of each cell what it is sorted by: a number, or its text.
+    """
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    keys: tuple[tuple[float | str, ...], ...]
+
+
+def score_table(report: Report, comparison: Comparison | None = None) -> Table:
+    """Every score of the set with its interval; of two sets the other's value and the difference as well."""
+    if comparison is not None:
+        return _differences(comparison)
+    known, rows = report.uncertainty, []
+    for name, value in report.mean.items():
+        rows.append(_score(name, value, interval_text(known.mean.get(name)) if known else ""))
+    for name, value in report.pooled.items():
+        pair = interval_text(known.pooled.get(name)) if known else ""
+        rows.append(_score(name, value, pair, ", pooled"))
+    level = f"{100 * known.level:g} % interval" if known else "interval"
+    return _plain(("score", "value", level), rows)
+
+
+def _score(name: str, value: float, pair: str, more: str = "") -> tuple[str, ...]:
+    title, unit = title_and_unit(name)
+    return f"{title}{more}", f"{number_text(value)} {unit}".strip(), pair
+
+
+def _differences(found: Comparison) -> Table:
+    rows = []
+    for name, value in found.differences.items():
+        plain = name.removesuffix(" (pooled)")
+        sides = [r.mean if plain == name else r.pooled for r in (found.first, found.second)]
+        title, unit = title_and_unit(plain)
+        shown = title if plain == name else f"{title}, pooled"
+        star = " *" if found.is_clear(name) else ""
+        numbers = [f"{number_text(side[plain])} {unit}".strip() for side in sides]
+        pair = interval_text(found.intervals.get(name))
+        rows.append((shown, *numbers, f"{value:+.4g}{star}", pair))
+    return _plain(("score", *found.names, "difference", "interval"), rows)
+
+
+def _plain(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    keys: list[tuple[float | str, ...]] = [(float(n), *row[1:]) for n, row in enumerate(rows)]
+    return Table(heads, tuple(rows), tuple(keys))
+
+
+def case_table(report: Report) -> Table:
+    """One row per case: its file, what was compared, its scores."""
+    facts = list(dict.fromkeys(fact for case in report.cases for fact in case.facts))
+    names = list(dict.fromkeys(name for case in report.cases for name in case.scores))
+    units = [title_and_unit(name) for name in names]
+    heads = ("file", *facts, *(f"{title} ({unit})" if unit else title for title, unit in units))
+    rows: list[tuple[str, ...]] = []
+    keys: list[tuple[float | str, ...]] = []
+    for case in report.cases:
+        said = [file_name(case.name), *(case.facts.get(fact, "") for fact in facts)]
+        values = [case.scores.get(name, float("nan")) for name in names]
+        rows.append((*said, *(number_text(value) for value in values)))
+        keys.append((*said, *values))
+    return Table(heads, tuple(rows), tuple(keys))
