@@ -16,7 +16,14 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, Task, WholeImage
+from napari_apprentice.tasks import (
+    TASKS,
+    AnswersWithImage,
+    NumbersObjects,
+    ReducesOutput,
+    Task,
+    WholeImage,
+)
 
 if TYPE_CHECKING:
     from napari_apprentice.core.prediction import Prediction
@@ -33,7 +40,14 @@ def case(ndim: int) -> tuple[Volume, Annotation]:
     labels[..., 6:20, 6:20], labels[..., 28:42, 26:44] = 1, 2
     grid = Grid.regular("ZYX"[3 - ndim :], shape, (2.0, 0.5, 0.5)[3 - ndim :], unit="um")
     volume = Volume(labels.astype(np.float32), grid)
-    said = Annotation(grid, labels, CLASSES, object_classes={1: 1, 2: 2}, image_class="round")
+    said = Annotation(
+        grid,
+        labels,
+        CLASSES,
+        object_classes={1: 1, 2: 2},
+        image_class="round",
+        clean=labels[np.newaxis].astype(np.float32),
+    )
     return volume, said
 
 
@@ -43,8 +57,15 @@ def planned(name: str, ndim: int) -> tuple[Task, ModelSpec, Volume, Annotation]:
     return task, task.default_spec("m", [volume], CLASSES), volume, said
 
 
+def spatial_of(task: Task, target: torch.Tensor) -> tuple[int, ...]:
+    """Spatial shape of a batch of targets: images have channels before it."""
+    return tuple(target.shape[2 if isinstance(task, AnswersWithImage) else 1 :])
+
+
 def answered(task: Task, spec: ModelSpec, said: Annotation) -> Prediction:
     """Read the answer of a network that is sure of everything, as the engine does."""
+    if isinstance(task, AnswersWithImage):
+        return task.decode(np.asarray(task.targets(said, spec)), said.grid, spec)
     target = torch.from_numpy(np.asarray(task.targets(said, spec))).long()
     channels = task.output_channels(spec)
     if isinstance(task, NumbersObjects):
@@ -74,7 +95,8 @@ def test_it_says_who_it_is(name: str) -> None:
 def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> None:
     task, spec, _, _ = planned(name, ndim)
     assert (spec.name, spec.task, spec.ndim) == ("m", name, ndim)
-    assert [c.name for c in spec.classes] == ["round", "square"]
+    asked = [] if isinstance(task, AnswersWithImage) else ["round", "square"]
+    assert [c.name for c in spec.classes] == asked
     assert ModelSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
     with torch.device("meta"):
         NETWORKS[spec.network].build(
@@ -89,10 +111,13 @@ def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> No
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_targets_are_small_numbers_on_the_annotations_grid(name: str, ndim: int) -> None:
+def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(name: str, ndim: int) -> None:
     task, spec, _, said = planned(name, ndim)
     before = said.labels.copy()
     target = task.targets(said, spec)
+    if isinstance(task, AnswersWithImage):
+        assert (target.dtype, target.shape) == (np.float32, (1, *said.grid.shape))
+        return
     assert target.dtype == np.uint8
     assert target.shape == (() if isinstance(task, WholeImage) else said.grid.shape)
     assert not (target == IGNORE).any()
@@ -107,7 +132,9 @@ def test_the_loss_can_be_learned_from(name: str, ndim: int) -> None:
         2, *(1,) * np.ndim(task.targets(said, spec))
     )
     torch.manual_seed(0)
-    output = torch.randn(2, task.output_channels(spec), *target.shape[1:], requires_grad=True)
+    output = torch.randn(
+        2, task.output_channels(spec), *spatial_of(task, target), requires_grad=True
+    )
     first = task.loss(output, target, spec)
     first.backward()
     assert output.grad is not None
@@ -130,6 +157,9 @@ def test_a_perfect_answer_has_a_perfect_score(name: str, ndim: int) -> None:
     if isinstance(task, WholeImage):
         # Rates are of sets: two images, one of each class.
         scores = task.judge(50.0 * np.eye(2, dtype=np.float32), np.arange(2), spec)
+    if isinstance(task, AnswersWithImage):
+        assert scores[task.primary] == np.inf  # decibels
+        return
     assert scores[task.primary] == pytest.approx(1.0)
 
 
@@ -147,6 +177,31 @@ def test_reduced_answers_are_small_and_know_their_slab(name: str) -> None:
     assert torch.equal(torch.cat(parts, dim=-2), whole)
 
 
+IMAGES = [name for name in NAMES if isinstance(TASKS[name], AnswersWithImage)]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_come_from_what_the_network_says_and_saw(name: str, ndim: int) -> None:
+    task, spec, volume, said = planned(name, ndim)
+    assert isinstance(task, AnswersWithImage)
+    alone = task.planned(spec, has_clean=False)
+    assert alone.task_args["lesson"] in ("hidden", "itself")
+    assert (spec.spacing, spec.orientation) == (None, None)  # answers on the image's own voxels
+    rng = np.random.default_rng(0)
+    seen = rng.normal(size=(1, *said.grid.shape)).astype(np.float32)
+    output = rng.normal(size=(task.output_channels(alone), *said.grid.shape)).astype(np.float32)
+    image = task.image(output, seen, alone)
+    assert (image.dtype, image.shape) == (np.float32, seen.shape)
+    assert np.isfinite(image).all()
+    target = torch.full((2, 1, *said.grid.shape), torch.nan)
+    answer = torch.zeros(2, task.output_channels(alone), *said.grid.shape, requires_grad=True)
+    loss = task.loss(answer, target, alone)  # nothing is asked
+    loss.backward()
+    assert float(loss.detach()) == 0.0
+    assert answer.grad is not None and not bool(answer.grad.any())
+
+
 def test_listing_tasks_loads_no_torch() -> None:
     code = (
         "import sys\n"
@@ -161,4 +216,4 @@ def test_listing_tasks_loads_no_torch() -> None:
 
 
 def test_there_are_tasks() -> None:
-    assert {"semantic", "instance", "image_class"} <= set(NAMES)
+    assert {"semantic", "instance", "image_class", "restoration", "anomaly"} <= set(NAMES)

@@ -25,7 +25,8 @@ Labels = Annotated[
     typer.Option(
         metavar="DIR",
         help="Their labels under the same names, or one file. For classes of whole images a CSV with the columns "
-        "file and class, or none where the images lie in one folder per class.",
+        "file and class, or none where the images lie in one folder per class. For restoration the clean images, or none: then "
+        "it is learned from the noisy ones alone.",
     ),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")]
@@ -126,10 +127,10 @@ def _record(trained: Trained, out: Path) -> dict[str, Any]:
 
 
 def _lines(trained: Trained, out: Path) -> list[str]:
-    from napari_apprentice.tasks import TASKS
+    from napari_apprentice.tasks import TASKS, primary_of
 
     result = trained.result
-    primary = TASKS[trained.model.spec.task].primary
+    primary = primary_of(TASKS[trained.model.spec.task], result.after)
     after = f"{result.after.get(primary, float('nan')):.3f}"
     before = "" if result.before is None else f"{result.before.get(primary, float('nan')):.3f} → "
     return [

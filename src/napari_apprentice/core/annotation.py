@@ -140,6 +140,8 @@ class Annotation:
         Where labels number objects of several classes: object number → class value.
     image_class
         Name of the class (one of `classes`) of the image as a whole; None where nothing was said about it.
+    clean
+        How the image would look without noise, ``(C, *grid.shape)`` in the image's own units; None where nobody knows.
     """
 
     grid: Grid
@@ -149,6 +151,7 @@ class Annotation:
     painted: NDArray[np.bool_] | None = None
     object_classes: Mapping[int, int] = field(default_factory=dict)
     image_class: str | None = None
+    clean: NDArray[Any] | None = None
 
     @classmethod
     def of_image(cls, grid: Grid, image_class: str, classes: Sequence[LabelClass]) -> Annotation:
@@ -163,9 +166,20 @@ class Annotation:
         classes
             All classes there are.
         """
-        # One zero stands for all voxels: thousands of images take no memory for it.
-        nothing = np.broadcast_to(np.zeros((), np.uint8), grid.shape)
-        return cls(grid, nothing, tuple(classes), image_class=image_class)
+        return cls(grid, _nothing(grid), tuple(classes), image_class=image_class)
+
+    @classmethod
+    def of_clean(cls, grid: Grid, clean: NDArray[Any] | None = None) -> Annotation:
+        """Say how an image would look without noise, or only that it is there to be learned from.
+
+        Parameters
+        ----------
+        grid
+            Spatial grid of the image.
+        clean
+            ``(C, *grid.shape)``, or None.
+        """
+        return cls(grid, _nothing(grid), (), clean=clean)
 
     def __post_init__(self) -> None:
         for name, array in (("labels", self.labels), ("painted", self.painted)):
@@ -174,6 +188,10 @@ class Annotation:
                     f"expected {name} of {self.grid.shape} on axes {self.grid.axes}, "
                     f"found {tuple(array.shape)}"
                 )
+        if self.clean is not None and tuple(self.clean.shape[1:]) != self.grid.shape:
+            raise GridMismatchError(
+                f"expected a clean image of {self.grid.shape} per channel, found {tuple(self.clean.shape[1:])}"
+            )
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise BadInputError(
                 f"expected integer labels, found {self.labels.dtype}",
@@ -188,3 +206,8 @@ class Annotation:
     def counts(self) -> NDArray[np.bool_]:
         """Boolean array on `grid`: true where the annotation counts."""
         return self.extent.mask(self.grid.shape, self.painted)
+
+
+def _nothing(grid: Grid) -> NDArray[np.uint8]:
+    """One zero that stands for all voxels: thousands of images take no memory for it."""
+    return np.broadcast_to(np.zeros((), np.uint8), grid.shape)

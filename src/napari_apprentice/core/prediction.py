@@ -53,7 +53,8 @@ class Prediction:
     Parameters
     ----------
     grid
-        Spatial grid of the source (plus ``T`` where every frame was predicted).
+        Spatial grid of the source (plus ``T`` where every frame was predicted, and ``C`` of an `image` of several
+        channels).
     labels
         Integer array on `grid`.
     image

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .split import TrainItem
 
-__all__ = ["CheckResult", "Checker", "curve_name"]
+__all__ = ["CheckResult", "Checker", "box_of", "curve_name"]
 
 
 def curve_name(score: str, *, is_held_out: bool) -> str:
@@ -135,7 +135,7 @@ def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
     """Prepare an item and crop it to the box where it counts plus half a tile."""
     prepared, annotation = run_to_end(prepare_item(item, task, spec))
     counts = annotation.counts()
-    start, stop = _box(counts, spec)
+    start, stop = box_of(counts, spec)
     crop = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     grid = prepared.grid.crop(start, stop)
     # Everything happens on the crop's own working grid: nothing is turned or resampled again.
@@ -160,7 +160,8 @@ def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
     return _Case(item.name, part, cropped)
 
 
-def _box(counts: Any, spec: ModelSpec) -> tuple[list[int], list[int]]:
+def box_of(counts: Any, spec: ModelSpec) -> tuple[list[int], list[int]]:
+    """Start and stop of the box where an annotation counts, and half a tile around it."""
     lead = counts.ndim - spec.ndim
     margins = [0] * lead + [t // 2 for t in spec.tile]
     start, stop = [], []

@@ -1,17 +1,22 @@
-"""What a network is fed while it learns: patches of volumes, or whole images. All else of a training is the same."""
+"""What a network is fed while it learns: patches of labelled volumes, whole images, or patches of images without labels.
+
+All else of a training is the same.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
-from napari_apprentice.tasks import WholeImage
+from napari_apprentice.tasks import AnswersWithImage, WholeImage
 
 from .adapt import adapt_image_spec, adapt_spec
 from .arrays import prepare_items
 from .check import Checker
+from .hidden import LessonArray, LessonSampler, lesson_of, prepare_lessons
 from .image_split import check_images, find_leaks, plan_image_split
 from .images import ImageArray, ImageSampler, prepare_images
+from .lessons import check_lessons, lesson_patch, lesson_spec
 from .sample import PatchSampler, TrainArray
 from .split import check_items, plan_split
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
     from .image_check import ImageChecker
+    from .lesson_check import LessonChecker
     from .split import Split, TrainItem
 
 __all__ = ["Feed", "feed_of"]
@@ -55,6 +61,10 @@ class Patches:
     def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
         """See `adapt_spec`."""
         return adapt_spec(parent, classes)
+
+    def fixed(self, spec: ModelSpec, items: Sequence[TrainItem]) -> ModelSpec:
+        """Nothing to fix."""
+        return spec
 
     def prepare(
         self, items: Sequence[TrainItem], spec: ModelSpec
@@ -103,6 +113,10 @@ class Images:
         """See `adapt_image_spec`."""
         return adapt_image_spec(parent, classes)
 
+    def fixed(self, spec: ModelSpec, items: Sequence[TrainItem]) -> ModelSpec:
+        """Nothing to fix."""
+        return spec
+
     def prepare(
         self, items: Sequence[TrainItem], spec: ModelSpec
     ) -> Generator[Event, None, tuple[list[ImageArray], str]]:
@@ -132,9 +146,70 @@ class Images:
         return ImageChecker(seen, self._task, spec, self._judge, is_held_out=bool(split.held_out))
 
 
-Feed: TypeAlias = Patches | Images
+class Lessons:
+    """Patches of images without labels, where a network answers with an image."""
+
+    batch_size = 8
+    can_shrink = True
+    quick: int | None = _CASES_WHILE_LEARNING
+
+    def __init__(self, task: Task, maker: AnswersWithImage) -> None:
+        self._task, self._maker = task, maker
+
+    def check(self, items: Sequence[TrainItem]) -> None:
+        """See `check_lessons`."""
+        check_lessons(items)
+
+    def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
+        """See `plan_split`."""
+        return plan_split(items, config, labelled=False)
+
+    def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
+        """There are no classes to adapt to."""
+        return parent
+
+    def fixed(self, spec: ModelSpec, items: Sequence[TrainItem]) -> ModelSpec:
+        """See `lesson_spec`."""
+        return lesson_spec(spec, self._maker, items)
+
+    def prepare(
+        self, items: Sequence[TrainItem], spec: ModelSpec
+    ) -> Generator[Event, None, tuple[list[LessonArray], str]]:
+        """See `prepare_lessons`."""
+        return prepare_lessons(items, self._task, spec)
+
+    def sampler(
+        self,
+        arrays: list[LessonArray],
+        spec: ModelSpec,
+        config: TrainConfig,
+        generator: np.random.Generator,
+    ) -> LessonSampler:
+        """See `LessonSampler`."""
+        return LessonSampler(
+            arrays,
+            lesson_patch(spec, config),
+            hides=lesson_of(spec) == "hidden",
+            axes=() if config.augment == "none" else spec.mirror_axes,
+            generator=generator,
+        )
+
+    def checker(
+        self, split: Split, arrays: list[Any], spec: ModelSpec
+    ) -> Generator[Event, None, LessonChecker]:
+        """Score what was held out; without that, some of what is learned from."""
+        from .lesson_check import LessonChecker, lesson_cases
+
+        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
+        cases = yield from lesson_cases(items, self._task, spec)
+        return LessonChecker(cases, self._task, spec, is_held_out=bool(split.held_out))
+
+
+Feed: TypeAlias = Patches | Images | Lessons
 
 
 def feed_of(task: Task) -> Feed:
     """What the networks of a task are fed."""
+    if isinstance(task, AnswersWithImage):
+        return Lessons(task, task)
     return Images(task, task) if isinstance(task, WholeImage) else Patches(task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
@@ -14,6 +14,7 @@ from napari_apprentice.io import (
     format_of,
     labels_like,
     labels_onto,
+    list_images,
     open_labels,
     open_volume,
     pair,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.prediction import Prediction
@@ -38,6 +41,7 @@ __all__ = [
     "output_path",
     "parse_classes",
     "read_groups",
+    "read_images",
     "read_items",
     "result_volume",
 ]
@@ -127,6 +131,69 @@ def read_items(
     return items
 
 
+def read_images(
+    images: Path, clean: Path | None = None, groups: Mapping[str, str] | None = None
+) -> Job[list[TrainItem]]:
+    """Open images to learn from without labels, alone or with their clean counterparts of the same names.
+
+    Parameters
+    ----------
+    images
+        A file, or a folder.
+    clean
+        A file, or a folder; None: the images are all there is.
+    groups
+        Name (without suffixes) → group; a group is never divided between learning and checking.
+
+    Raises
+    ------
+    BadInputError
+        Files that cannot be read, a name without a partner, a time series.
+    GridMismatchError
+        A clean image that does not lie on the grid of its noisy one.
+    """
+    files: Sequence[tuple[Path, Path | None]] = (
+        [(path, None) for path in list_images(images)] if clean is None else pair(images, clean)
+    )
+    items = []
+    for number, (image, other) in enumerate(files):
+        yield Progress("opening", number, len(files), "image")
+        frame = _single_frame(open_volume(image))
+        grid, name = frame.grid.spatial, stem(image)
+        wanted = None if other is None else _clean(frame, _single_frame(open_volume(other)))
+        items.append(
+            TrainItem(name, frame, Annotation.of_clean(grid, wanted), (groups or {}).get(name))
+        )
+    return items
+
+
+def _clean(frame: Volume, clean: Volume) -> NDArray[Any]:
+    """The voxels of a clean image ``(C, *spatial)``, which must lie where its noisy one does."""
+    same = clean.grid == frame.grid or (
+        (clean.grid.axes, clean.grid.shape) == (frame.grid.axes, frame.grid.shape)
+        and "pixel" in (clean.grid.unit, frame.grid.unit)
+    )
+    if not same:
+        raise GridMismatchError(
+            f"expected a clean image like its noisy one, {frame.grid.axes} {frame.grid.shape}, spacing "
+            f"{_numbers(frame.grid.spacing)} {frame.grid.unit}, found {clean.grid.axes} {clean.grid.shape}, "
+            f"spacing {_numbers(clean.grid.spacing)} {clean.grid.unit}",
+            path=clean.source or clean.name,
+            remedy="Both images of a pair must show the same place with the same voxels.",
+        )
+    return clean.channel_first()
+
+
+def _single_frame(volume: Volume) -> Volume:
+    if volume.grid.length("T") > 1:
+        raise BadInputError(
+            f"expected one time point, found {volume.grid.length('T')}",
+            path=volume.source or volume.name,
+            remedy="Save the frames as files of their own.",
+        )
+    return volume.frame(0)
+
+
 def _item(
     volume: Volume,
     labels: Volume,
@@ -135,13 +202,7 @@ def _item(
     annotate: Callable[[Volume, Grid, Sequence[LabelClass]], Annotation],
 ) -> TrainItem:
     source = volume.source or volume.name
-    if volume.grid.length("T") > 1:
-        raise BadInputError(
-            f"expected one time point, found {volume.grid.length('T')}",
-            path=source,
-            remedy="Save the frames as files of their own.",
-        )
-    frame = volume.frame(0)
+    frame = _single_frame(volume)
     grid = frame.grid.spatial
     if labels.metadata.get("left_out_is_background"):
         labels = labels_onto(labels, grid)
@@ -221,11 +282,14 @@ def result_volume(prediction: Prediction, source: Volume) -> Volume | None:
         return labels_like(source, prediction.labels, names, colors)
     data = prediction.labels if prediction.labels is not None else prediction.image
     assert data is not None  # noqa: S101  # said two lines above; mypy cannot see it
+    same = prediction.labels is None and prediction.grid.length("C") == source.grid.length("C")
     return Volume(
         data,
         prediction.grid,
+        source.channels if same else (),
         name=source.name,
         format=source.format,
+        rgb=source.rgb and same,
         classes=names if prediction.labels is not None else {},
         colors=colors if prediction.labels is not None else {},
         metadata=source.metadata,

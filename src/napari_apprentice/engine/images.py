@@ -183,6 +183,8 @@ class ImageSampler:
         1 draws every class equally often, 0 as often as it occurs; between them, as the power of its share.
     """
 
+    is_varied = False
+
     def __init__(
         self,
         arrays: Sequence[ImageArray],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .adapt import Freezer
     from .config import TrainConfig
+    from .hidden import LessonSampler
     from .images import ImageSampler
     from .sample import PatchSampler
 
@@ -68,7 +69,7 @@ class Learner:
     task: Task
     spec: ModelSpec
     config: TrainConfig
-    sampler: PatchSampler | ImageSampler
+    sampler: PatchSampler | ImageSampler | LessonSampler
     device: torch.device
     peak: float
     batch_size: int
@@ -144,6 +145,8 @@ class Learner:
         arrays = self.sampler.draw(self.batch_size)
         data = torch.from_numpy(arrays[0]).to(self.device, non_blocking=True)
         target = torch.from_numpy(arrays[1]).to(self.device, non_blocking=True)
+        if self.sampler.is_varied:
+            return data, target
         recipe = RECIPES[self.config.augment]
         spacing = self.spec.spacing or (1.0,) * self.spec.ndim
         parameters = make_parameters(

@@ -16,10 +16,12 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, SizesObjects, WholeImage
+from napari_apprentice.tasks import TASKS, AnswersWithImage, SizesObjects, WholeImage
 
+from ._frames import frames_of, joined_frames
 from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
 from .prepare import Prepared, fits, has_spacing, preparing, restore
+from .restore import finished_image
 from .size import bounded, read_on, zoom_to
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class _Prediction:
         self.notes: list[str] = []
         self.task: Task = TASKS[self.spec.task]
         self.decode: Decode = self.task.decode
-        self.frames = _frames(volume, time)
+        self.frames = frames_of(volume, time)
         self.several = time is None and "T" in volume.grid.axes
         self.zoom: float | None = None
 
@@ -174,6 +176,9 @@ class _Prediction:
         dense, plan = yield from self._climb(prepared, plan, ticks)
         yield Progress("reading the answer", ticks.done, ticks.total, "tile")
         try:
+            if isinstance(self.task, AnswersWithImage):
+                image = finished_image(dense, prepared, self.task, self.spec, self.volume.dtype)
+                return self.decode(image, prepared.source, self.spec), plan
             dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
             factor = prepared.turned.shape[-1] / prepared.grid.shape[-1]
             spec = read_on(self.spec, self.task, factor)
@@ -293,6 +298,8 @@ class _Prediction:
         return dense
 
     def _reduce(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        if isinstance(self.task, AnswersWithImage):
+            return lambda scores: scores  # float32: an image has more levels than half precision
         reduce = getattr(self.task, "reduce", None)
         if reduce is None:
             return None
@@ -307,7 +314,7 @@ class _Prediction:
             parameters=self.config.model_dump(mode="json") | {"tile": list(plan.tile)},
             notes=tuple(self.notes),
         )
-        joined = _join(predictions, self.volume.grid) if self.several else predictions[0]
+        joined = joined_frames(predictions, self.volume.grid) if self.several else predictions[0]
         return replace(joined, provenance=provenance)
 
 
@@ -334,51 +341,6 @@ class _ImagePrediction(_Prediction):
         task = cast("WholeImage", self.task)
         unsure = self.config.unsure
         return task.answer(scores, prepared.source, self.spec, unsure=unsure), plan
-
-
-def _frames(volume: Volume, time: int | None) -> range:
-    count = volume.grid.length("T")
-    if time is None:
-        return range(count)
-    if not 0 <= time < count:
-        raise BadInputError(
-            f"expected a time point from 0 to {count - 1}, found {time}",
-            path=volume.source or volume.name,
-        )
-    return range(time, time + 1)
-
-
-def _join(predictions: list[Prediction], source: Grid) -> Prediction:
-    """Put the predictions of all frames behind one another, on a grid with time."""
-    grid = source.without("C")
-    first = predictions[0]
-    labels = [p.labels for p in predictions if p.labels is not None]
-    images = [p.image for p in predictions if p.image is not None]
-    table = {
-        f"{name} (frame {frame})": value
-        for frame, prediction in enumerate(predictions)
-        for name, value in prediction.table.items()
-    }
-    columns = [
-        {**p.objects, "frame": np.full(p.count or 0, frame, np.int32)}
-        for frame, p in enumerate(predictions)
-        if p.objects
-    ]
-    objects = (
-        {name: np.concatenate([c[name] for c in columns]) for name in columns[0]} if columns else {}
-    )
-    summary = first.summary
-    if len(predictions) > 1 and first.summary:
-        summary = f"{len(predictions)} frames, the first: {first.summary}"
-    return Prediction(
-        grid=grid,
-        labels=np.stack(labels) if labels else None,
-        image=np.stack(images) if images else None,
-        classes=first.classes,
-        table=table,
-        summary=summary,
-        objects=objects,
-    )
 
 
 def _failed(spec: ModelSpec, error: Exception) -> JobError:

@@ -28,6 +28,7 @@ __all__ = [
     "annotation_to_working",
     "fits",
     "has_spacing",
+    "intensity_levels",
     "labels_to_working",
     "normalize",
     "prepare",
@@ -61,6 +62,8 @@ class Prepared:
         How source axes were permuted and flipped to become `turned`.
     notes
         What the user should know: unknown spacing, NaN voxels replaced.
+    shift, scale
+        Per channel of the source: ``data * scale + shift`` is in its own units. The scale of a constant channel is 0.
     """
 
     data: NDArray[np.float32]
@@ -70,6 +73,8 @@ class Prepared:
     order: tuple[int, ...]
     flips: tuple[bool, ...]
     notes: tuple[str, ...] = ()
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
 
 def fits(volume: Volume, spec: ModelSpec) -> str | None:
@@ -130,8 +135,10 @@ def preparing(
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
     data = yield from resample(reorient(data, order, flips), working.spatial_shape)
-    data = _as_channels(normalize(np.ascontiguousarray(data), spec.normalization), spec)
-    return Prepared(data, working, turned, source, order, flips, notes)
+    levels = intensity_levels(data, spec.normalization)
+    data = _as_channels(_leveled(np.ascontiguousarray(data), levels, spec.normalization), spec)
+    shift, scale = zip(*levels, strict=True)
+    return Prepared(data, working, turned, source, order, flips, notes, shift, scale)
 
 
 def _as_channels(data: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
@@ -235,12 +242,17 @@ def _finite(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
 
 
 def normalize(data: NDArray[np.float32], how: Normalization) -> NDArray[np.float32]:
-    """Bring each channel of ``(C, *spatial)`` to the range the network knows; constant channels become 0.
+    """Bring each channel of ``(C, *spatial)`` to the range the network knows; constant channels become 0."""
+    return _leveled(data, intensity_levels(data, how), how)
+
+
+def intensity_levels(data: NDArray[np.float32], how: Normalization) -> list[tuple[float, float]]:
+    """What is taken off each channel of ``(C, *spatial)``, and by what it is divided; 0 of constant channels.
 
     Statistics of very large volumes are taken on a regular sub-sample of about four million voxels.
     """
-    result = np.empty_like(data)
-    for channel, out in zip(data, result, strict=True):
+    levels = []
+    for channel in data:
         flat = channel.ravel()
         sample = flat[:: max(1, flat.size // _STATISTICS_VOXELS)]
         if how.kind == "zscore":
@@ -250,10 +262,17 @@ def normalize(data: NDArray[np.float32], how: Normalization) -> NDArray[np.float
             if how.kind == "percentile":
                 low, high = (float(v) for v in np.percentile(sample, (how.low, how.high)))
             shift, scale = low, high - low
-        if scale <= 1e-12 * max(1.0, abs(shift)):
-            scale = np.inf
+        levels.append((shift, 0.0 if scale <= 1e-12 * max(1.0, abs(shift)) else scale))
+    return levels
+
+
+def _leveled(
+    data: NDArray[np.float32], levels: Sequence[tuple[float, float]], how: Normalization
+) -> NDArray[np.float32]:
+    result = np.empty_like(data)
+    for channel, out, (shift, scale) in zip(data, result, levels, strict=True):
         np.subtract(channel, np.float32(shift), out=out)
-        out *= np.float32(1.0 / scale)
+        out *= np.float32(1.0 / scale if scale else 0.0)
         if how.kind != "zscore":
             np.clip(out, 0.0, 1.0, out=out)
     return result

@@ -55,6 +55,8 @@ class PatchSampler:
         Share of patches centred on a class.
     """
 
+    is_varied = False
+
     def __init__(
         self,
         arrays: Sequence[TrainArray],

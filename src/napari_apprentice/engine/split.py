@@ -101,10 +101,15 @@ def check_items(items: Sequence[TrainItem]) -> None:
         )
 
 
-def plan_split(items: Sequence[TrainItem], config: TrainConfig) -> Split:
+def plan_split(items: Sequence[TrainItem], config: TrainConfig, *, labelled: bool = True) -> Split:
     """Divide the items: whole groups where there are several, else slabs of the single volume.
 
     Deterministic for a seed. The rule is quick, so that the split can be shown before learning starts.
+
+    Parameters
+    ----------
+    labelled
+        Whether only what has labels can be checked on.
     """
     if config.held_out == 0:
         return Split(tuple(items), (), "nothing held out: scores are on what was learned from")
@@ -112,7 +117,7 @@ def plan_split(items: Sequence[TrainItem], config: TrainConfig) -> Split:
     if len(groups) > 1:
         return _by_group(items, groups, config)
     if len(items) == 1:
-        return _by_slab(items[0], config)
+        return _by_slab(items[0], config, labelled)
     return Split(tuple(items), (), "all images belong together: nothing held out")
 
 
@@ -126,13 +131,13 @@ def _by_group(items: Sequence[TrainItem], groups: list[str], config: TrainConfig
     return Split(train, held, f"learns from {len(train)}, held out {len(held)}: {names}")
 
 
-def _by_slab(item: TrainItem, config: TrainConfig) -> Split:
+def _by_slab(item: TrainItem, config: TrainConfig, labelled: bool) -> Split:
     """Hold out finished rows of the first spatial axis: a slab of a dense annotation, or single slices of a sparse one."""
     annotation = item.annotation
     counts = annotation.counts()
     axis = 0
     used = counts.any(axis=tuple(a for a in range(counts.ndim) if a != axis))
-    rows = np.flatnonzero(used & _has_labels(annotation, counts, axis))
+    rows = np.flatnonzero(used & _has_labels(annotation, counts, axis) if labelled else used)
     if len(rows) < _FEWEST_ROWS:
         note = "too little is finished to hold a part out: scores are on what was learned from"
         return Split((item,), (), note)

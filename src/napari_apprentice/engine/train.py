@@ -11,7 +11,7 @@ from napari_apprentice.core.errors import ApprenticeError, BadInputError, OutOfM
 from napari_apprentice.core.jobs import Log, Metric, Progress
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, primary_of
 
 from .adapt import Freezer, gains_classes, head_keys, merged_classes, take_over
 from .budget import Budget
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from .feed import Feed
     from .image_check import ImageChecker
     from .learner import Learner
+    from .lesson_check import LessonChecker
 
     Weights = Mapping[str, torch.Tensor]
-    AnyChecker = Checker | ImageChecker
+    AnyChecker = Checker | ImageChecker | LessonChecker
 
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
@@ -129,8 +130,6 @@ class _Training:
     best: _Best = field(default_factory=_Best)
     before: dict[str, float] | None = None
 
-    # -- the whole story --------------------------------------------------------------
-
     def run(self) -> Job[TrainResult]:
         self.task: Task = TASKS[self.task_name]
         self.feed: Feed = feed_of(self.task)
@@ -155,21 +154,20 @@ class _Training:
             raise
         return (yield from self._finish(learner, checker, split, self.before))
 
-    # -- getting ready ----------------------------------------------------------------
-
     def _first_spec(self, split: Split) -> ModelSpec:
         classes = merged_classes([i.annotation.classes for i in self.items])
         if self.init is None:
             volumes = [i.volume for i in split.train]
             planned = self.task.default_spec(self.name, volumes, classes)
-            return with_wishes(planned, self.task, self.config)
+            return self.feed.fixed(with_wishes(planned, self.task, self.config), split.train)
         parent = self.init if isinstance(self.init, ModelSpec) else self.init.spec
         if parent.task != self.task_name:
             raise BadInputError(
                 f"expected a model for {self.task_name}, {parent.name} is for {parent.task}",
                 remedy="Start from another model, or from nothing.",
             )
-        return with_mirror(self.feed.adapted(parent, classes), self.config)
+        adapted = with_mirror(self.feed.adapted(parent, classes), self.config)
+        return self.feed.fixed(adapted, split.train)
 
     def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch
@@ -221,7 +219,7 @@ class _Training:
             self._keep_if_better(state, learner, result)
         if len(checker) > self._quick(checker):
             result = yield from self._check(state, checker, most=None)
-        yield Metric(checker.metric, 0, result.scores.get(self.task.primary, 0.0), 0.0)
+        yield Metric(checker.metric, 0, self._score(result), 0.0)
         return result.scores
 
     # -- learning ---------------------------------------------------------------------
@@ -301,7 +299,7 @@ class _Training:
         per_case = result.seconds / self._quick(checker)
         self.budget.reserve(per_case * len(checker))
         self._save_last(learner)
-        value = result.scores.get(self.task.primary, 0.0)
+        value = self._score(result)
         yield Metric(checker.metric, learner.step_number, value, self.budget.elapsed)
         if result.preview is not None:
             yield result.preview
@@ -316,12 +314,15 @@ class _Training:
         network = self.blend.network(state)
         return (yield from checker.run(network, self.device.name, most=most))
 
+    def _score(self, result: CheckResult) -> float:
+        return result.scores.get(primary_of(self.task, result.scores), 0.0)
+
     def _quick(self, checker: AnyChecker) -> int:
         """Cases that are checked while learning."""
         return min(len(checker), self.feed.quick or len(checker))
 
     def _keep_if_better(self, state: Weights, learner: Learner, result: CheckResult) -> None:
-        score = result.scores.get(self.task.primary, 0.0)
+        score = self._score(result)
         mark, best = (score, result.tie), (self.best.score, self.best.tie)
         if mark > best or (mark == best and gains_classes(self.init, self.spec)):
             self.best = _Best(score, learner.step_number, tie=result.tie)
@@ -335,7 +336,7 @@ class _Training:
         if not self.blend.is_mixing:
             return
         alone = yield from self._check(learner.average, checker, most=self.feed.quick)
-        if alone.scores.get(self.task.primary, 0.0) > self.best.score + _MIXING_MAY_COST:
+        if self._score(alone) > self.best.score + _MIXING_MAY_COST:
             self._keep_if_better(learner.average, learner, alone)
             yield Log("too far from the start to keep any of it")
 

@@ -12,11 +12,11 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.models.store import Model, ModelStore, save_model
 from napari_apprentice.models.weights import read_weights
-from napari_apprentice.tasks import TASKS, WholeImage
+from napari_apprentice.tasks import TASKS, AnswersWithImage, WholeImage
 
 from .checkpoints import LAST
 from .class_files import list_classes, open_classes
-from .files import parse_classes, read_items
+from .files import parse_classes, read_images, read_items
 from .train import train
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _items(
     known: Sequence[LabelClass],
     listen: Callable[[Event], None] | None,
 ) -> list[TrainItem]:
-    """Open what is to be learned from: images with labels, or images with one class each."""
+    """Open what is to be learned from: images with labels, with one class each, with clean counterparts, or alone."""
     if isinstance(TASKS[task], WholeImage):
         if classes:
             raise BadInputError(
@@ -101,6 +101,8 @@ def _items(
                 remedy="Leave out the classes: folders or the table name them.",
             )
         return run_to_end(_classed(images, labels, groups, known), listen)
+    if isinstance(TASKS[task], AnswersWithImage):
+        return run_to_end(read_images(images, labels, groups), listen)
     if labels is None:
         raise BadInputError(
             f"expected labels to learn {task} from, found none", remedy="Give a folder of labels."

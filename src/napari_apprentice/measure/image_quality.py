@@ -14,7 +14,7 @@ from ._arrays import check_shapes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["image_quality_scores", "psnr", "ssim"]
+__all__ = ["channel_scores", "image_quality_scores", "psnr", "ssim"]
 
 SSIM_WINDOW = 11
 """Side of the Gaussian window of SSIM in voxels: a standard deviation of 1.5, cut at 3.5 of them."""
@@ -115,6 +115,43 @@ def image_quality_scores(
         "ssim": ssim(first, second, data_range),
         "mae": float(np.mean(np.abs(first - second))),
     }
+
+
+def channel_scores(image: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
+    """Score an image of several channels: the names of `image_quality_scores`, averaged over the channels.
+
+    Parameters
+    ----------
+    image, reference
+        ``(C, *spatial)``. The data range of each channel is the distance between the lowest and the highest value of
+        its reference. Where the reference is not finite nothing is compared.
+
+    Returns
+    -------
+    dict
+        A score that cannot be told (a constant reference; for SSIM an image smaller than its window) is NaN.
+
+    Raises
+    ------
+    GridMismatchError
+        The shapes differ.
+    """
+    check_shapes(image, reference)
+    rows = [_of_channel(*pair) for pair in zip(image, reference, strict=True)]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _of_channel(image: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
+    known = np.isfinite(reference)
+    first, second = np.asarray(image, np.float64), np.asarray(reference, np.float64)
+    span = float(np.ptp(second[known])) if known.any() else 0.0
+    if span == 0:
+        return dict.fromkeys(("psnr_db", "ssim", "mae"), float("nan"))
+    mae = float(np.mean(np.abs(first[known] - second[known])))
+    like = float("nan")
+    if known.all() and sum(length >= SSIM_WINDOW for length in second.shape) >= 2:
+        like = ssim(first, second, span)
+    return {"psnr_db": psnr(first[known], second[known], span), "ssim": like, "mae": mae}
 
 
 def _ssim(first: NDArray[np.float64], second: NDArray[np.float64], data_range: float) -> float:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["file_name", "interval_text", "number_text", "title_and_unit"]
 
-_UNIT = re.compile(r"_(?P<unit>px|um|mm|nm|m)(?P<power>[23]?)(?=_|$)")
+_UNIT = re.compile(r"_(?P<unit>px|um|mm|nm|m|db)(?P<power>[23]?)(?=_|$)")
 _WORDS = {
     "dice": "Dice",
     "iou": "IoU",
@@ -23,6 +23,7 @@ _WORDS = {
     "pq": "PQ",
     "sq": "SQ",
     "rq": "RQ",
+    "mae": "mean absolute error",
     "psnr": "PSNR",
     "ssim": "SSIM",
     "froc": "FROC",
@@ -37,7 +38,7 @@ def title_and_unit(name: str, *, plain: bool = False) -> tuple[str, str]:
     found = _UNIT.search(name)
     unit = ""
     if found is not None:
-        unit = found["unit"].replace("um", "µm") + {"2": "²", "3": "³", "": ""}[found["power"]]
+        unit = found["unit"].replace("um", "µm").replace("db", "dB") + {"2": "²", "3": "³", "": ""}[found["power"]]
         name = name[: found.start()] + name[found.end() :]
     if plain:
         return name.replace("_", " "), unit

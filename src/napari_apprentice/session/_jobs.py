@@ -129,9 +129,9 @@ class Candidate:
 
     def describe(self) -> str:
         """Compare it with the model it started from: ``"held-out Dice 0.81 → 0.88"``."""
-        from napari_apprentice.tasks import TASKS
+        from napari_apprentice.tasks import TASKS, primary_of
 
-        primary = TASKS[self.result.spec.task].primary
+        primary = primary_of(TASKS[self.result.spec.task], self.result.after)
         title = score_title(primary)
         after = self.result.after.get(primary)
         before = (self.result.before or {}).get(primary)

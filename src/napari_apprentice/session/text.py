@@ -52,6 +52,11 @@ def _spacing_text(spacing: Sequence[float]) -> str:
 
 
 _SCORES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "ap50": "AP50", "psnr": "PSNR", "ssim": "SSIM"}
+_SCORES |= {
+    "psnr_db": "PSNR in dB",
+    "hidden_psnr_db": "PSNR of hidden voxels in dB",
+    "rebuilt_psnr_db": "PSNR of the rebuilt image in dB",
+}
 
 
 def score_title(name: str) -> str:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
-from ._task import GrowsObjects, NumbersObjects, ReducesOutput, SizesObjects, Task, WholeImage
+from ._task import (
+    AnswersWithImage,
+    GrowsObjects,
+    NumbersObjects,
+    ReducesOutput,
+    SizesObjects,
+    Task,
+    WholeImage,
+    primary_of,
+)
 
 __all__ = [
     "TASKS",
+    "AnswersWithImage",
     "GrowsObjects",
     "NumbersObjects",
     "ReducesOutput",
     "SizesObjects",
     "Task",
     "WholeImage",
+    "primary_of",
 ]
 
 TASKS: Registry[Task] = Registry("task", "napari_apprentice.tasks", "TASK")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["plan_unet", "strides_for"]
+__all__ = ["kind_of", "plan_unet", "strides_for"]
 
 _ANISOTROPIC = 2.0
 
@@ -26,7 +26,7 @@ def plan_unet(
     task: str,
     name: str,
     volumes: Sequence[Volume],
-    classes: Sequence[LabelClass],
+    classes: Sequence[LabelClass] | None,
     *,
     channels: Sequence[int],
     first_stride: int,
@@ -39,6 +39,8 @@ def plan_unet(
 
     Parameters
     ----------
+    classes
+        None for tasks that have none.
     channels
         Features of each level, top first.
     first_stride
@@ -49,12 +51,13 @@ def plan_unet(
     BadInputError
         No volumes, no classes, or volumes that do not agree in dimensions and channels.
     """
-    if not volumes or not classes:
+    if not volumes or (classes is not None and not classes):
+        found = f"{len(volumes)} images" + ("" if classes is None else " and 0 classes")
         raise BadInputError(
-            f"expected images and classes, found {len(volumes)} images and {len(classes)} classes",
-            remedy="Annotate at least one class.",
+            f"expected images and classes, found {found}",
+            remedy="Give images." if classes is None else "Annotate at least one class.",
         )
-    ndim, seen, mixed = _kind(volumes)
+    ndim, seen, mixed = kind_of(volumes)
     grids = [v.grid for v in volumes]
     patient = all(g.world == "LPS" for g in grids)
     known = all(g.unit == grids[0].unit != "pixel" for g in grids)
@@ -73,13 +76,13 @@ def plan_unet(
         unit=grids[0].unit if known else "pixel",
         orientation="LPS" if patient and ndim == 3 else None,
         normalization=normalization,
-        classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
+        classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes or ()),
         tile=_tile(lengths, np.prod(strides, axis=0)),
         mirror_axes=() if patient else tuple(range(ndim)),
     )
 
 
-def _kind(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...], bool]:
+def kind_of(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...], bool]:
     """Dimensions and channels of all volumes, and whether grey pictures are among colour ones."""
     kinds = {(v.grid.ndim, v.grid.length("C")) for v in volumes}
     colours = [v for v in volumes if v.rgb]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["GrowsObjects", "ReducesOutput", "Task", "WholeImage"]
+__all__ = ["AnswersWithImage", "GrowsObjects", "ReducesOutput", "Task", "WholeImage", "primary_of"]
 
 
 @runtime_checkable
@@ -165,3 +165,43 @@ class WholeImage(Protocol):
     def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
         """The model's description with what makes its probabilities honest, from images it has not learned from."""
         ...
+
+
+@runtime_checkable
+class AnswersWithImage(Protocol):
+    """A task whose network answers with an image and learns from images: no labels, no classes.
+
+    Contract
+    --------
+    - ``spec.task_args["lesson"]`` says what is learned from: ``"pairs"`` of an image and its clean counterpart,
+      ``"hidden"`` voxels of the image itself that the network has to guess, or the image ``"itself"``.
+    - ``targets`` returns the clean image ``(C, *grid.shape)`` float32 in its own units; the engine brings it to the range of
+      the image. ``loss`` takes output ``(B, K, *spatial)`` and targets ``(B, C, *spatial)`` and ignores NaN.
+    - ``decode`` takes the image ``(M, *spatial)`` that `image` made, in the source's units where `keeps_units`.
+    """
+
+    keeps_units: bool
+    """Whether the answer is an image in the units of the source, rather than a map of something else."""
+
+    def planned(self, spec: ModelSpec, *, has_clean: bool) -> ModelSpec:
+        """The description, fixed to what is learned from."""
+        ...
+
+    def image(
+        self, output: NDArray[Any], seen: NDArray[Any], spec: ModelSpec
+    ) -> NDArray[np.float32]:
+        """Make the image ``(M, *spatial)`` of the network's output ``(K, *spatial)`` and of what it saw ``(C, *spatial)``.
+
+        All in the normalised units that the network knows.
+        """
+        ...
+
+    def calibrated(self, images: Sequence[NDArray[Any]], spec: ModelSpec) -> ModelSpec:
+        """The description with what the answers ``(M, *spatial)`` to held-out images tell about later ones."""
+        ...
+
+
+def primary_of(task: Task, scores: Mapping[str, float]) -> str:
+    """Name of the main score among these: the task's own, else the one that stands in for it."""
+    names = (task.primary, *getattr(task, "substitutes", ()))
+    return next((name for name in names if name in scores), task.primary)
