@@ -111,7 +111,9 @@ def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> No
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(name: str, ndim: int) -> None:
+def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
+    name: str, ndim: int
+) -> None:
     task, spec, _, said = planned(name, ndim)
     before = said.labels.copy()
     target = task.targets(said, spec)
@@ -183,7 +185,7 @@ IMAGES = [name for name in NAMES if isinstance(TASKS[name], AnswersWithImage)]
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("name", IMAGES)
 def test_images_come_from_what_the_network_says_and_saw(name: str, ndim: int) -> None:
-    task, spec, volume, said = planned(name, ndim)
+    task, spec, _volume, said = planned(name, ndim)
     assert isinstance(task, AnswersWithImage)
     alone = task.planned(spec, has_clean=False)
     assert alone.task_args["lesson"] in ("hidden", "itself")
@@ -199,7 +201,8 @@ def test_images_come_from_what_the_network_says_and_saw(name: str, ndim: int) ->
     loss = task.loss(answer, target, alone)  # nothing is asked
     loss.backward()
     assert float(loss.detach()) == 0.0
-    assert answer.grad is not None and not bool(answer.grad.any())
+    assert answer.grad is not None
+    assert not bool(answer.grad.any())
 
 
 def test_listing_tasks_loads_no_torch() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LessonArray", "LessonSampler", "hide", "lesson_of", "prepare_lessons", "target_of"]
 
-SHARE = 0.03
+SHARE = 0.08
 """Share of the voxels of a patch that are hidden at a time."""
 _REACH = 2
 _TRIES = 8
@@ -132,7 +132,7 @@ class LessonSampler:
     hides
         Whether voxels are hidden, and only they are asked for.
     axes
-        Spatial axes along which a mirrored image is as good; two of them of one length may also be swapped.
+        Spatial axes along which a mirrored image is as good; where rows and columns are, they may also be swapped.
     """
 
     is_varied = True
@@ -190,10 +190,9 @@ class LessonSampler:
         rng, axes = self.generator, [a + 1 for a in self._axes]
         flips = tuple(a for a in axes if rng.random() < 0.5)
         swap = None
-        if len(axes) > 1 and rng.random() < 0.5:
-            first, second = rng.choice(axes, 2, replace=False).tolist()
-            if self.patch[first - 1] == self.patch[second - 1]:
-                swap = (first, second)
+        last = (len(self.patch) - 1, len(self.patch))
+        if set(last) <= set(axes) and self.patch[-1] == self.patch[-2] and rng.random() < 0.5:
+            swap = last
         pairs = []
         for array in arrays:
             turned = np.flip(array, flips) if flips else array
@@ -216,14 +215,15 @@ def hide(
     shape = (data.shape[0], *data.shape[2:])
     chosen = generator.random(shape) < share
     where = np.nonzero(chosen)
-    other = [where[0]]
+    other: list[NDArray[np.int64]] = []
     steps = generator.integers(-_REACH, _REACH + 1, (len(shape) - 1, len(where[0])))
     steps[-1, (steps == 0).all(axis=0)] = 1
     for at, step, length in zip(where[1:], steps, shape[1:], strict=True):
         moved = np.abs(at + step)
         other.append(np.where(moved >= length, 2 * (length - 1) - moved, moved).clip(0, length - 1))
     seen = data.copy()
-    first, rest = other[0], tuple(other[1:])
-    seen[(where[0], slice(None), *where[1:])] = data[(first, slice(None), *rest)]
+    # Channels last, so that one index array per axis picks all of them.
+    taken = np.moveaxis(data, 1, -1)[(where[0], *other)]
+    np.moveaxis(seen, 1, -1)[where] = taken
     asked = np.where(chosen[:, np.newaxis], target, np.float32(np.nan))
     return seen, asked

@@ -165,8 +165,7 @@ class LessonChecker:
         """Scores of a case; of hidden voxels how near the guess comes to their noisy value."""
         grid, lesson = case.seen.grid, lesson_of(self._spec)
         if lesson == "hidden":
-            guess = output[: len(case.asked)]
-            return {self._task.substitutes[0]: _agreement(guess, case)}  # type: ignore[attr-defined]
+            return {self._task.substitutes[0]: _agreement(output, case)}  # type: ignore[attr-defined]
         shown = image if self._image_task.keeps_units else output
         said = self._decoded(shown, case)
         try:

@@ -9,7 +9,6 @@ import numpy as np
 from napari_apprentice.core.spec import Normalization
 
 from ._images import clean_of, image_prediction, image_scores, squared_error
-from ._noise import believed, noise_levels
 from ._plan import plan_unet
 
 if TYPE_CHECKING:
@@ -26,17 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TASK", "Restoration"]
 
-_LOG_VARIANCE = (-10.0, 5.0)
-_FACTS: dict[str, Any] = {"norm": "batch"}
-
 
 class Restoration:
-    """U-Net that answers with the image without its noise.
+    """U-Net that answers with the image without its noise, taught by squared error.
 
-    From pairs it learns the clean image by squared error. From noisy images alone it learns to guess voxels that are hidden
-    from it from those around them (Krull et al., "Noise2Void", CVPR 2019): noise that is independent from voxel to voxel
-    cannot be guessed, so what it learns is what lies beneath. It says how sure each guess is, and the answer weighs the guess
-    against the voxel's own noisy value (Laine et al., NeurIPS 2019), with the noise measured in the image itself.
+    From pairs it learns the clean image. From noisy images alone it learns to guess voxels that are hidden from it from
+    those around them (Krull et al., "Noise2Void", CVPR 2019): noise that is independent from voxel to voxel cannot be
+    guessed, so what it learns is what lies beneath.
     """
 
     name = "restoration"
@@ -46,8 +41,8 @@ class Restoration:
     keeps_units = True
 
     def output_channels(self, spec: ModelSpec) -> int:
-        """One per channel of the image; for guesses of hidden voxels also how sure each is."""
-        return len(spec.channels) * (2 if _is_blind(spec) else 1)
+        """One per channel of the image."""
+        return len(spec.channels)
 
     def planned(self, spec: ModelSpec, *, has_clean: bool) -> ModelSpec:
         """Fix what is learned from: pairs, or hidden voxels of noisy images."""
@@ -59,41 +54,14 @@ class Restoration:
         return clean_of(annotation)
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Mean squared error where the target is a number; of guesses the surprise at the hidden value.
-
-        Parameters
-        ----------
-        output
-            ``(B, K, *spatial)``; of guesses the second half of the channels is the logarithm of their variance.
-        target
-            ``(B, C, *spatial)``, NaN where it does not count.
-        """
-        import torch
-
-        if not _is_blind(spec):
-            return squared_error(output, target)
-        counts = torch.isfinite(target)
-        if not bool(counts.any()):
-            return output.sum() * 0.0
-        guess, spread = output.float().chunk(2, dim=1)
-        spread = spread.clamp(*_LOG_VARIANCE)
-        off = torch.where(counts, guess - torch.nan_to_num(target), 0.0).square()
-        surprise = torch.where(counts, off * torch.exp(-spread) + spread, 0.0)
-        return surprise.sum() / counts.sum()
+        """Mean squared error of ``(B, C, *spatial)`` where the target is a number."""
+        return squared_error(output, target)
 
     def image(
         self, output: NDArray[Any], seen: NDArray[Any], spec: ModelSpec
     ) -> NDArray[np.float32]:
-        """The restored image ``(C, *spatial)`` in normalised units; see `AnswersWithImage.image`."""
-        if not _is_blind(spec):
-            return np.asarray(output, dtype=np.float32)
-        guess, spread = np.split(output, 2)
-        result = np.empty(guess.shape, np.float32)
-        for channel, mean, log_variance, noisy in zip(result, guess, spread, seen, strict=True):
-            levels = noise_levels(noisy, mean)
-            log_variance = np.clip(log_variance, *_LOG_VARIANCE)
-            believed(mean, np.exp(log_variance), noisy, levels, out=channel)
-        return result
+        """The network's output as it is, ``(C, *spatial)`` in normalised units."""
+        return np.asarray(output, dtype=np.float32)
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Make a prediction of the restored image ``(C, *grid.shape)``, in the units of the source."""
@@ -130,13 +98,9 @@ class Restoration:
             normalization=Normalization(),
         )
         own_voxels = {"spacing": None, "unit": "pixel", "orientation": None}
-        args = {"network_args": {**spec.network_args, **_FACTS}}
+        args = {"network_args": {**spec.network_args, "norm": "batch"}}
         axes = {"mirror_axes": tuple(range(spec.ndim))}
         return spec.model_copy(update={**own_voxels, **args, **axes})
-
-
-def _is_blind(spec: ModelSpec) -> bool:
-    return spec.task_args.get("lesson") == "hidden"
 
 
 TASK = Restoration()
