@@ -26,7 +26,8 @@ def evaluate(
         Path,
         typer.Option(
             metavar="PATH|DIR",
-            help="Labels a person made; for classes of whole images class folders, or a CSV with file and class.",
+            help="Labels a person made; for classes of whole images class folders, or a CSV with file and class; for "
+            "restoration clean images.",
         ),
     ],
     prediction: Annotated[

@@ -171,7 +171,8 @@ def train(
     ----------
     images, labels
         Two files or two folders. For classes of whole images: a folder of class folders alone, or the folder of images
-        and a CSV with the columns file, class and, if wanted, group.
+        and a CSV with the columns file, class and, if wanted, group. For restoration the noisy and the clean images; noisy
+        ones alone are enough.
     out
         Folder for the model and its checkpoints; None keeps the model in memory only.
     task
@@ -243,7 +244,7 @@ def evaluate(
     ----------
     truth, prediction
         Two files or two folders. For classes of whole images: a folder of class folders or a CSV with the columns file
-        and class, and the table that ``predict`` wrote.
+        and class, and the table that ``predict`` wrote. For restoration the clean and the restored images.
     task
         Registry name of the task whose scores are wanted.
     classes

@@ -38,7 +38,10 @@ def title_and_unit(name: str, *, plain: bool = False) -> tuple[str, str]:
     found = _UNIT.search(name)
     unit = ""
     if found is not None:
-        unit = found["unit"].replace("um", "µm").replace("db", "dB") + {"2": "²", "3": "³", "": ""}[found["power"]]
+        unit = (
+            found["unit"].replace("um", "µm").replace("db", "dB")
+            + {"2": "²", "3": "³", "": ""}[found["power"]]
+        )
         name = name[: found.start()] + name[found.end() :]
     if plain:
         return name.replace("_", " "), unit
