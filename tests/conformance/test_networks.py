@@ -53,6 +53,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"channels": [4, 4], "recurrent": 8, "axis": 2},
     ],
     "autoencoder": [{"channels": [4, 8], "bottleneck": 2}, {"channels": [4, 4, 4]}],
+    "restoring_unet": [
+        {"channels": [4, 8], "strides": [2]},
+        {"channels": [4, 4, 8], "strides": [1, 2]},
+    ],
     "densenet": [{"blocks": [1, 2], "init_features": 8, "growth": 4}],
     "resnet": [
         {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Prepared",
     "annotation_to_working",
+    "finite",
     "fits",
     "has_spacing",
     "intensity_levels",
@@ -131,7 +132,7 @@ def preparing(
     order, flips = turn(source, spec)
     turned = source.reoriented(order, flips)
     working, notes = working_grid(turned, spec, zoom)
-    data, bad = _finite((yield from _read(volume)))
+    data, bad = finite((yield from _read(volume)))
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
     data = yield from resample(reorient(data, order, flips), working.spatial_shape)
@@ -229,7 +230,7 @@ def _text(values: Sequence[float]) -> str:
     return " × ".join(f"{v:g}" for v in values)
 
 
-def _finite(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+def finite(data: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
     """Replace NaN and infinity by the channel's median; return how many there were."""
     bad = ~np.isfinite(data)
     count = int(np.count_nonzero(bad))

@@ -16,7 +16,7 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
-from .choice import image_task, is_of_images, object_tasks
+from .choice import answers_with_image, image_task, is_of_images, object_tasks, picture_tasks
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
 from .material import (
@@ -120,6 +120,8 @@ class Learning(Working):
         objects = are_objects(self.annotations)
         if spec is not None and is_of_images(spec):
             return f"{init} gives whole images a class: teach it in Classify, or start from another model."
+        if spec is not None and answers_with_image(spec):
+            return f"{init} learns from images without labels: teach it in Restore, or start from another model."
         if spec is None or objects is None or (spec.task in object_tasks()) == objects:
             return None
         says, found = "numbers objects", "paint classes"
@@ -137,11 +139,12 @@ class Learning(Working):
         from napari_apprentice.tasks import TASKS, WholeImage
 
         objects = are_objects(self.annotations)
-        numbering = object_tasks()
+        numbering, pictures = object_tasks(), picture_tasks()
         return {
             name: task.title
             for name, task in TASKS.items()
             if not isinstance(task, WholeImage)
+            and name not in pictures
             and (objects is None or (name in numbering) == objects)
         }
 
@@ -208,8 +211,9 @@ class Learning(Working):
         config: TrainConfig,
         init: str | None,
         name: str,
+        task: str | None = None,
     ) -> bool:
-        """Teach a model the classes of whole images; `candidate_changed` tells when it is done.
+        """Teach a model from images that need no labels; `candidate_changed` tells when it is done.
 
         Parameters
         ----------
@@ -219,6 +223,8 @@ class Learning(Working):
             As of `learn`.
         name
             What a model from nothing is named after.
+        task
+            What a model from nothing learns; default: the classes of whole images.
 
         Returns
         -------
@@ -231,7 +237,7 @@ class Learning(Working):
             return False
         parent = None if init is None else self.specs.get(init)
         free = self.store.unique_name(jobs.next_name(parent, name))
-        task = image_task() if parent is None else parent.task
+        task = (task or image_task()) if parent is None else parent.task
         plan = Request(
             name=free, task=task, init=init, config=config, sources=(), began=datetime.now(UTC)
         )

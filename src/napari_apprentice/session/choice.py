@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelChoice",
+    "answers_with_image",
     "best_choice",
     "image_task",
     "is_of_images",
     "model_choices",
     "network_choices",
     "object_tasks",
+    "picture_tasks",
 ]
 
 _METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
@@ -82,12 +84,13 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
         ModelChoice(spec, fits(outline(volume, fed[name]), spec), fed[name] is not None)
         for name, spec in specs.items()
     ]
-    # What finds something in an image is offered before what says which kind of image it is.
+    # What finds something in an image is offered before what makes another of it, or says which kind of image it is.
     return sorted(
         choices,
         key=lambda c: (
             c.reason is not None,
             is_of_images(c.spec),
+            answers_with_image(c.spec),
             c.is_partial,
             _distance(c.spec, volume),
         ),
@@ -99,6 +102,18 @@ def is_of_images(spec: ModelSpec) -> bool:
     from napari_apprentice.tasks import TASKS, WholeImage
 
     return spec.task in TASKS and isinstance(TASKS[spec.task], WholeImage)
+
+
+def answers_with_image(spec: ModelSpec) -> bool:
+    """Whether a model answers with another image, and learns from images without labels."""
+    return spec.task in picture_tasks()
+
+
+def picture_tasks() -> dict[str, str]:
+    """Titles by name of the tasks that answer with an image."""
+    from napari_apprentice.tasks import TASKS, AnswersWithImage
+
+    return {n: task.title for n, task in TASKS.items() if isinstance(task, AnswersWithImage)}
 
 
 def object_tasks() -> tuple[str, ...]:

@@ -79,9 +79,9 @@ class Restoration:
     def default_spec(
         self, name: str, volumes: Sequence[Volume], classes: Sequence[LabelClass]
     ) -> ModelSpec:
-        """Plan a U-Net that keeps the full resolution on its first levels and sees the image's own voxels.
+        """Plan a U-Net that keeps the full resolution on its first level and sees the image's own voxels.
 
-        Batch normalisation, since its answer does not depend on what else is in a tile. `classes` are not used.
+        `classes` are not used.
 
         Raises
         ------
@@ -98,9 +98,10 @@ class Restoration:
             normalization=Normalization(),
         )
         own_voxels = {"spacing": None, "unit": "pixel", "orientation": None}
-        args = {"network_args": {**spec.network_args, "norm": "batch"}}
+        args = {k: v for k, v in spec.network_args.items() if k in ("channels", "strides")}
         axes = {"mirror_axes": tuple(range(spec.ndim))}
-        return spec.model_copy(update={**own_voxels, **args, **axes})
+        network = {"network": "restoring_unet", "network_args": args}
+        return spec.model_copy(update={**own_voxels, **network, **axes})
 
 
 TASK = Restoration()
