@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: formats, tasks, networks, models, settings, keys.
+"""Write the reference pages that follow from the code: formats, tasks, networks, filters, models, settings, keys.
 
 Run it after adding a format, a task, a network or a setting; a test compares::
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.files import is_file_name
+from napari_apprentice.engine.filters import FILTERS
 from napari_apprentice.io import FORMATS
 from napari_apprentice.measure.feature_config import FeatureConfig, FeatureSettings
 from napari_apprentice.measure.features import COLUMNS
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
         "formats.md": _formats(),
         "tasks.md": _tasks(),
         "networks.md": _networks(),
+        "filters.md": _filters(),
         "models.md": _models(),
         "settings.md": _settings(),
         "features.md": _features(),
@@ -107,6 +109,23 @@ def _networks() -> str:
         "# Networks",
         "All are built of MONAI's blocks and see two or three spatial axes. A model's `model.json` names one of them and its arguments.",
         _table(("name", "network", "in short"), rows),
+    ]
+    for name, entry in entries.items():
+        parts += [f"## {name}", _prose(_class_doc(entry)), _fields(entry.Args, flags=False)]
+    return "\n\n".join(parts)
+
+
+def _filters() -> str:
+    entries = dict(FILTERS.items())
+    rows = [
+        (f"`{name}`", entry.title, _prose(_module_doc(entry)).partition(": ")[2])
+        for name, entry in entries.items()
+    ]
+    parts = [
+        "# Filters",
+        "They change the intensities of each channel before they are normalised. Lengths are in voxels of the finest axis; along "
+        "coarser axes they reach as far in the world, in fewer voxels. A 2-D network's filters work plane by plane.",
+        _table(("name", "filter", "in short"), rows),
     ]
     for name, entry in entries.items():
         parts += [f"## {name}", _prose(_class_doc(entry)), _fields(entry.Args, flags=False)]

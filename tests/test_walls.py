@@ -27,7 +27,15 @@ for room in sys.argv[1:]:
         if graph.find_shortest_chain(one, other, as_packages=True):
             print(one, "->", other)
 """
-ROOMS_OF_SIBLINGS = ("io", "tasks", "models.networks", "explain", "project.strategies", "widgets")
+ROOMS_OF_SIBLINGS = (
+    "io",
+    "tasks",
+    "models.networks",
+    "engine.filters",
+    "explain",
+    "project.strategies",
+    "widgets",
+)
 
 
 def run(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .annotation import LabelClass
 
-__all__ = ["SPEC_VERSION", "ClassSpec", "ModelSpec", "Normalization"]
+__all__ = ["SPEC_VERSION", "ClassSpec", "FilterSpec", "ModelSpec", "Normalization"]
 
 SPEC_VERSION: Final = 1
 
@@ -48,6 +48,13 @@ class Normalization(_Frozen):
         if self.low >= self.high:
             raise ValueError(f"low must be below high, found {self.low} and {self.high}")
         return self
+
+
+class FilterSpec(_Frozen):
+    """One step that changes intensities before they are normalised: a filter by name, with its arguments."""
+
+    name: str = Field(min_length=1, max_length=100, description="Registry name: median, …")
+    args: dict[str, Any] = Field(default_factory=dict)
 
 
 class ModelSpec(_Frozen):

@@ -8,8 +8,9 @@ import math
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from napari_apprentice.core.args import parse_args
 from napari_apprentice.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -48,15 +49,7 @@ def parse(kind: type[Args], args: Mapping[str, Any]) -> Args:
     ModelError
         Names the first argument at fault and what is wrong with it.
     """
-    try:
-        return kind.model_validate(dict(args))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "arguments"
-        raise ModelError(
-            f"network argument {name!r}: {first['msg']}, found {first['input']!r}"[:500],
-            remedy=f"Known arguments: {', '.join(kind.model_fields)}.",
-        ) from error
+    return parse_args(kind, args, what="network", error=ModelError)
 
 
 def per_axis(value: int | Sequence[int], ndim: int, name: str) -> tuple[int, ...]:
