@@ -17,6 +17,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,15 +27,25 @@ from _mednist import mednist_items
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.jobs import Event, Log, Metric, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
+from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.train import TrainItem, train
 from napari_apprentice.io import open_labels, open_volume
 from napari_apprentice.measure.classification import classification_scores
+from napari_apprentice.measure.detection import (
+    DetectionScores,
+    Ranked,
+    rank_boxes,
+    score_detections,
+)
 from napari_apprentice.measure.instances import InstanceScores, score_instances
 from napari_apprentice.measure.probabilities import probability_scores
 from napari_apprentice.models.store import Model, load_model, save_model
 from napari_apprentice.tasks import TASKS
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.detections import Detections
 
 _SHOWN = ("dice", "hd95", "surface_dice")
 _SHOWN_OBJECTS = ("ap50", "ap75", "ap", "f1_50")
@@ -97,6 +108,24 @@ def nuclei_items(data: Path, split: str) -> list[TrainItem]:
     return [item for _, _, item in sorted(items, key=lambda entry: entry[:2])]
 
 
+def centre_items(data: Path, split: str) -> list[TrainItem]:
+    """The fluorescence images of `nuclei_items`, with the boxes around their nuclei."""
+    classes = (LabelClass(1, "nucleus"),)
+    task: Any = TASKS["detection"]
+    items = [i for i in nuclei_items(data, split) if i.name.startswith("fluo")]
+    return [
+        dataclasses.replace(
+            item,
+            annotation=task.places_in(
+                Volume(item.annotation.labels, item.annotation.grid, is_labels=True),
+                item.annotation.grid,
+                classes,
+            ),
+        )
+        for item in items
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Starter:
     """One starter model: what it is, what it learns from, and how; whether mirrored copies are averaged in its score."""
@@ -156,6 +185,32 @@ STARTER_MODELS = {
             citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
         ),
         nuclei_items,
+        TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
+        mirror=False,
+    ),
+    "nuclei-centres": Starter(
+        ModelSpec(
+            name="nuclei-centres",
+            task="detection",
+            network="unet",
+            network_args={
+                "channels": [16, 32, 64, 128, 128],
+                "strides": [2, 2, 2, 2],
+                "num_res_units": 1,
+            },
+            task_args={"diameter": 20.0, "boxes": True},
+            ndim=2,
+            channels=("image",),
+            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
+            classes=(ClassSpec(value=1, name="nucleus", color="#56B4E9"),),
+            tile=(160, 160),
+            mirror_axes=(0, 1),
+            description="Middles of nuclei in fluorescence microscopy and the boxes around them, 2-D, of any size.",
+            licence="CC0-1.0",
+            data="BBBC038v1 (2018 Data Science Bowl), 260 training images of fluorescence, boxes of corrected masks (CC0)",
+            citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+        ),
+        centre_items,
         TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
         mirror=False,
     ),
@@ -231,11 +286,15 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
     found: dict[str, list[InstanceScores]] = defaultdict(list)
     rows = []
     classed: list[tuple[str, dict[str, float]]] = []
+    placed: list[tuple[Detections, Detections]] = []
     for item in starter.items(data, "val"):
         config = PredictConfig(mirror=starter.mirror and bool(starter.spec.mirror_axes))
         prediction = run_to_end(predict(item.volume, model, config))
         if item.annotation.image_class is not None:
             classed.append((item.annotation.image_class, dict(prediction.table)))
+            continue
+        if prediction.detections is not None and item.annotation.detections is not None:
+            placed.append((prediction.detections, item.annotation.detections))
             continue
         if prediction.count is None:
             rows.append(task.score(prediction, item.annotation))
@@ -247,6 +306,8 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
             found[group].append(scores)
     if found:
         return _by_modality(found)
+    if placed:
+        return _of_places(placed)
     if classed:
         return _of_classes(classed, [c.name for c in starter.spec.classes])
     return {
@@ -266,6 +327,16 @@ def _of_classes(rows: list[tuple[str, dict[str, float]]], names: list[str]) -> d
         "balanced_accuracy": rates.balanced_accuracy,
         **probability_scores(shares, truth).flat(),
     }
+    return {name: round(value, 4) for name, value in scores.items()}
+
+
+def _of_places(pairs: list[tuple[Detections, Detections]]) -> dict[str, float]:
+    """Scores of all images taken together: F1 within each nucleus's radius, and AP50 of boxes."""
+    pooled = DetectionScores.pooled(score_detections(f, t, (1.0,) * t.ndim) for f, t in pairs)
+    ranked = Ranked.pooled(rank_boxes(f, t) for f, t in pairs)
+    scores = {name: pooled.to_dict("pixel")[name] for name in ("f1", "precision", "recall")}
+    scores["distance_px"] = pooled.to_dict("pixel")["distance_px"]
+    scores["ap50"] = ranked.average_precision()
     return {name: round(value, 4) for name, value in scores.items()}
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
@@ -19,11 +20,13 @@ from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import (
     TASKS,
     AnswersWithImage,
+    FindsPlaces,
     NumbersObjects,
     ReducesOutput,
     Task,
     WholeImage,
 )
+from napari_apprentice.tasks._heat import log_sizes
 
 if TYPE_CHECKING:
     from napari_apprentice.core.prediction import Prediction
@@ -40,6 +43,11 @@ def case(ndim: int) -> tuple[Volume, Annotation]:
     labels[..., 6:20, 6:20], labels[..., 28:42, 26:44] = 1, 2
     grid = Grid.regular("ZYX"[3 - ndim :], shape, (2.0, 0.5, 0.5)[3 - ndim :], unit="um")
     volume = Volume(labels.astype(np.float32), grid)
+    boxes = Detections.of(
+        [(3.5, 12.5, 12.5)[3 - ndim :], (3.5, 34.5, 34.5)[3 - ndim :]],
+        [(8, 14, 14)[3 - ndim :], (8, 14, 18)[3 - ndim :]],
+        [1, 2],
+    )
     said = Annotation(
         grid,
         labels,
@@ -47,6 +55,7 @@ def case(ndim: int) -> tuple[Volume, Annotation]:
         object_classes={1: 1, 2: 2},
         image_class="round",
         clean=labels[np.newaxis].astype(np.float32),
+        detections=boxes,
     )
     return volume, said
 
@@ -59,7 +68,8 @@ def planned(name: str, ndim: int) -> tuple[Task, ModelSpec, Volume, Annotation]:
 
 def spatial_of(task: Task, target: torch.Tensor) -> tuple[int, ...]:
     """Spatial shape of a batch of targets: images have channels before it."""
-    return tuple(target.shape[2 if isinstance(task, AnswersWithImage) else 1 :])
+    several = isinstance(task, AnswersWithImage | FindsPlaces)
+    return tuple(target.shape[2 if several else 1 :])
 
 
 def answered(task: Task, spec: ModelSpec, said: Annotation) -> Prediction:
@@ -68,6 +78,11 @@ def answered(task: Task, spec: ModelSpec, said: Annotation) -> Prediction:
         return task.decode(np.asarray(task.targets(said, spec)), said.grid, spec)
     target = torch.from_numpy(np.asarray(task.targets(said, spec))).long()
     channels = task.output_channels(spec)
+    if isinstance(task, FindsPlaces):
+        sizes, heat = target[: spec.ndim], target[spec.ndim :] / 255
+        return task.decode(
+            torch.cat([log_sizes(sizes) - 4, torch.logit(heat, 1e-6)]).numpy(), said.grid, spec
+        )
     if isinstance(task, NumbersObjects):
         kind = torch.where(target > 0, (target - 1) % 3 + 1, target).clamp_max(2)
         number = torch.div(target - 1, 3, rounding_mode="floor").clamp_min(1) - 1
@@ -121,7 +136,8 @@ def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
         assert (target.dtype, target.shape) == (np.float32, (1, *said.grid.shape))
         return
     assert target.dtype == np.uint8
-    assert target.shape == (() if isinstance(task, WholeImage) else said.grid.shape)
+    maps = (task.output_channels(spec),) if isinstance(task, FindsPlaces) else ()
+    assert target.shape == (() if isinstance(task, WholeImage) else (*maps, *said.grid.shape))
     assert not (target == IGNORE).any()
     np.testing.assert_array_equal(said.labels, before)
 
@@ -219,4 +235,4 @@ def test_listing_tasks_loads_no_torch() -> None:
 
 
 def test_there_are_tasks() -> None:
-    assert {"semantic", "instance", "image_class", "restoration", "anomaly"} <= set(NAMES)
+    assert {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"} <= set(NAMES)

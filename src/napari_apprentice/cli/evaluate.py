@@ -26,8 +26,8 @@ def evaluate(
         Path,
         typer.Option(
             metavar="PATH|DIR",
-            help="Labels a person made; for classes of whole images class folders, or a CSV with file and class; for "
-            "restoration clean images.",
+            help="Labels a person made; of points and boxes a CSV or GeoJSON; for classes of whole images class folders, or "
+            "a CSV with file and class; for restoration clean images.",
         ),
     ],
     prediction: Annotated[
@@ -134,9 +134,11 @@ def _lines(report: Report) -> list[str]:
     level = "" if known is None else f"{100 * known.level:g} %"
     head += [level, f"{level} pooled"][: len(intervals)]
     rows = []
-    for name, mean in report.mean.items():
-        values = [case.scores.get(name, float("nan")) for case in shown] + ([mean] if many else [])
-        values += [report.pooled.get(name, float("nan"))] if pooled else []
+    nothing = float("nan")
+    for name in dict.fromkeys([*report.mean, *(report.pooled if pooled else ())]):
+        values = [case.scores.get(name, nothing) for case in shown]
+        values += [report.mean.get(name, nothing)] if many else []
+        values += [report.pooled.get(name, nothing)] if pooled else []
         numbers = (number_text(value) for value in values)
         row = [*title_and_unit(name, plain=True), *numbers]
         row += [interval_text(found.get(name)) for found in intervals]

@@ -40,7 +40,7 @@ def predict(
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Apply a model to images and write one result per image under the image's name.
+    """Apply a model to images and write one result per image under the image's name; of points and boxes a CSV, or GeoJSON.
 
     Classes of whole images become one table: OUT itself where it ends in .csv or .json, else predictions.csv in it.
 
@@ -94,9 +94,10 @@ def _check_names(inputs: Inputs, out: Path) -> None:
         Which, and what to do.
     """
     from napari_apprentice.engine.files import is_file_name
-    from napari_apprentice.io import stem
+    from napari_apprentice.io import is_place_file, stem
 
-    if not inputs.alone and is_file_name(out):
+    is_table = is_place_file(out) and not out.is_dir()
+    if not inputs.alone and (is_file_name(out) or is_table):
         raise BadInputError(
             f"expected a folder for the results of {len(inputs.images)} images, found a file name",
             path=out,
@@ -123,6 +124,7 @@ class _Run:
         """Predict an image, save the result, and say what became of it."""
         from napari_apprentice.core.jobs import run_to_end
         from napari_apprentice.engine.files import output_path, result_volume
+        from napari_apprentice.engine.place_files import save_prediction_places
         from napari_apprentice.engine.predict import predict as predict_job
         from napari_apprentice.io import open_volume, save
 
@@ -134,7 +136,7 @@ class _Run:
         finally:
             self._listener.clear()
         result = result_volume(prediction, volume)
-        target = None
+        target = save_prediction_places(prediction, image, self._out)
         if result is not None:
             target = output_path(image, result, self._out)
             _make_folder(target.parent)

@@ -24,7 +24,8 @@ Labels = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Their labels under the same names, or one file. For classes of whole images a CSV with the columns "
+        help="Their labels under the same names, or one file; of points and boxes a CSV or GeoJSON each. For "
+        "classes of whole images a CSV with the columns "
         "file and class, or none where the images lie in one folder per class. For restoration the clean images, or none: then "
         "it is learned from the noisy ones alone.",
     ),

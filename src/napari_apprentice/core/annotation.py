@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .detections import Detections
     from .grid import Grid
 
 __all__ = ["IGNORE", "MOST_CLASSES", "OKABE_ITO", "Annotation", "Extent", "LabelClass"]
@@ -142,6 +143,10 @@ class Annotation:
         Name of the class (one of `classes`) of the image as a whole; None where nothing was said about it.
     clean
         How the image would look without noise, ``(C, *grid.shape)`` in the image's own units; None where nobody knows.
+    detections
+        Points and boxes in voxels of `grid`; None where places were not asked for. They count where their middle does.
+    reach
+        How far from one of `detections` is still there, in the unit of `grid`; None: the radius of each object.
     """
 
     grid: Grid
@@ -152,6 +157,32 @@ class Annotation:
     object_classes: Mapping[int, int] = field(default_factory=dict)
     image_class: str | None = None
     clean: NDArray[Any] | None = None
+    detections: Detections | None = None
+    reach: float | None = None
+
+    @classmethod
+    def of_places(
+        cls,
+        grid: Grid,
+        detections: Detections,
+        classes: Sequence[LabelClass],
+        extent: Extent | None = None,
+    ) -> Annotation:
+        """Say only where things are in an image.
+
+        Parameters
+        ----------
+        grid
+            Spatial grid of the image.
+        detections
+            Points and boxes in its voxels.
+        classes
+            What their `kinds` mean.
+        extent
+            Where nothing else is than these; default: the whole image.
+        """
+        said = extent or Extent(whole=True)
+        return cls(grid, _nothing(grid), tuple(classes), said, detections=detections)
 
     @classmethod
     def of_image(cls, grid: Grid, image_class: str, classes: Sequence[LabelClass]) -> Annotation:
@@ -197,6 +228,12 @@ class Annotation:
                 f"expected integer labels, found {self.labels.dtype}",
                 remedy="Convert the layer with right click ▸ Convert to Labels.",
             )
+        places = self.detections
+        if places is not None and places.ndim != self.grid.ndim:
+            raise BadInputError(
+                f"expected places with {self.grid.ndim} axes, found {places.ndim}",
+                remedy="Give one coordinate per axis of the image.",
+            )
         names = [entry.name for entry in self.classes]
         if self.image_class is not None and self.image_class not in names:
             raise BadInputError(
@@ -207,6 +244,13 @@ class Annotation:
         """Boolean array on `grid`: true where the annotation counts."""
         return self.extent.mask(self.grid.shape, self.painted)
 
+    def marked(self) -> NDArray[np.bool_]:
+        """Boolean array on `grid`: true where something is, labelled or detected."""
+        marked: NDArray[np.bool_] = self.labels != 0
+        if self.detections is not None:
+            inside = self.detections.select(self.detections.in_image(self.grid.shape))
+            marked[tuple(inside.voxels(self.grid.shape).T)] = True
+        return marked
 
 def _nothing(grid: Grid) -> NDArray[np.uint8]:
     """One zero that stands for all voxels: thousands of images take no memory for it."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .annotation import LabelClass
+    from .detections import Detections
     from .grid import Grid
 
 __all__ = ["Prediction", "Provenance"]
@@ -75,6 +76,11 @@ class Prediction:
         One short phrase for the user: ``"143 nuclei"``.
     provenance
         How it was made.
+    detections
+        Points and boxes with their classes and scores, in voxels of the spatial grid; where there is time, those of all
+        frames, and `frames` says of which. None where places were not asked for.
+    frames
+        ``(N,)`` int32: frame of each detection, where there is time.
     """
 
     grid: Grid
@@ -87,6 +93,8 @@ class Prediction:
     objects: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     image_class: str | None = None
     is_unsure: bool = False
+    detections: Detections | None = None
+    frames: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.objects.items()}
@@ -103,5 +111,7 @@ class Prediction:
 
     @property
     def count(self) -> int | None:
-        """How many objects were found in all frames; None where labels do not number objects."""
+        """How many objects were found in all frames; None where neither labels number objects nor places were asked for."""
+        if self.detections is not None:
+            return len(self.detections)
         return len(self.objects["label"]) if self.objects else None

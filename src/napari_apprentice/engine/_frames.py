@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.volume import Volume
 
@@ -67,4 +71,14 @@ def joined_frames(predictions: list[Prediction], source: Grid) -> Prediction:
         table=table,
         summary=summary,
         objects=objects,
+        **_joined_places(predictions),
     )
+
+
+def _joined_places(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Detections of all frames, and of which frame each is."""
+    several = [p.detections for p in predictions if p.detections is not None]
+    if not several:
+        return {}
+    frames = [np.full(len(found), frame, np.int32) for frame, found in enumerate(several)]
+    return {"detections": reduce(Detections.joined, several), "frames": np.concatenate(frames)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.tasks import FindsPlaces
 
 from .prepare import annotation_to_working, preparing
 from .sample import TrainArray, planes
@@ -67,8 +68,9 @@ def prepare_items(
             raise
         digest.update(prepared.data.tobytes())
         digest.update(target.tobytes())
-        array = TrainArray(item.name, prepared.data, target, item.weight)
-        flat = spec.ndim == 2 and target.ndim == 3
+        marks = task.marks(target, spec) if isinstance(task, FindsPlaces) else None
+        array = TrainArray(item.name, prepared.data, target, item.weight, marks)
+        flat = spec.ndim == 2 and array.marks.ndim == 3
         arrays += planes(array) if flat else [array]
         for note in prepared.notes:
             yield Log(f"{item.name}: {note}", "warning")

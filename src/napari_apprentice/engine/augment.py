@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["RECIPES", "Parameters", "Recipe", "apply", "make_parameters"]
+__all__ = ["RECIPES", "Parameters", "Recipe", "apply", "magnification", "make_parameters"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,13 @@ def make_parameters(
     )
 
 
+def magnification(parameters: Parameters) -> Tensor:
+    """By how much `apply` magnifies each image of the batch, ``(B,)``: the mean over the axes."""
+    n = parameters.theta.shape[1]
+    factors: Tensor = torch.linalg.det(parameters.theta[:, :, :n]).abs() ** (-1.0 / n)
+    return factors
+
+
 def _thetas(
     recipe: Recipe,
     moved: Tensor,
@@ -172,6 +179,8 @@ def _rotation(ndim: int, angles: Sequence[float], *, in_plane: bool) -> Tensor:
 def apply(data: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
     """Vary a batch: images ``(B, C, *spatial)`` and targets ``(B, *spatial)`` (uint8, 255 outside), or ``(B,)``.
 
+    Targets of several maps are ``(B, n, *spatial)``.
+
     Deterministic given `parameters`; returns new tensors on the same device.
     """
     data, target = _mirror(data, target, parameters)
@@ -187,7 +196,8 @@ def _mirror(data: Tensor, target: Tensor, parameters: Parameters) -> tuple[Tenso
             shape = (-1, *(1,) * (data.ndim - 2))
             data = torch.where(pick.view(*shape, 1), data.flip(axis + 2), data)
             if target.ndim > 1:
-                target = torch.where(pick.view(shape), target.flip(axis + 1), target)
+                flipped = target.flip(axis + target.ndim - data.ndim + 2)
+                target = torch.where(pick.view(-1, *(1,) * (target.ndim - 1)), flipped, target)
     return data, target
 
 
@@ -200,14 +210,15 @@ def _move(data: Tensor, target: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         return moved, target
     # Shifted by one, the zeros outside become "not said" after shifting back.
     shifted = torch.where(target == IGNORE, torch.zeros_like(target), target + 1)
+    several = target.ndim == data.ndim
     picked = functional.grid_sample(
-        shifted.unsqueeze(1).to(data.dtype),
+        (shifted if several else shifted.unsqueeze(1)).to(data.dtype),
         grid,
         mode="nearest",
         padding_mode="zeros",
         align_corners=False,
     )
-    numbers = picked.squeeze(1).round().to(torch.int16) - 1
+    numbers = (picked if several else picked.squeeze(1)).round().to(torch.int16) - 1
     return moved, torch.where(numbers < 0, IGNORE, numbers).to(torch.uint8)
 
 

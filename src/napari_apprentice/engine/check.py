@@ -149,11 +149,13 @@ def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
         flips=(False,) * grid.ndim,
     )
     inside = counts[crop]
+    places = annotation.detections
     cropped = replace(
         annotation,
         grid=grid,
         labels=np.ascontiguousarray(annotation.labels[crop]),
         classes=spec.label_classes,
+        detections=None if places is None else places.shifted([-a for a in start]),
         extent=Extent(whole=True) if inside.all() else Extent(strokes=True),
         painted=inside,
     )

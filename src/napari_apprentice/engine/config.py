@@ -58,6 +58,13 @@ class PredictConfig(_Config):
         title="Unsure below",
         description="Probability below which the class of a whole image is called unsure",
     )
+    least_score: float | None = Field(
+        None,
+        gt=0.0,
+        lt=1.0,
+        title="Lowest score",
+        description="Points and boxes that are less sure are left out; none: the model's own, 0.3",
+    )
 
 
 class TrainConfig(_Config):
@@ -206,3 +213,10 @@ class EvaluateConfig(_Config):
         description="Share of the resamples that an interval covers",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes the draws repeatable")
+    distance: float | None = Field(
+        None,
+        gt=0,
+        title="Distance",
+        description="Points and boxes: how far one may be from its object, in the unit of the files (pixels where they "
+        "know none); none: the radius of each object",
+    )

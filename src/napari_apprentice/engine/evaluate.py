@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,14 @@ def evaluate_files(
         A prediction that does not lie on the grid of its truth.
     """
     cases = yield from scorer_of(task).cases(truth, prediction, classes)
+    if config is not None and config.distance is not None:
+        cases = [replace(case, open=partial(_reaching, case, config.distance)) for case in cases]
     return (yield from evaluate_cases(in_groups(cases, groups), task=task, config=config))
+
+
+def _reaching(case: Case, distance: float) -> Compared:
+    opened = case.open()
+    return replace(opened, annotation=replace(opened.annotation, reach=distance))
 
 
 def evaluate_pairs(

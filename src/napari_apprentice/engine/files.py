@@ -21,9 +21,10 @@ from napari_apprentice.io import (
     read_rows,
     stem,
 )
-from napari_apprentice.tasks import TASKS, NumbersObjects
+from napari_apprentice.tasks import TASKS, FindsPlaces, NumbersObjects
 
 from .evaluate import find_classes
+from .place_files import open_places
 from .split import TrainItem
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def open_pairs(
     GridMismatchError
         Labels that do not lie on the grid of their image.
     """
+    if isinstance(TASKS[task], FindsPlaces):
+        return (
+            yield from open_places(pairs, task=task, classes=classes, known=known, groups=groups)
+        )
     opened = []
     for number, (image, label) in enumerate(pairs):
         yield Progress("opening", number, len(pairs), "image")

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from napari_apprentice.core.errors import BadInputError, TrainingDivergedError
+from napari_apprentice.tasks import FindsPlaces
 
-from .augment import RECIPES, apply, make_parameters
+from .augment import RECIPES, apply, magnification, make_parameters
 from .loading import without_triton
 
 if TYPE_CHECKING:
@@ -152,7 +153,10 @@ class Learner:
         parameters = make_parameters(
             recipe, data.shape, spacing, self.spec.mirror_axes, self.generator
         )
-        return apply(data, target, parameters)
+        data, target = apply(data, target, parameters)
+        if isinstance(self.task, FindsPlaces) and not parameters.identity:
+            target = self.task.magnified(target, magnification(parameters), self.spec)
+        return data, target
 
     @torch.no_grad()
     def _follow(self) -> None:

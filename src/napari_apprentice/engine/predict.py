@@ -16,11 +16,11 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, AnswersWithImage, SizesObjects, WholeImage
+from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, SizesObjects, WholeImage
 
 from ._frames import frames_of, joined_frames
 from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
-from .prepare import Prepared, fits, has_spacing, preparing, restore
+from .prepare import Prepared, fits, has_spacing, places_from_working, preparing, restore
 from .restore import finished_image
 from .size import bounded, read_on, zoom_to
 
@@ -92,8 +92,11 @@ def predict(
     OutOfMemoryError
         Smaller batches and tiles, stitching in main memory and the CPU were all tried.
     """
-    whole = isinstance(TASKS[model.spec.task], WholeImage)
-    job = (_ImagePrediction if whole else _Prediction)(volume, model, config, time)
+    asked = TASKS[model.spec.task]
+    kind = _PlacePrediction if isinstance(asked, FindsPlaces) else _Prediction
+    if isinstance(asked, WholeImage):
+        kind = _ImagePrediction
+    job = kind(volume, model, config, time)
     job.decode = decode or job.task.decode
     return job.run()
 
@@ -176,15 +179,17 @@ class _Prediction:
         dense, plan = yield from self._climb(prepared, plan, ticks)
         yield Progress("reading the answer", ticks.done, ticks.total, "tile")
         try:
-            if isinstance(self.task, AnswersWithImage):
-                image = finished_image(dense, prepared, self.task, self.spec, self.volume.dtype)
-                return self.decode(image, prepared.source, self.spec), plan
-            dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
-            factor = prepared.turned.shape[-1] / prepared.grid.shape[-1]
-            spec = read_on(self.spec, self.task, factor)
-            return self.decode(dense, prepared.source, spec), plan
+            return self._read(dense, prepared), plan
         except MemoryError as error:
             raise _no_memory(self.volume, "reading the network's answer") from error
+
+    def _read(self, dense: NDArray[Any], prepared: Prepared) -> Prediction:
+        if isinstance(self.task, AnswersWithImage):
+            image = finished_image(dense, prepared, self.task, self.spec, self.volume.dtype)
+            return self.decode(image, prepared.source, self.spec)
+        dense = np.ascontiguousarray(restore(dense, prepared.order, prepared.flips))
+        factor = prepared.turned.shape[-1] / prepared.grid.shape[-1]
+        return self.decode(dense, prepared.source, read_on(self.spec, self.task, factor))
 
     def _prepare(self, frame: int, plan: Plan) -> Generator[Event, None, Prepared]:
         volume = self.volume.frame(frame)
@@ -290,12 +295,16 @@ class _Prediction:
         runner = Runner(network, plan, self._reduce())
         yield ticks.tick()
         began, before = clock.perf_counter(), ticks.done
-        dense = yield from runner.run(prepared, ticks)
+        dense = yield from runner.run(self._answered_on(prepared), ticks)
         voxels = (ticks.done - before) * int(np.prod(plan.tile)) * 2 ** len(plan.mirror)
         if voxels:
             kind = plan.device.partition(":")[0]
             remember_speed(self.spec, kind, (clock.perf_counter() - began) / voxels)
         return dense
+
+    def _answered_on(self, prepared: Prepared) -> Prepared:
+        """Where the answer of the network is to lie: on the source grid, as this says it."""
+        return prepared
 
     def _reduce(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
         if isinstance(self.task, AnswersWithImage):
@@ -316,6 +325,24 @@ class _Prediction:
         )
         joined = joined_frames(predictions, self.volume.grid) if self.several else predictions[0]
         return replace(joined, provenance=provenance)
+
+
+class _PlacePrediction(_Prediction):
+    """Places are read where the network worked, and then brought to the source grid."""
+
+    def _answered_on(self, prepared: Prepared) -> Prepared:
+        return replace(prepared, turned=prepared.grid)
+
+    def _read(self, dense: NDArray[Any], prepared: Prepared) -> Prediction:
+        spec, wished = self.spec, self.config.least_score
+        if wished is not None:
+            args = {**spec.task_args, "least_score": wished}
+            spec = spec.model_copy(update={"task_args": args})
+        answer = self.decode(dense, prepared.grid, spec)
+        if answer.detections is None:
+            return answer
+        places = places_from_working(answer.detections, prepared)
+        return replace(answer, grid=prepared.source, detections=places)
 
 
 class _ImagePrediction(_Prediction):

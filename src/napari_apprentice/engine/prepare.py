@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.annotation import Annotation
+    from napari_apprentice.core.detections import Detections
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.spec import ModelSpec, Normalization
     from napari_apprentice.core.volume import Volume
@@ -32,6 +33,7 @@ __all__ = [
     "intensity_levels",
     "labels_to_working",
     "normalize",
+    "places_from_working",
     "prepare",
     "preparing",
     "reorient",
@@ -288,11 +290,30 @@ def annotation_to_working(annotation: Annotation, prepared: Prepared) -> Annotat
         It has another shape than the source.
     """
     labels = labels_to_working(annotation.labels, prepared)
+    places = annotation.detections
+    moved = replace(
+        annotation,
+        grid=prepared.grid,
+        labels=labels,
+        detections=None if places is None else _places_to_working(places, prepared),
+        extent=Extent(whole=True),
+        painted=None,
+    )
     if annotation.extent.whole:
-        return replace(annotation, grid=prepared.grid, labels=labels, painted=None)
+        return moved
     counts = labels_to_working(annotation.counts(), prepared)
-    extent = Extent(strokes=True)
-    return replace(annotation, grid=prepared.grid, labels=labels, extent=extent, painted=counts)
+    return replace(moved, extent=Extent(strokes=True), painted=counts)
+
+
+def _places_to_working(places: Detections, prepared: Prepared) -> Detections:
+    turned = places.reoriented(prepared.source.shape, prepared.order, prepared.flips)
+    return turned.resized(prepared.turned.shape, prepared.grid.shape)
+
+
+def places_from_working(places: Detections, prepared: Prepared) -> Detections:
+    """Bring points and boxes from the grid the network worked on to that of the source, sizes and all."""
+    turned = places.resized(prepared.grid.shape, prepared.turned.shape)
+    return turned.restored(prepared.source.shape, prepared.order, prepared.flips)
 
 
 def labels_to_working(labels: NDArray[Any], prepared: Prepared) -> NDArray[Any]:

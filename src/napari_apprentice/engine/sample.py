@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,21 +21,45 @@ _CANDIDATES = 20_000
 
 @dataclass(frozen=True, eq=False)
 class TrainArray:
-    """A prepared image ``(C, *working)`` float32 with its target ``(*working)`` uint8, and how often it is drawn."""
+    """A prepared image with what the network should say of it.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    data
+        ``(C, *working)`` float32.
+    target
+        ``(*working)`` uint8, or several maps ``(n, *working)``.
+    weight
+        How often it is drawn.
+    marked
+        ``(*working)`` uint8: which class a patch around a voxel shows, `IGNORE` where nothing counts. None: the target
+        itself says so.
+    """
 
     name: str
     data: NDArray[np.float32]
     target: NDArray[np.uint8]
     weight: float = 1.0
+    marked: NDArray[np.uint8] | None = None
+
+    @property
+    def marks(self) -> NDArray[np.uint8]:
+        """Where classes are and what counts, ``(*working)``."""
+        return self.target if self.marked is None else self.marked
+
+    def plane(self, z: int) -> TrainArray:
+        """One Z plane of it (views)."""
+        marked = None if self.marked is None else self.marked[z]
+        target = self.target[..., z, :, :]
+        return TrainArray(f"{self.name} z{z}", self.data[:, z], target, self.weight, marked)
 
 
 def planes(array: TrainArray) -> list[TrainArray]:
     """Cut a 3-D training array into its Z planes that count (views), for 2-D networks."""
-    return [
-        TrainArray(f"{array.name} z{z}", array.data[:, z], array.target[z], array.weight)
-        for z in range(array.target.shape[0])
-        if (array.target[z] != IGNORE).any()
-    ]
+    marks = array.marks
+    return [array.plane(z) for z in range(len(marks)) if (marks[z] != IGNORE).any()]
 
 
 class PatchSampler:
@@ -72,12 +96,12 @@ class PatchSampler:
         self._weights = np.array([a.weight for a in self.arrays])
         # Candidate centres are fixed at the start: drawing one costs nothing afterwards.
         seed = np.random.default_rng(0)
-        self._counted = [_positions(a.target != IGNORE, seed) for a in self.arrays]
+        self._counted = [_positions(a.marks != IGNORE, seed) for a in self.arrays]
         self._by_class: dict[int, list[tuple[int, NDArray[np.int64]]]] = {}
         for number, array in enumerate(self.arrays):
-            for value in np.unique(array.target):
+            for value in np.unique(array.marks):
                 if value not in (0, IGNORE):
-                    where = _positions(array.target == value, seed)
+                    where = _positions(array.marks == value, seed)
                     self._by_class.setdefault(int(value), []).append((number, where))
 
     @property
@@ -86,10 +110,11 @@ class PatchSampler:
         return sorted(self._by_class)
 
     def draw(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return images ``(count, C, *patch)`` and targets ``(count, *patch)``."""
-        channels = self.arrays[0].data.shape[0]
-        data = np.zeros((count, channels, *self.patch), dtype=np.float32)
-        target = np.full((count, *self.patch), IGNORE, dtype=np.uint8)
+        """Return images ``(count, C, *patch)`` and targets ``(count, *patch)``, or ``(count, n, *patch)``."""
+        first = self.arrays[0]
+        data = np.zeros((count, len(first.data), *self.patch), dtype=np.float32)
+        maps = first.target.shape[: first.target.ndim - len(self.patch)]
+        target = np.full((count, *maps, *self.patch), IGNORE, dtype=np.uint8)
         for slot in range(count):
             number, centre = self._choose()
             self._cut(self.arrays[number], centre, data[slot], target[slot])
@@ -123,7 +148,7 @@ class PatchSampler:
     ) -> None:
         """Copy the patch around `centre` into the given slots, with a random shift that keeps the centre inside."""
         source, slot = [], []
-        for at, size, length in zip(centre, self.patch, array.target.shape, strict=True):
+        for at, size, length in zip(centre, self.patch, array.marks.shape, strict=True):
             if length <= size:
                 # The whole axis fits: place it anywhere in the patch.
                 offset = int(self.generator.integers(0, size - length + 1))
@@ -135,7 +160,8 @@ class PatchSampler:
             source.append(slice(start, start + size))
             slot.append(slice(0, size))
         data[(slice(None), *slot)] = array.data[(slice(None), *source)]
-        target[tuple(slot)] = array.target[tuple(source)]
+        maps: tuple[Any, ...] = (Ellipsis,)
+        target[maps + tuple(slot)] = array.target[maps + tuple(source)]
 
 
 def _positions(mask: NDArray[np.bool_], generator: np.random.Generator) -> NDArray[np.int64]:

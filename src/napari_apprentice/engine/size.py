@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_apprentice.tasks import SizesObjects
+from napari_apprentice.tasks import FindsPlaces, SizesObjects
 
 from .cost import working_grid
 
@@ -81,6 +81,8 @@ def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> Mod
     It is that of the annotated objects, held within what a network learns well. Where voxels have a size, the working
     spacing becomes the one at which objects are that large.
     """
+    if isinstance(task, FindsPlaces):
+        return task.planned(spec, [item.annotation for item in items])
     if not isinstance(task, SizesObjects) or task.diameter(spec) is not None:
         return spec
     found = [_on_working_grid(item, task, spec) for item in items]

@@ -92,7 +92,7 @@ def check_items(items: Sequence[TrainItem]) -> None:
                 path=item.name,
                 remedy="Finish a slice, a box or the whole image, or count the strokes.",
             )
-        labelled = labelled or bool((item.annotation.labels[counts] != 0).any())
+        labelled = labelled or bool((item.annotation.marked() & counts).any())
     if not labelled:
         raise BadInputError(
             "expected labelled voxels where the annotation counts, found only background",
@@ -137,7 +137,11 @@ def _by_slab(item: TrainItem, config: TrainConfig, labelled: bool) -> Split:
     counts = annotation.counts()
     axis = 0
     used = counts.any(axis=tuple(a for a in range(counts.ndim) if a != axis))
-    rows = np.flatnonzero(used & _has_labels(annotation, counts, axis) if labelled else used)
+    has_labels = _has_labels(annotation, counts, axis)
+    # Points are found near where they are, not in the very row: rows that hold none count, too.
+    places = annotation.detections
+    are_points = places is not None and int(places.in_mask(counts).sum()) >= _FEWEST_ROWS
+    rows = np.flatnonzero(used & (has_labels | are_points) if labelled else used)
     if len(rows) < _FEWEST_ROWS:
         note = "too little is finished to hold a part out: scores are on what was learned from"
         return Split((item,), (), note)
@@ -163,8 +167,7 @@ def _ranges(numbers: NDArray[np.int64]) -> str:
 
 def _has_labels(annotation: Annotation, counts: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
     others = tuple(a for a in range(counts.ndim) if a != axis)
-    found: NDArray[np.bool_] = ((annotation.labels != 0) & counts).any(axis=others)
-    return found
+    return np.asarray((annotation.marked() & counts).any(axis=others))
 
 
 def _restricted(

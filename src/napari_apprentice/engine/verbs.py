@@ -130,7 +130,7 @@ def predict(
     Returns
     -------
     Prediction
-        Labels on the image's own grid.
+        Labels, or points and boxes, on the image's own grid.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def evaluate(
     listen
         Called with every event of the job.
     **settings
-        Fields of `EvaluateConfig`: ``resamples``, ``level``, ``seed``.
+        Fields of `EvaluateConfig`: ``resamples``, ``level``, ``seed``, ``distance``.
 
     Returns
     -------

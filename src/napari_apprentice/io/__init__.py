@@ -17,6 +17,14 @@ from ._open import (
     open_volumes,
     save,
 )
+from ._places import (
+    PLACE_SUFFIXES,
+    PlaceTable,
+    is_place_file,
+    place_axes,
+    read_places,
+    save_places,
+)
 from ._registry import FORMATS
 from ._series import place_of
 from ._tables import (
@@ -31,9 +39,11 @@ from ._tables import (
 
 __all__ = [
     "FORMATS",
+    "PLACE_SUFFIXES",
     "TABLE_SUFFIXES",
     "DeidentifyReport",
     "Format",
+    "PlaceTable",
     "Series",
     "SeriesFormat",
     "WritableFormat",
@@ -43,6 +53,7 @@ __all__ = [
     "deidentify_job",
     "describe",
     "format_of",
+    "is_place_file",
     "labels_in",
     "labels_like",
     "labels_onto",
@@ -52,10 +63,14 @@ __all__ = [
     "open_volume",
     "open_volumes",
     "pair",
+    "place_axes",
     "place_of",
+    "place_stem",
+    "read_places",
     "read_rows",
     "save",
     "save_json",
+    "save_places",
     "save_table",
     "save_text",
     "stem",

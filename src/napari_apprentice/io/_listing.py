@@ -11,6 +11,7 @@ from ._faults import reading
 from ._format import GatheringFormat
 from ._names import bare_name
 from ._open import by_suffix, format_of, formats
+from ._places import is_place_file
 from ._series import place_of, series_path, several
 
 __all__ = ["list_images", "pair", "stem"]
@@ -92,7 +93,8 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
 
     Names must agree without suffixes; where no name agrees, endings such as ``_image``, ``_label``, ``_mask``
     or ``_seg`` are left out of the comparison. Two images (files, or folders that are
-    one image) pair whatever their names.
+    one image) pair whatever their names. Tables of points and boxes (CSV, GeoJSON) stand for labels where a folder has no
+    image.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
         Names that have no partner, or that more than one file has.
     """
     first, second = Path(images), Path(labels)
-    if list_images(first) == [first] and list_images(second) == [second]:
+    if _listed(first) == [first] and _listed(second) == [second]:
         return [(first, second)]
     left, right = _by_name(first, strip=False), _by_name(second, strip=False)
     if not set(left) & set(right):
@@ -119,9 +121,21 @@ def pair(images: _Path, labels: _Path) -> list[tuple[Path, Path]]:
     return [(left[name], right[name]) for name in sorted(left)]
 
 
+def _listed(path: Path) -> list[Path]:
+    """The images that a path stands for, or its tables of points and boxes."""
+    if path.is_file() and is_place_file(path):
+        return [path]
+    if path.is_dir():
+        children = sorted(child for child in path.iterdir() if child.is_file())
+        tables = [child for child in children if is_place_file(child)]
+        if tables and not any(_is_image(child) for child in children):
+            return tables
+    return list_images(path)
+
+
 def _by_name(path: Path, *, strip: bool) -> dict[str, Path]:
     named: dict[str, Path] = {}
-    for file in list_images(path):
+    for file in _listed(path):
         name = stem(file)
         if strip:
             name = next((name[: -len(r)] for r in _ROLES if name.lower().endswith(r)), name)

@@ -6,6 +6,7 @@ from napari_apprentice.core.registry import Registry
 
 from ._task import (
     AnswersWithImage,
+    FindsPlaces,
     GrowsObjects,
     NumbersObjects,
     ReducesOutput,
@@ -18,6 +19,7 @@ from ._task import (
 __all__ = [
     "TASKS",
     "AnswersWithImage",
+    "FindsPlaces",
     "GrowsObjects",
     "NumbersObjects",
     "ReducesOutput",

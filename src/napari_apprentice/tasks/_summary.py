@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.detections import Detections
     from napari_apprentice.core.grid import Grid
 
-__all__ = ["count_text"]
+__all__ = ["count_text", "places_text"]
 
 
 def count_text(
@@ -51,3 +52,12 @@ def _plural(name: str, count: int) -> str:
     if count == 1:
         return name
     return f"{name[:-2]}i" if name.endswith("us") else f"{name}s"
+
+
+def places_text(found: Detections, classes: Sequence[LabelClass]) -> str:
+    """Write ``"143 nuclei"``, or the count of each class."""
+    if len(classes) < 2:
+        counts = [(len(found), classes[0].name if classes else "object")]
+    else:
+        counts = [(int((found.kinds == c.value).sum()), c.name) for c in classes]
+    return " · ".join(f"{count} {_plural(name, count)}" for count, name in counts)

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["AnswersWithImage", "GrowsObjects", "ReducesOutput", "Task", "WholeImage", "primary_of"]
+__all__ = [
+    "AnswersWithImage",
+    "FindsPlaces",
+    "GrowsObjects",
+    "ReducesOutput",
+    "Task",
+    "WholeImage",
+    "primary_of",
+]
 
 
 @runtime_checkable
@@ -130,6 +138,50 @@ class SizesObjects(Protocol):
 
     def diameters(self, labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> NDArray[np.float64]:
         """Diameter of each object in voxels of the last axis, in the planes or volumes that the network sees."""
+        ...
+
+
+@runtime_checkable
+class FindsPlaces(Protocol):
+    """A task whose answers are points and boxes, learned from annotations with ``detections``.
+
+    Contract
+    --------
+    - ``targets`` returns several maps ``(n, *spatial)``, ``loss`` takes batches of them ``(B, n, *spatial)``.
+    - ``decode`` is given the answer on the grid the network worked on, and its detections lie there: the engine brings
+      them to the grid of the image, sizes and all.
+    """
+
+    def planned(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> ModelSpec:
+        """A new model's description with what the annotations tell: whether there are boxes, how large things are."""
+        ...
+
+    def marks(self, target: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
+        """Where to draw patches from: number of the class near each centre, 0 elsewhere, 255 where nothing counts.
+
+        Parameters
+        ----------
+        target
+            Maps ``(n, *spatial)``, as of ``targets``; the result is ``(*spatial)``.
+        """
+        ...
+
+    def magnified(
+        self, target: torch.Tensor, factors: torch.Tensor, spec: ModelSpec
+    ) -> torch.Tensor:
+        """The maps ``(B, n, *spatial)`` of images that were magnified by so much ``(B,)``: sizes grow along."""
+        ...
+
+    def places_in(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
+        """What labels of numbered objects say: their middles and the boxes around them; the whole of it counts.
+
+        Parameters
+        ----------
+        labels
+            Object numbers; where the file names them, the names are the classes of the objects.
+        classes
+            Of all files together.
+        """
         ...
 
 

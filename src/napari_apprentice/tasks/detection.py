@@ -1,0 +1,298 @@
+"""Detection: where things are and how large, as points and boxes, each with a class and a score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
+from napari_apprentice.core.detections import Detections
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.core.spec import Normalization
+from napari_apprentice.measure.detection import Case, detection_scores
+
+from ._heat import MIDDLE, heat_maps, log_sizes, magnified_codes
+from ._peaks import find_peaks, suppress
+from ._places import detections_of_labels, usual_diameter
+from ._plan import plan_unet
+from ._summary import places_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["TASK", "DetectionTask"]
+
+_DIAMETER = 12.0
+_LEAST_SCORE = 0.3
+_PRIOR = 2.2
+"""Logits start this much below zero: nearly every voxel is no middle (Lin et al., ICCV 2017)."""
+_MIDDLE_SIZE = 4.0
+"""Sizes are learned as octaves above 16 voxels."""
+_SAME_OBJECT = 0.25
+"""Two peaks nearer than this share of the diameter are one object."""
+_NEAR = 128
+
+
+class DetectionTask:
+    """A network that draws a bump at the middle of each object, and says how large the object is.
+
+    CenterNet (Zhou et al., arXiv 1904.07850, 2019) on a U-Net, in 2-D and 3-D: a heat map per class, learned by the
+    penalty-reduced focal loss, and the lengths of the box around the object. Peaks are the objects; their heights are the
+    scores.
+    """
+
+    name = "detection"
+    title = "Detect points and boxes"
+    primary = "f1"
+
+    # -- what the network learns --------------------------------------------------------
+
+    def output_channels(self, spec: ModelSpec) -> int:
+        """A length per axis where there are boxes, then a heat map per class: new classes come last."""
+        return _boxes(spec) + len(spec.classes)
+
+    def targets(self, annotation: Annotation, spec: ModelSpec) -> NDArray[np.uint8]:
+        """Maps of lengths and middles, ``(output_channels, *spatial)``; 255 where nothing was said.
+
+        Raises
+        ------
+        BadInputError
+            No points or boxes, or a class that the model does not have.
+        """
+        said = _said(annotation)
+        grid = annotation.grid
+        kinds = _class_numbers(said, annotation, spec)
+        diameter = float(spec.task_args.get("diameter", _DIAMETER))
+        usual = diameter * grid.spacing[-1] / np.asarray(grid.spacing)
+        sized = Detections.of(
+            said.centres, np.where(np.isfinite(said.sizes), said.sizes, usual), said.kinds
+        )
+        boxes = _boxes(spec)
+        maps = heat_maps(sized, kinds, len(spec.classes), grid.shape, boxes=boxes)
+        if boxes:
+            _forget_sizes(maps, said, boxes)
+        if not annotation.extent.whole:
+            maps[:, ~annotation.counts()] = IGNORE
+        return maps
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Penalty-reduced focal loss of the heat maps per object, plus the mean error of lengths in octaves.
+
+        Parameters
+        ----------
+        output
+            ``(B, lengths + classes, *spatial)``.
+        target
+            See `targets`; ``(B, lengths + classes, *spatial)``, uint8.
+        """
+        boxes = _boxes(spec)
+        heat = target[:, boxes:]
+        loss = _focal(output[:, boxes:].float() - _PRIOR, heat)
+        if boxes:
+            loss = loss + _size_error(output[:, :boxes].float(), target[:, :boxes], heat)
+        return loss
+
+    def magnified(
+        self, target: torch.Tensor, factors: torch.Tensor, spec: ModelSpec
+    ) -> torch.Tensor:
+        """Lengths grow with the image; see `FindsPlaces.magnified`."""
+        boxes = _boxes(spec)
+        if not boxes:
+            return target
+        import torch
+
+        return torch.cat([magnified_codes(target[:, :boxes], factors), target[:, boxes:]], dim=1)
+
+    def marks(self, target: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
+        """Where each class has its middles; see `FindsPlaces.marks`."""
+        heat = target[_boxes(spec) :]
+        strongest = heat.argmax(axis=0).astype(np.uint8) + 1
+        marks = np.where(heat.max(axis=0) >= _NEAR, strongest, 0).astype(np.uint8)
+        marks[heat[0] == IGNORE] = IGNORE
+        return marks
+
+    # -- how its answer is read ---------------------------------------------------------
+
+    def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
+        """Peaks of the heat maps as detections in voxels of `grid`, surest first.
+
+        Parameters
+        ----------
+        dense
+            What the network said, ``(lengths + classes, *spatial)``.
+        grid
+            That the network worked on.
+        """
+        boxes = _boxes(spec)
+        least = float(spec.task_args.get("least_score", _LEAST_SCORE))
+        least = float(np.clip(least, 1e-3, 1 - 1e-3))
+        limit = float(np.log(least / (1 - least))) + _PRIOR
+        found = Detections.none(grid.ndim)
+        for number, entry in enumerate(spec.classes):
+            voxels, places, heights = find_peaks(dense[boxes + number], limit)
+            sizes = _sizes_at(dense[:boxes], voxels, grid)
+            scores = (1 / (1 + np.exp(_PRIOR - heights.astype(np.float64)))).astype(np.float32)
+            kinds = np.full(len(voxels), entry.value, np.int32)
+            found = found.joined(Detections.of(places, sizes, kinds, scores))
+        found = found.select(np.argsort(-found.scores, kind="stable"))
+        found = found.select(suppress(found.centres, _radii(found, grid, spec), grid.spacing))
+        classes = spec.label_classes
+        return Prediction(
+            grid=grid, classes=classes, detections=found, summary=places_text(found, classes)
+        )
+
+    def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
+        """F1, precision, recall and mean distance where the annotation counts, and AP50 of boxes; see `detection_scores`."""
+        if prediction.detections is None:
+            raise BadInputError("expected a prediction with points or boxes, found none")
+        grid = annotation.grid
+        counts = None if annotation.extent.whole else annotation.counts()
+        names = {c.value: c.name for c in annotation.classes}
+        case = Case(prediction.detections, _said(annotation), grid.spacing, counts)
+        return detection_scores([case], grid.unit, names, reach=annotation.reach)
+
+    # -- planning -----------------------------------------------------------------------
+
+    def default_spec(
+        self, name: str, volumes: Sequence[Volume], classes: Sequence[LabelClass]
+    ) -> ModelSpec:
+        """Plan a residual U-Net that strides in its first layer: middles need no edges, and it learns in a third of the time.
+
+        Raises
+        ------
+        BadInputError
+            No volumes, or volumes that do not agree in dimensions and channels.
+        """
+        return plan_unet(
+            self.name,
+            name,
+            volumes,
+            classes or (LabelClass(1, "object"),),
+            channels=(16, 32, 64, 128, 128),
+            first_stride=2,
+            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
+        )
+
+    def planned(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> ModelSpec:
+        """Note the usual diameter in working voxels, and whether there are boxes to learn from."""
+        if "diameter" in spec.task_args:
+            return spec
+        voxel = None if spec.spacing is None else spec.spacing[-1]
+        # Without a working spacing each image is seen in voxels of its own.
+        said = [
+            (_said(a), np.asarray(a.grid.spacing) / (voxel or a.grid.spacing[-1]))
+            for a in annotations
+        ]
+        usual = usual_diameter(said)
+        diameter = _DIAMETER if usual is None else max(2.0, usual)
+        boxes = any(bool(d.are_boxes.any()) for d, _ in said)
+        args = {**spec.task_args, "diameter": round(float(diameter), 3), "boxes": boxes}
+        return spec.model_copy(update={"task_args": args})
+
+    def places_in(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
+        """Middles and boxes of numbered objects; see `FindsPlaces.places_in`."""
+        values = {c.name.casefold(): c.value for c in classes}
+        kinds = {n: values.get(name.casefold(), 0) for n, name in labels.classes.items()}
+        found = detections_of_labels(labels.numpy(), kinds if len(classes) > 1 else {})
+        if len(classes) == 1:
+            found = Detections.of(found.centres, found.sizes, np.full(len(found), classes[0].value))
+        return Annotation.of_places(grid, found, classes)
+
+
+def _boxes(spec: ModelSpec) -> int:
+    """Along how many axes the network says how long an object is."""
+    return spec.ndim if spec.task_args.get("boxes", True) else 0
+
+
+def _said(annotation: Annotation) -> Detections:
+    if annotation.detections is None:
+        raise BadInputError(
+            "expected points or boxes, found none",
+            remedy="Mark objects with points in Correct, give a table of points, or labels of numbered objects.",
+        )
+    return annotation.detections
+
+
+def _class_numbers(said: Detections, annotation: Annotation, spec: ModelSpec) -> NDArray[np.int64]:
+    """Position of each detection's class among the model's, by name where names agree, else by value."""
+    by_name = {c.name.casefold(): i for i, c in enumerate(spec.classes)}
+    numbers = {c.value: i for i, c in enumerate(spec.classes)}
+    for entry in annotation.classes:
+        numbers[entry.value] = by_name.get(entry.name.casefold(), numbers.get(entry.value, -1))
+    if len(spec.classes) == 1:
+        return np.zeros(len(said), np.int64)
+    unknown = sorted({int(k) for k in said.kinds} - {v for v, i in numbers.items() if i >= 0})
+    if unknown:
+        raise BadInputError(
+            f"expected points of the classes {', '.join(c.name for c in spec.classes)}, "
+            f"found class values {unknown[:5]} as well",
+            remedy="Give each point one of the classes.",
+        )
+    return np.array([numbers[int(k)] for k in said.kinds], np.int64)
+
+
+def _forget_sizes(maps: NDArray[np.uint8], said: Detections, boxes: int) -> None:
+    """Where points have no size of their own, none is learned, in place."""
+    if not len(said) or said.are_boxes.all():
+        return
+    from scipy.spatial import cKDTree
+
+    shape = maps.shape[1:]
+    places = np.argwhere(maps[0] > 0)
+    if len(places):
+        owner = cKDTree(said.voxels(shape)).query(places)[1]
+        maps[(slice(0, boxes), *places[~said.are_boxes[owner]].T)] = 0
+
+
+def _focal(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    import torch.nn.functional as functional
+
+    counted = (heat != IGNORE).float()
+    middle = (heat == MIDDLE).float()
+    nearness = heat.float().clamp_max(MIDDLE) / MIDDLE
+    sure, unsure = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    hit = middle * unsure.exp() ** 2 * sure
+    empty = counted * (1 - middle) * (1 - nearness) ** 4 * sure.exp() ** 2 * unsure
+    return -(hit + empty).sum() / middle.sum().clamp_min(1.0)
+
+
+def _size_error(output: torch.Tensor, codes: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    known = ((codes > 0) & (codes != IGNORE)).float()
+    near = heat.float().amax(dim=1, keepdim=True) / MIDDLE
+    weight = known * near.clamp_max(1.0)
+    error = (output - (log_sizes(codes) - _MIDDLE_SIZE)).abs()
+    return (error * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def _sizes_at(
+    octaves: NDArray[Any], voxels: NDArray[np.int64], grid: Grid
+) -> NDArray[np.float64] | None:
+    """Lengths of the boxes in voxels; not known along Z where a 2-D network looks at planes."""
+    if not len(octaves):
+        return None
+    sizes = np.full(voxels.shape, np.nan)
+    said = octaves[(slice(None), *voxels.T)].astype(np.float64).T
+    longest = 2.0 * np.asarray(grid.shape[-len(octaves) :])
+    sizes[:, -len(octaves) :] = np.clip(2.0 ** (said + _MIDDLE_SIZE), 0.5, longest)
+    return sizes
+
+
+def _radii(found: Detections, grid: Grid, spec: ModelSpec) -> NDArray[np.float64]:
+    """How far around each detection there is no other, in the unit of the grid."""
+    usual = float(spec.task_args.get("diameter", _DIAMETER)) * grid.spacing[-1]
+    lengths = found.sizes * np.asarray(grid.spacing)
+    known = np.isfinite(lengths)
+    means = np.where(known, lengths, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return _SAME_OBJECT * np.where(known.any(axis=1), means, usual)
+
+
+TASK = DetectionTask()
