@@ -235,4 +235,6 @@ def test_listing_tasks_loads_no_torch() -> None:
 
 
 def test_there_are_tasks() -> None:
-    assert {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"} <= set(NAMES)
+    assert {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"} <= set(
+        NAMES
+    )

@@ -252,6 +252,7 @@ class Annotation:
             marked[tuple(inside.voxels(self.grid.shape).T)] = True
         return marked
 
+
 def _nothing(grid: Grid) -> NDArray[np.uint8]:
     """One zero that stands for all voxels: thousands of images take no memory for it."""
     return np.broadcast_to(np.zeros((), np.uint8), grid.shape)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .annotation import Extent, LabelClass
+    from .detections import Detections
     from .notes import NoteChanges
 
 __all__ = ["Author", "Block", "Edit", "changed_blocks", "trimmed"]
@@ -100,6 +101,8 @@ class Edit:
         Numbers of objects that no tool may change from then on, and of those that may be changed again.
     notes
         What is known of numbered objects, before and after.
+    places
+        Points and boxes before and after, where those are annotated.
     """
 
     name: str
@@ -110,23 +113,26 @@ class Edit:
     locks: frozenset[int] = frozenset()
     unlocks: frozenset[int] = frozenset()
     notes: NoteChanges = field(default_factory=dict)
+    places: tuple[Detections, Detections] | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether it changes nothing."""
         said = self.extent or self.classes or self.locks or self.unlocks or self.notes
-        return not (self.blocks or said)
+        return not (self.blocks or said or self.places is not None)
 
     @property
     def is_correction(self) -> bool:
         """Whether a person said something about voxels or objects with it."""
-        return bool(self.blocks or self.notes) and self.author == "person"
+        said = self.blocks or self.notes or self.places is not None
+        return bool(said) and self.author == "person"
 
     @property
     def nbytes(self) -> int:
         """Memory it takes, about."""
         blocks = sum(block.nbytes for block in self.blocks)
-        return blocks + _OVERHEAD + _NOTE * len(self.notes)
+        places = 0 if self.places is None else sum(map(len, self.places))
+        return blocks + _OVERHEAD + _NOTE * (len(self.notes) + places)
 
     def check(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Make sure that it fits labels of a shape and dtype.
@@ -163,6 +169,7 @@ class Edit:
             locks=self.unlocks,
             unlocks=self.locks,
             notes={number: (after, before) for number, (before, after) in self.notes.items()},
+            places=None if self.places is None else (self.places[1], self.places[0]),
         )
 
 

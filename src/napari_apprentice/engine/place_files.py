@@ -48,6 +48,13 @@ class SaidPlaces:
 
     @classmethod
     def read(cls, path: Path, ndim: int | None = None) -> SaidPlaces:
+        """Read a file; `ndim` is that of its image, where it is at hand.
+
+        Raises
+        ------
+        BadInputError
+            A file that cannot be read, or of a film.
+        """
         if not is_place_file(path):
             return cls(path, labels=open_labels(path))
         table = read_places(path, ndim or place_axes(path))

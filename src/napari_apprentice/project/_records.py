@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_apprentice.core.annotation import Annotation, Extent, LabelClass
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.edit import Author, Block, Edit, changed_blocks
 from napari_apprentice.core.errors import FormatError
 from napari_apprentice.core.grid import Grid, World
@@ -92,6 +93,13 @@ class NoteRecord(_Plain):
     kind: int = 0
 
 
+class PlacesRecord(_Plain):
+    """Points and boxes; their numbers lie in the frame's arrays, the bits of floats as integers."""
+
+    count: int = Field(ge=0)
+    ndim: int = Field(ge=2, le=3)
+
+
 class Start(_Plain):
     """First frame: everything but the voxels, and how many frames of voxels follow."""
 
@@ -108,6 +116,7 @@ class Start(_Plain):
     notes: tuple[NoteRecord, ...] = ()
     frames: int = Field(ge=0)
     n_corrections: int = Field(ge=0)
+    places: bool = False
 
 
 class BlockRecord(_Plain):
@@ -133,6 +142,7 @@ class Change(_Plain):
     unlocks: tuple[int, ...] = ()
     notes: tuple[NoteRecord, ...] = ()
     forgets: tuple[int, ...] = ()
+    places: PlacesRecord | None = None
 
 
 @dataclass(eq=False)
@@ -150,11 +160,20 @@ class Replay:
     objects: bool
     locked: frozenset[int] = frozenset()
     notes: dict[int, Note] = field(default_factory=dict)
+    places: Detections | None = None
 
     def snapshot(self) -> Snapshot:
         """Return what was rebuilt."""
         kinds = {number: note.kind for number, note in self.notes.items() if note.kind}
-        said = Annotation(self.grid, self.labels, self.classes, self.extent, self.painted, kinds)
+        said = Annotation(
+            self.grid,
+            self.labels,
+            self.classes,
+            self.extent,
+            self.painted,
+            kinds,
+            detections=self.places,
+        )
         return Snapshot(self.name, said, self.n_corrections, self.objects, self.locked, self.notes)
 
     def step(self, description: dict[str, Any], raw: bytes) -> None:
@@ -182,6 +201,8 @@ class Replay:
         for number in change.forgets:
             self.notes.pop(number, None)
         self.notes |= _notes(change.notes)
+        if change.places is not None:
+            self.places = _places(change.places, arrays)
         if change.kind == "edit":
             self.n_corrections = change.n_corrections
 
@@ -202,6 +223,7 @@ def begin(description: dict[str, Any]) -> Replay:
         start.objects,
         frozenset(start.locked),
         _notes(start.notes),
+        Detections.none(grid.ndim) if start.places else None,
     )
 
 
@@ -227,10 +249,14 @@ def records_of(snapshot: Snapshot) -> Iterator[tuple[dict[str, Any], list[NDArra
         objects=snapshot.objects,
         locked=tuple(sorted(snapshot.locked)),
         notes=_note_records(kinds | dict(snapshot.notes)),
-        frames=len(parts),
+        frames=len(parts) + (annotation.detections is not None),
         n_corrections=snapshot.n_corrections,
+        places=annotation.detections is not None,
     )
     yield start.model_dump(), []
+    if annotation.detections is not None:
+        said = annotation.detections
+        yield _change("base", Edit("", places=(said, said)), 0)
     for part in parts:
         yield _change("base", Edit("", tuple(part)), 0)
 
@@ -253,8 +279,13 @@ def _change(kind: str, edit: Edit, n_corrections: int) -> tuple[dict[str, Any], 
             )
         )
         arrays += [block.after] if painted is None else [block.after, painted]
+    places = None
+    if edit.places is not None:
+        places = PlacesRecord(count=len(edit.places[1]), ndim=edit.places[1].ndim)
+        arrays += _bits(edit.places[1])
     change = Change(
         kind=kind,
+        places=places,
         name=edit.name,
         author=edit.author,
         n_corrections=n_corrections,
@@ -273,6 +304,20 @@ def _block(record: BlockRecord, arrays: Arrays) -> Block:
     after = arrays.take(record.shape, record.dtype)
     painted = arrays.take(record.shape, "|b1") if record.painted else None
     return Block(record.start, after, after, painted, painted)
+
+
+def _bits(places: Detections) -> list[NDArray[Any]]:
+    """A journal holds integers only: floats go by their bits."""
+    floats = (places.centres, places.sizes, places.scores.astype(np.float64))
+    return [*(np.ascontiguousarray(f).view(np.int64) for f in floats), places.kinds]
+
+
+def _places(record: PlacesRecord, arrays: Arrays) -> Detections:
+    shape = (record.count, record.ndim)
+    shapes = (shape, shape, (record.count,))
+    centres, sizes, scores = (arrays.take(s, "<i8").view(np.float64) for s in shapes)
+    kinds = arrays.take((record.count,), "<i4")
+    return Detections.of(centres, sizes, kinds, scores)
 
 
 def _validated(model: type[Any], description: dict[str, Any]) -> Any:

@@ -16,14 +16,15 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
-from .choice import answers_with_image, image_task, is_of_images, object_tasks, picture_tasks
+from .choice import answers_with_image, image_task, is_of_images, kind_of_task, picture_tasks
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
 from .material import (
     Folders,
     Material,
-    are_objects,
     describe_material,
+    said_kind,
+    says,
     split_note,
     state_items,
 )
@@ -117,17 +118,18 @@ class Learning(Working):
     def start_problem(self, init: str | None) -> str | None:
         """Why a model cannot learn from these annotations, or None where it can."""
         spec = None if init is None else self.specs.get(init)
-        objects = are_objects(self.annotations)
+        kind = said_kind(self.annotations)
         if spec is not None and is_of_images(spec):
             return f"{init} gives whole images a class: teach it in Classify, or start from another model."
         if spec is not None and answers_with_image(spec):
             return f"{init} learns from images without labels: teach it in Restore, or start from another model."
-        if spec is None or objects is None or (spec.task in object_tasks()) == objects:
+        if spec is None or kind is None or kind_of_task(spec.task) == kind:
             return None
-        says, found = "numbers objects", "paint classes"
-        if objects:
-            says, found = "does not number objects", "number objects"
-        return f"{init} {says}, and your annotations {found}: start from another model, or from nothing."
+        does = {"objects": "numbers objects", "places": "finds points", "classes": "paints classes"}
+        own = does[kind_of_task(spec.task)]
+        if kind == "objects":
+            own = "does not number objects"
+        return f"{init} {own}, and your annotations {says(kind)}: start from another model, or from nothing."
 
     def default_start(self) -> str | None:
         """Model to start from: the chosen one, else the nearest that can learn from what was annotated; None where none can."""
@@ -138,15 +140,15 @@ class Learning(Working):
         """Titles of the tasks that can be learned from what was annotated, by name."""
         from napari_apprentice.tasks import TASKS, WholeImage
 
-        objects = are_objects(self.annotations)
-        numbering, pictures = object_tasks(), picture_tasks()
-        return {
+        kind, pictures = said_kind(self.annotations), picture_tasks()
+        fitting = {
             name: task.title
             for name, task in TASKS.items()
             if not isinstance(task, WholeImage)
             and name not in pictures
-            and (objects is None or (name in numbering) == objects)
+            and kind in (None, kind_of_task(name))
         }
+        return dict(sorted(fitting.items(), key=lambda one: kind_of_task(one[0]) == "places"))
 
     def default_task(self) -> str:
         """Task of the chosen model where it can be learned from what was annotated, else the first that can."""

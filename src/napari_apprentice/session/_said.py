@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.annotation import Extent, LabelClass
+    from napari_apprentice.core.detections import Detections
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.notes import Note, Notes
+
+Kind: TypeAlias = Literal["classes", "objects", "places"]
 
 
 class Said:
@@ -29,6 +32,7 @@ class Said:
     _painted: NDArray[np.bool_] | None
     _locked: frozenset[int]
     _notes: dict[int, Note]
+    _places: Detections | None
     _n_corrections: int
     _lock: threading.RLock
 
@@ -75,7 +79,27 @@ class Said:
             painted = None if self._painted is None else self._painted.copy()
             kinds = {number: note.kind for number, note in self._notes.items() if note.kind}
             labels = self._labels.copy()
-            return Annotation(self.grid, labels, self._classes, self._extent, painted, kinds)
+            return Annotation(
+                self.grid,
+                labels,
+                self._classes,
+                self._extent,
+                painted,
+                kinds,
+                detections=self._places,
+            )
+
+    @property
+    def places(self) -> Detections | None:
+        """Points and boxes, in voxels of `grid`; None where voxels are annotated."""
+        return self._places
+
+    @property
+    def kind(self) -> Kind:
+        """What it speaks of: classes of voxels, numbered objects, or places."""
+        if self._places is not None:
+            return "places"
+        return "objects" if self.objects else "classes"
 
     @property
     def is_empty(self) -> bool:

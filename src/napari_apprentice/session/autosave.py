@@ -193,4 +193,5 @@ def restore(folder: Path) -> AnnotationState:
         locked=found.locked,
         notes=found.notes,
         n_corrections=found.n_corrections,
+        places=said.detections,
     )

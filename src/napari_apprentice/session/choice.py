@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
+    from ._said import Kind
+
 __all__ = [
     "ModelChoice",
     "answers_with_image",
     "best_choice",
     "image_task",
     "is_of_images",
+    "kind_of_task",
     "model_choices",
     "network_choices",
     "object_tasks",
     "picture_tasks",
+    "place_tasks",
 ]
 
 _METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
@@ -91,6 +95,7 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
             c.reason is not None,
             is_of_images(c.spec),
             answers_with_image(c.spec),
+            c.spec.task in place_tasks(),
             c.is_partial,
             _distance(c.spec, volume),
         ),
@@ -121,6 +126,20 @@ def object_tasks() -> tuple[str, ...]:
     from napari_apprentice.tasks import TASKS, NumbersObjects
 
     return tuple(name for name, task in TASKS.items() if isinstance(task, NumbersObjects))
+
+
+def kind_of_task(name: str) -> Kind:
+    """What the annotations speak of from which a task learns."""
+    if name in place_tasks():
+        return "places"
+    return "objects" if name in object_tasks() else "classes"
+
+
+def place_tasks() -> tuple[str, ...]:
+    """Names of the tasks whose answers are points and boxes."""
+    from napari_apprentice.tasks import TASKS, FindsPlaces
+
+    return tuple(name for name, task in TASKS.items() if isinstance(task, FindsPlaces))
 
 
 def image_task() -> str:

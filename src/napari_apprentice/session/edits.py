@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.detections import Detections
     from napari_apprentice.core.edit import Author
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.notes import Notes
@@ -64,6 +65,8 @@ class AnnotationState(Said):
         What is known of the objects.
     n_corrections
         How many corrections are in `labels` already (after a recovery).
+    places
+        Points and boxes in voxels of `grid`, where those are annotated and not voxels.
     memory
         Bytes the history may take; beyond it the oldest edits can no longer be undone.
 
@@ -91,9 +94,10 @@ class AnnotationState(Said):
         locked: frozenset[int] = frozenset(),
         notes: Notes | None = None,
         n_corrections: int = 0,
+        places: Detections | None = None,
         memory: int = MEMORY,
     ) -> None:
-        checked = Annotation(grid, labels, classes, extent or Extent(), painted)
+        checked = Annotation(grid, labels, classes, extent or Extent(), painted, detections=places)
         self.name = name
         self.grid = grid
         self.objects = objects
@@ -104,6 +108,7 @@ class AnnotationState(Said):
         self._painted = painted
         self._locked = locked
         self._notes = dict(notes or {})
+        self._places = places
         self.index = ObjectIndex(checked.labels)
         self._history = History(memory)
         self._n_corrections = n_corrections
@@ -181,6 +186,8 @@ class AnnotationState(Said):
                 self._extent = edit.extent[1]
             if edit.classes is not None:
                 self._classes = edit.classes[1]
+            if edit.places is not None:
+                self._places = edit.places[1]
             self._locked = (self._locked - edit.unlocks) | edit.locks
             for number, (_, note) in edit.notes.items():
                 if note is None:
@@ -292,6 +299,11 @@ class AnnotationState(Said):
             )
         start = (0,) * labels.ndim
         return self.paint(start, labels, ~self.protected(), name=name, author="model")
+
+    def set_places(self, places: Detections, name: str, author: Author = "person") -> None:
+        """Put points and boxes in place of those there are; one edit, undoable."""
+        if self._places is not None:
+            self.apply(Edit(name, places=(self._places, places), author=author))
 
     # -- where it counts ------------------------------------------------------------------
 

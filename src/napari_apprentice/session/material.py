@@ -17,10 +17,24 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.config import TrainConfig
     from napari_apprentice.engine.split import TrainItem
 
+    from ._said import Kind
     from .edits import AnnotationState
 
-__all__ = ["Folders", "Material", "are_objects", "describe_material", "split_note", "state_items"]
+__all__ = [
+    "Folders",
+    "Material",
+    "describe_material",
+    "said_kind",
+    "says",
+    "split_note",
+    "state_items",
+]
 
+_KINDS: dict[Kind, str] = {
+    "objects": "number objects",
+    "classes": "paint classes",
+    "places": "mark points",
+}
 _QUICK_VOXELS = 20_000_000
 _Pairs = tuple[tuple["Path", "Path"], ...]
 
@@ -87,10 +101,10 @@ def describe_material(
             problem = str(error)
     if problem is None and not used and not pairs:
         problem = _nothing(states)
-    if problem is None and len({state.objects for state in used}) > 1:
-        problem = (
-            "Some annotations number objects, others paint classes: finish only those of one kind."
-        )
+    kinds = sorted({state.kind for state in used}, key=tuple(_KINDS).index)
+    if problem is None and len(kinds) > 1:
+        some, others = (_KINDS[kind] for kind in kinds[:2])
+        problem = f"Some annotations {some}, others {others}: finish only those of one kind."
     material = Material(
         images=len(used),
         corrections=sum(state.n_corrections for state in used),
@@ -101,10 +115,15 @@ def describe_material(
     return material, pairs
 
 
-def are_objects(states: Mapping[str, AnnotationState]) -> bool | None:
-    """Whether the annotations that count number objects rather than paint classes; None without any, or with both."""
-    kinds = {state.objects for state in states.values() if not state.is_empty}
+def said_kind(states: Mapping[str, AnnotationState]) -> Kind | None:
+    """What the annotations that count speak of; None without any, or with several kinds."""
+    kinds = {state.kind for state in states.values() if not state.is_empty}
     return kinds.pop() if len(kinds) == 1 else None
+
+
+def says(kind: Kind) -> str:
+    """What annotations of a kind do, for a sentence: ``"paint classes"``."""
+    return _KINDS[kind]
 
 
 def _nothing(states: Mapping[str, AnnotationState]) -> str:

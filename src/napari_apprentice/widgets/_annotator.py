@@ -18,6 +18,7 @@ from napari_apprentice.session.taking import take_over_objects
 from . import layers as adapt
 from ._facts import classes_in, objects_in
 from ._object_table import notes_from
+from ._pointing import Pointing
 from .annotating import AnnotationLabels, annotation_layer, veil_layer
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Annotator:
     def __init__(self, viewer: napari.viewer.Viewer, session: Session) -> None:
         self.viewer = viewer
         self.session = session
+        self.pointing = Pointing(self)
         self._asked: tuple[str, Summary | None] = ("", None)
         self._veiled: Extent | None = None
         layers, dims = viewer.layers.events, viewer.dims.events
@@ -219,9 +221,10 @@ class Annotator:
         state = AnnotationState(
             name, self.grid, labels, classes, extent, objects=objects, notes=notes
         )
-        self._adopt(state, source)
+        self.adopt(state, source)
 
-    def _adopt(self, state: AnnotationState, source: Labels | None, folder: Any = None) -> None:
+    def adopt(self, state: AnnotationState, source: Any = None, folder: Any = None) -> None:
+        """Make an annotation that of the image, and show it."""
         key, volume = self.session.annotation_key, self.session.volume
         if key is None or volume is None:
             return
@@ -244,7 +247,7 @@ class Annotator:
         if summary is None:
             return
         try:
-            self._adopt(restore(summary.folder), None, summary.folder)
+            self.adopt(restore(summary.folder), None, summary.folder)
         except ApprenticeError as error:
             self.problem.emit(str(error))
 
@@ -264,6 +267,9 @@ class Annotator:
         """Show the annotation in a layer and make that the active one."""
         state, key = self.state, self.session.key
         if state is None or key is None:
+            return
+        if state.kind == "places":
+            self.pointing.show(self._placement(source), self._facts(source))
             return
         layer = self.layer
         if layer is None:
@@ -296,10 +302,11 @@ class Annotator:
         if grid is None:
             return {}
         # Labels without a scale of their own may lie elsewhere; the annotation belongs to the image.
-        layer = self._image_layer() or source
+        layer = self.image_layer() or source
         return adapt.spatial_kwargs(grid) if layer is None else adapt.layer_kwargs(layer, grid.ndim)
 
-    def _image_layer(self) -> Layer | None:
+    def image_layer(self) -> Layer | None:
+        """Layer of the image."""
         key = self.session.key
         own = (o for o in self.viewer.layers if adapt.image_key_of(o) is None)
         return next((o for o in own if adapt.key_of(o) == key), None)
@@ -314,7 +321,7 @@ class Annotator:
 
     def go_to_open_frame(self) -> bool:
         """Go to the next frame of the film that is not finished, round the end; false where there is none."""
-        session, image = self.session, self._image_layer()
+        session, image = self.session, self.image_layer()
         if session.key is None or session.frame is None or image is None or session.volume is None:
             return False
         count = session.volume.grid.length("T")
@@ -376,7 +383,7 @@ class Annotator:
         if own is not None:
             own.visible = True
         if was_annotating and active is not own:
-            self.viewer.layers.selection.active = own or self._image_layer()
+            self.viewer.layers.selection.active = own or self.image_layer()
         self._show_veil()
         self.changed.emit()
 

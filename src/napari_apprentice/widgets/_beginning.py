@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels, Points
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_apprentice.session.text import moment
@@ -32,6 +33,7 @@ class Beginning(QWidget):
         self.correct = ElidedButton("Correct the prediction")
         self.start = ElidedButton("Start from nothing")
         self.number = ElidedButton("Number objects from nothing")
+        self.mark = ElidedButton("Mark points from nothing")
         self.source = elided()
         self.show_again = ElidedButton("Show the annotation")
         column = QVBoxLayout(self)
@@ -39,12 +41,20 @@ class Beginning(QWidget):
         column.addWidget(
             wrapped("Correct what is wrong, say which part is right, and let a model learn it.")
         )
-        for widget in (self.source, self.correct, self.start, self.number, self.show_again):
+        for widget in (
+            self.source,
+            self.correct,
+            self.start,
+            self.number,
+            self.mark,
+            self.show_again,
+        ):
             column.addWidget(widget)
         column.addStretch()
         self.correct.clicked.connect(self._on_correct_clicked)
         self.start.clicked.connect(lambda: annotator.start())
         self.number.clicked.connect(lambda: annotator.start(objects=True))
+        self.mark.clicked.connect(annotator.pointing.start)
         self.show_again.clicked.connect(lambda: annotator.show())
 
     def render_state(self) -> None:
@@ -52,14 +62,18 @@ class Beginning(QWidget):
         annotator = self._annotator
         blocked = annotator.blocked()
         is_hidden = annotator.state is not None
-        candidates = [] if blocked else annotator.predictions()
+        candidates = [] if blocked else self._candidates()
         name = candidates[0].name if candidates else ""
-        is_own = bool(candidates) and not annotator.is_prediction(candidates[0])
+        first = candidates[0] if candidates else None
+        is_own = isinstance(first, Labels) and not annotator.is_prediction(first)
         self.source.setText(name)
         self.source.setVisible(bool(name) and not is_hidden)
         self.correct.setVisible(not is_hidden)
         self.start.setVisible(not is_hidden)
         self.number.setVisible(not is_hidden)
+        self.mark.setVisible(not is_hidden)
+        self.mark.setEnabled(not blocked)
+        self.mark.setToolTip(blocked or "Put a point on every object")
         self.show_again.setVisible(is_hidden)
         self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
         nothing = "There are no labels on the grid of this image yet: press Predict first."
@@ -72,9 +86,20 @@ class Beginning(QWidget):
         self.number.setEnabled(not blocked)
         self.number.setToolTip(blocked or "Paint nuclei or cells, each with a number of its own")
 
+    def _candidates(self) -> list[Labels | Points]:
+        """Labels and points that could be corrected; predicted points first where they came last."""
+        annotator = self._annotator
+        labels, points = annotator.predictions(), annotator.pointing.predictions()
+        if labels and points:
+            at = annotator.viewer.layers.index
+            return [*points, *labels] if at(points[0]) > at(labels[0]) else [*labels, *points]
+        return [*labels, *points]
+
     def _on_correct_clicked(self) -> None:
-        candidates = self._annotator.predictions()
-        if candidates:
+        candidates = self._candidates()
+        if candidates and isinstance(candidates[0], Points):
+            self._annotator.pointing.correct(candidates[0])
+        elif candidates:
             self._annotator.correct(candidates[0])
 
 

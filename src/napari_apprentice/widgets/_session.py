@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject, QTimer
 
@@ -157,7 +157,7 @@ class ViewerLink(QObject):
         active = viewer.layers.selection.active
         if _is_source(active):
             return active
-        if isinstance(active, Labels):
+        if isinstance(active, Labels | Points | Shapes):
             owner = self._layer_of(adapt.image_key_of(active))
             if owner is not None:
                 return owner
@@ -221,7 +221,7 @@ class ViewerLink(QObject):
             if kind == "labels":
                 viewer.add_labels(data, **kwargs).contour = adapt.contour_width(data.shape)
             else:
-                viewer.add_image(data, **kwargs)
+                getattr(viewer, f"add_{kind}")(data, **kwargs)
 
     def _hide_older(self, viewer: napari.viewer.Viewer, done: Predicted) -> None:
         """Hide what would cover the answer: earlier ones, and the annotation, unless someone paints in it just now."""

@@ -28,6 +28,7 @@ from ._following import Following
 from ._objects import KEYS as OBJECT_KEYS
 from ._objects import ObjectButtons
 from ._parts import ErrorLine
+from ._points_page import PointsPage
 from ._tools import Tools
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class CorrectDock(Dock):
         self.redo = ElidedButton("Redo")
         self.beginning = Beginning(self.annotator)
         self.recovery = RecoveryBar(self.annotator)
+        self.points = PointsPage(self.annotator.pointing)
         self._bound: AnnotationLabels | None = None
         self._following = Following()
         self.destroyed.connect(self._following.stop)
@@ -100,6 +102,7 @@ class CorrectDock(Dock):
     def _lay_out(self) -> None:
         self.pages.addWidget(self.beginning)
         self.pages.addWidget(self._work_page())
+        self.pages.addWidget(self.points)
         self.body.addWidget(self.recovery)
         self.body.addWidget(self.error)
         self.body.addWidget(self.pages)
@@ -149,6 +152,7 @@ class CorrectDock(Dock):
         annotator = self.annotator
         state, layer = annotator.state, annotator.layer
         self.recovery.render_state()
+        self.points.render_state()
         at_work = state is not None and layer is not None
         self.pages.setCurrentIndex(int(at_work))
         self.tools.set_layer(layer)
@@ -157,6 +161,8 @@ class CorrectDock(Dock):
         self._bind(layer)
         if not at_work or state is None or layer is None:
             self.beginning.render_state()
+            if self.annotator.pointing.layer is not None:
+                self.pages.setCurrentWidget(self.points)
             return
         self.classes.set_classes(state.classes)
         self.objects.setVisible(state.objects)

@@ -16,6 +16,7 @@ from napari_apprentice.core.volume import Volume
 from ._display import class_colors, contour_width, label_colors, levels, look
 from ._facts import METADATA, facts_of
 from ._object_table import features_of, notes_from
+from ._places import place_layers
 from ._upright import as_stored, upright
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ def prediction_layers(
     if prediction.labels is not None:
         look = _objects_look(prediction) if prediction.objects else label_colors(prediction)
         layers.append((prediction.labels, {**placed, **_named(name, facts), **look}, "labels"))
-    return layers
+    return [*layers, *place_layers(prediction, name, placed, {METADATA: facts})]
 
 
 def _objects_look(prediction: Prediction) -> dict[str, Any]:

@@ -111,11 +111,12 @@ class DetectionScorer:
             known = [(e.boxes, w) for e, w in zip(found, weights, strict=True) if e.boxes]
             if known:
                 boxes = Ranked.pooled((b for b, _ in known), np.array([w for _, w in known]))
-                counts["ap50_any"] = boxes.average_precision()
+                counts["ap50"] = boxes.average_precision()
             froc = Ranked.pooled((e.points for e in found), weights).froc()
             named = {f"sensitivity_at_{rate:g}_fp": value for rate, value in froc.items()}
             several = "f1_any" in cases[0].scores
-            return {("f1_any" if several and k == "f1" else k): v for k, v in counts.items()} | named
+            renamed = {"f1": "f1_any", "ap50": "ap50_any"} if several else {}
+            return {renamed.get(name, name): value for name, value in counts.items()} | named
 
         ranked = worst_first([case.scores for case in cases], {"f1": "F1"}, "score")
         figures = (_froc(Ranked.pooled(e.points for e in found)),)

@@ -1,0 +1,133 @@
+"""Points and boxes as layers: pure adapters between `Detections` and what napari shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_apprentice.core.detections import Detections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.core.prediction import Prediction
+
+__all__ = ["detections_in", "place_layers", "point_features", "point_look"]
+
+MOST_BOXES = 500
+"""Rectangles that napari draws in the time of a blink; with more of them points have to do."""
+_SHARE, _SMALLEST, _USUAL = 0.4, 4.0, 10.0
+_EDGE = 2
+
+
+def point_features(found: Detections, classes: Sequence[LabelClass]) -> pd.DataFrame:
+    """Features of a points layer: class, score, and the lengths of the box where they are known."""
+    import pandas as pd
+
+    names = {c.value: c.name for c in classes}
+    columns: dict[str, Any] = {
+        "class": [names.get(int(k), str(int(k))) for k in found.kinds],
+        "score": found.scores.astype(float).round(4),
+    }
+    columns |= {f"size-{axis}": found.sizes[:, axis] for axis in range(found.ndim)}
+    return pd.DataFrame(columns)
+
+
+def detections_in(
+    data: NDArray[Any], features: pd.DataFrame, classes: Sequence[LabelClass]
+) -> Detections:
+    """What a points layer says, with the features of `point_features`; what has no class is of the first one."""
+    places = np.array(data, dtype=np.float64)
+    count, ndim = places.shape
+    values = {c.name: c.value for c in classes}
+    first = classes[0].value if classes else 1
+    named = features["class"] if "class" in features else [""] * count
+    kinds = [values.get(str(name), first) for name in named]
+    scores = (
+        np.nan_to_num(np.asarray(features["score"], float), nan=1.0)
+        if "score" in features
+        else None
+    )
+    sizes = np.full(places.shape, np.nan)
+    for axis in range(ndim):
+        if f"size-{axis}" in features:
+            sizes[:, axis] = np.asarray(features[f"size-{axis}"], float)
+    sizes[~(np.isfinite(sizes) & (sizes > 0)).all(axis=1)] = np.nan
+    return Detections.of(places, sizes, kinds, scores)
+
+
+def point_look(found: Detections, classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """Keyword arguments of a points layer: coloured by class, as large as a part of what is there."""
+    known = found.sizes[np.isfinite(found.sizes)]
+    usual = float(np.median(known)) * _SHARE if len(known) else _USUAL
+    look: dict[str, Any] = {
+        "features": point_features(found, classes),
+        "size": max(_SMALLEST, usual),
+        "symbol": "disc",
+        "border_color": "black",
+        "border_width": 0.1,
+        "opacity": 0.9,
+        "out_of_slice_display": found.ndim == 3,
+    }
+    if len(found) and classes:
+        look["face_color"] = "class"
+        look["face_color_cycle"] = {c.name: c.color for c in classes}
+    elif classes:
+        look["face_color"] = classes[0].color
+    return look
+
+
+def place_layers(
+    prediction: Prediction, name: str, placed: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> list[tuple[Any, dict[str, Any], str]]:
+    """Layers of a prediction's points, and in 2-D of its boxes."""
+    found = prediction.detections
+    if found is None:
+        return []
+    classes = prediction.classes
+    look = point_look(found, classes)
+    data = found.centres
+    if prediction.frames is not None:
+        data = np.column_stack([prediction.frames, data])
+        look["out_of_slice_display"] = False
+    layers: list[tuple[Any, dict[str, Any], str]] = []
+    boxes = found.select(found.are_boxes)
+    if found.ndim == data.shape[1] == 2 and 0 < len(boxes) <= MOST_BOXES:
+        layers.append(
+            (_corners(boxes), _box_look(boxes, classes, name, placed, metadata), "shapes")
+        )
+    layers.append((data, {**placed, **look, "name": name, "metadata": dict(metadata)}, "points"))
+    return layers
+
+
+def _corners(boxes: Detections) -> list[NDArray[np.float64]]:
+    low, high = boxes.corners()
+    return [
+        np.array([(a[0], a[1]), (a[0], b[1]), (b[0], b[1]), (b[0], a[1])])
+        for a, b in zip(low, high, strict=True)
+    ]
+
+
+def _box_look(
+    boxes: Detections,
+    classes: Sequence[LabelClass],
+    name: str,
+    placed: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        **placed,
+        "shape_type": "rectangle",
+        "face_color": "transparent",
+        "edge_color": "class",
+        "edge_color_cycle": {c.name: c.color for c in classes},
+        "edge_width": max(1.0, _EDGE * float(np.median(boxes.sizes)) / 40),
+        "features": point_features(boxes, classes),
+        "name": f"{name} · boxes",
+        "metadata": dict(metadata),
+    }

@@ -1,0 +1,215 @@
+"""The page of *Correct* for points: their classes, the doubtful ones, what is finished, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+
+from napari_apprentice.core.errors import ApprenticeError
+
+from ._box import box_in_view
+from ._buttons import ElidedButton
+from ._classes import ClassButtons, class_key
+from ._following import Following
+from ._parts import ErrorLine, elided, wrapped
+from .styles import CHIP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._pointing import AnnotationPoints, Pointing
+
+__all__ = ["PointsPage"]
+
+
+class PointsPage(QWidget):
+    """Correct points with napari's own tools, and say which part is right.
+
+    Parameters
+    ----------
+    pointing
+        Whose layer and annotation it shows.
+    """
+
+    def __init__(self, pointing: Pointing) -> None:
+        super().__init__()
+        self._pointing = pointing
+        self._bound: AnnotationPoints | None = None
+        self._following = Following()
+        self.classes = ClassButtons()
+        self.error = ErrorLine()
+        self.count = elided()
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.level = QLabel("0.00")
+        self.delete = ElidedButton("Delete the doubtful")
+        self.chip = elided()
+        self.hint = wrapped()
+        self.whole = ElidedButton("Whole image")
+        self.slice = ElidedButton("Finish slice")
+        self.view = ElidedButton("Finish view")
+        self.undo = ElidedButton("Undo")
+        self.redo = ElidedButton("Redo")
+        self._lay_out()
+        self._connect()
+        self.destroyed.connect(self._following.stop)
+
+    def _lay_out(self) -> None:
+        self.threshold.setRange(0, 99)
+        self.threshold.setAccessibleName("lowest score")
+        self.threshold.setToolTip("Points with a lower score are hidden; Delete takes them away")
+        self.whole.setCheckable(True)
+        self.chip.setStyleSheet(CHIP)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        tools = "Add (2), select and move (3), delete (Del): napari's tools on the left."
+        for widget in (self.error, self.count, wrapped(tools), self.classes):
+            column.addWidget(widget)
+        column.addWidget(QLabel("Lowest score"))
+        for row in (
+            (self.threshold, self.level, self.delete),
+            (self.undo, self.redo),
+        ):
+            column.addLayout(_row(*row))
+        for widget in (QLabel("What counts"), self.chip):
+            column.addWidget(widget)
+        column.addLayout(_row(self.slice, self.view, self.whole))
+        column.addWidget(self.hint)
+        column.addStretch()
+
+    def _connect(self) -> None:
+        self.classes.picked.connect(self.pick)
+        self.classes.added.connect(lambda name: self._do(lambda s: s.add_class(name)))
+        self.classes.renamed.connect(lambda v, n: self._do(lambda s: s.rename_class(v, n)))
+        self.classes.recolored.connect(lambda v, c: self._do(lambda s: s.recolor_class(v, c)))
+        self.threshold.valueChanged.connect(self._on_threshold_value)
+        self.delete.clicked.connect(self._on_delete_clicked)
+        self.undo.clicked.connect(lambda: self._do(lambda s: s.undo()))
+        self.redo.clicked.connect(lambda: self._do(lambda s: s.redo()))
+        self.whole.clicked.connect(lambda on: self._do(lambda s: s.finish_all(on)))
+        self.slice.clicked.connect(self._on_slice_clicked)
+        self.view.clicked.connect(self._on_view_clicked)
+
+    # -- showing ----------------------------------------------------------------------------
+
+    def render_state(self) -> None:
+        """Show the annotation as it is."""
+        state, layer = self._pointing.state, self._pointing.layer
+        self._bind(layer)
+        if state is None or state.places is None or layer is None:
+            return
+        self.classes.set_classes(state.classes)
+        doubtful = int((state.places.scores < self._level()).sum())
+        self.count.setText(
+            f"{len(state.places)} points, {int((state.places.scores == 1).sum())} by a person"
+        )
+        self.delete.set_full(f"Delete {doubtful} below")
+        self.delete.setEnabled(bool(doubtful))
+        self.delete.setToolTip(
+            "Delete the points that are hidden" if doubtful else "No point has a lower score"
+        )
+        self.chip.setText(state.describe())
+        self.chip.setToolTip(f"{state.describe()}: only this is learned from and scored")
+        self.whole.setChecked(state.extent.whole)
+        self.whole.setToolTip(
+            "Every object of the image has its point; press again to take it back"
+        )
+        self.view.setToolTip("Every object that is in view now has its point")
+        self.hint.setText("Nothing is learned from yet: say where every object has its point.")
+        self.hint.setVisible(state.is_empty)
+        self.slice.setVisible(state.grid.ndim == 3)
+        self.slice.setToolTip("Every object in this slice has its point")
+        for button, name, verb in (
+            (self.undo, state.undo_name, "Undo"),
+            (self.redo, state.redo_name, "Redo"),
+        ):
+            button.setEnabled(bool(name))
+            button.set_full(f"{verb} {name[:1].lower()}{name[1:]}".strip())
+            button.setToolTip(button.full if name else f"Nothing to {verb.lower()}")
+        self._hide_doubtful(layer)
+
+    def _level(self) -> float:
+        return self.threshold.value() / 100
+
+    def _hide_doubtful(self, layer: AnnotationPoints) -> None:
+        found = layer.state.places
+        if found is not None and len(found) == len(layer.data):
+            layer.shown = found.scores >= self._level()
+
+    def _on_threshold_value(self, value: int) -> None:
+        self.level.setText(f"{value / 100:.2f}")
+        self.render_state()
+
+    # -- doing ------------------------------------------------------------------------------
+
+    def pick(self, value: int) -> None:
+        """Points are of this class from now on."""
+        layer = self._pointing.layer
+        if layer is not None:
+            layer.pick(value)
+
+    def _pick_number(self, number: int) -> None:
+        state = self._pointing.state
+        if state is not None and number <= len(state.classes):
+            self.classes.set_selected(state.classes[number - 1].value)
+            self.pick(state.classes[number - 1].value)
+
+    def _on_delete_clicked(self) -> None:
+        state = self._pointing.state
+        if state is not None and state.places is not None:
+            kept = state.places.select(state.places.scores >= self._level())
+            state.set_places(kept, "Delete doubtful points")
+
+    def _on_slice_clicked(self) -> None:
+        layer, dims = self._pointing.layer, self._pointing.annotator.viewer.dims
+        if layer is None or dims.ndisplay == 3:
+            self.error.set_sentence("Show slices first: this is the 3-D view.")
+            return
+        axis = (dims.order[0] + layer.ndim - dims.ndim) % layer.ndim
+        index = round(float(layer.world_to_data(dims.point[-layer.ndim :])[axis]))
+        self._do(lambda s: s.finish_slice(axis, index, not s.is_finished(axis, index)))
+
+    def _on_view_clicked(self) -> None:
+        annotator, layer = self._pointing.annotator, self._pointing.layer
+        image = annotator.image_layer()
+        if layer is None or image is None or annotator.viewer.dims.ndisplay == 3:
+            self.error.set_sentence("Show the image in 2-D first.")
+            return
+        point = np.asarray(layer.world_to_data(annotator.viewer.dims.point[-layer.ndim :]))
+        axes = tuple(range(layer.ndim))[-2:]
+        self._do(lambda s: s.finish_box(*box_in_view(image, s.grid.shape, axes, point, 0)))
+
+    def _do(self, action: Callable[[Any], object]) -> None:
+        self.error.set_sentence("")
+        try:
+            if self._pointing.state is not None:
+                action(self._pointing.state)
+        except ApprenticeError as error:
+            self.error.set_sentence(str(error))
+
+    # -- keys -------------------------------------------------------------------------------
+
+    def _bind(self, layer: AnnotationPoints | None) -> None:
+        if layer is self._bound:
+            return
+        self._following.stop()
+        self._bound = layer
+        if layer is None:
+            return
+        keys: dict[str, Callable[[], object]] = {
+            class_key(n): lambda n=n: self._pick_number(n)  # type: ignore[misc]
+            for n in range(1, 10)
+        }
+        keys["Control-Z"], keys["Control-Shift-Z"] = layer.state.undo, layer.state.redo
+        self._following.bind(layer, keys)
+        self._following.follow((layer.state.changed,), self.render_state)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row

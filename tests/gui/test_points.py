@@ -1,0 +1,216 @@
+"""Points in the real viewer: predicted, corrected with napari's own tools, undone, finished, kept over a crash."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Points, Shapes
+
+from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.core.detections import Detections
+from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.session.autosave import restorable, restore
+from napari_apprentice.session.identity import identity
+from napari_apprentice.session.session import Predicted
+from napari_apprentice.widgets import layers as adapt
+from napari_apprentice.widgets._session import session_for
+from napari_apprentice.widgets.correct import CorrectDock
+
+from ._correct_bench import DEEP, FLAT, add_image
+
+pytestmark = pytest.mark.gui
+CLASSES = (LabelClass(1, "cell"), LabelClass(2, "dividing cell"))
+
+
+def found(ndim=2):
+    places = [(4, 10, 10), (2, 30, 20), (1, 25, 40)]
+    return Detections.of(
+        np.array(places, float)[:, 3 - ndim :],
+        np.full((3, ndim), 8.0),
+        [1, 2, 1],
+        [0.9, 0.6, 0.35],
+    )
+
+
+class Bench:
+    def __init__(self, viewer, grid=FLAT):
+        self.viewer, self.grid = viewer, grid
+        self.image = add_image(viewer, grid)
+        self.session = session_for(viewer)
+        self.dock = CorrectDock(viewer)
+        self.page, self.pointing = self.dock.points, self.dock.annotator.pointing
+
+    def predict(self, places=None):
+        places = found(self.grid.ndim) if places is None else places
+        said = Prediction(self.grid, classes=CLASSES, detections=places)
+        volume = self.session.volume
+        self.session.predicted.emit(Predicted(self.session.key, volume, said, "image ▸ spots"))
+        return self
+
+    def begin(self):
+        self.predict()
+        assert self.dock.beginning.correct.isEnabled()
+        self.dock.beginning.correct.click()
+        return self
+
+    @property
+    def layer(self):
+        return self.pointing.layer
+
+    @property
+    def state(self):
+        return self.pointing.state
+
+
+@pytest.fixture
+def bench(make_napari_viewer):
+    return Bench(make_napari_viewer())
+
+
+def test_a_prediction_shows_points_and_boxes_in_the_place_of_the_image(bench):
+    bench.predict()
+    points = next(o for o in bench.viewer.layers if type(o) is Points)
+    boxes = next(o for o in bench.viewer.layers if isinstance(o, Shapes))
+    np.testing.assert_allclose(points.scale, bench.image.scale)
+    np.testing.assert_allclose(boxes.scale, bench.image.scale)
+    assert list(points.features["class"]) == ["cell", "dividing cell", "cell"]
+    assert points.features["score"].tolist() == pytest.approx([0.9, 0.6, 0.35])
+    colors = {tuple(np.round(c, 2)) for c in points.face_color}
+    assert len(colors) == 2
+    corners = np.asarray(boxes.data[0])
+    assert (corners.min(axis=0).tolist(), corners.max(axis=0).tolist()) == ([6, 6], [14, 14])
+    assert bench.session.key is not None  # a click on a result does not lose the image
+    assert bench.session.volume is not None
+
+
+def test_no_objects_and_many_are_shown_too(bench):
+    bench.predict(Detections.none(2))
+    many = np.random.default_rng(0).uniform(0, 50, (800, 2))
+    bench.predict(Detections.of(many, np.full((800, 2), 3.0)))
+    sizes = [len(o.data) for o in bench.viewer.layers if type(o) is Points]
+    assert sizes == [0, 800]
+    assert not any(isinstance(o, Shapes) for o in bench.viewer.layers)
+
+
+def test_points_are_added_moved_and_deleted_and_all_can_be_undone(bench):
+    bench.begin()
+    layer, state = bench.layer, bench.state
+    assert (len(layer.data), state.kind, state.n_corrections) == (3, "places", 0)
+    assert bench.dock.pages.currentWidget() is bench.page
+    layer.add([5.0, 50.0])
+    assert state.places.centres[-1].tolist() == [5.0, 50.0]
+    assert state.places.scores[-1] == 1.0
+    layer.selected_data = {0}
+    layer._move({0}, (12.0, 14.0))
+    layer._drag_start = None
+    assert state.places.scores[0] == 1.0
+    layer.selected_data = {1}
+    layer.remove_selected()
+    assert len(state.places) == 3
+    assert state.n_corrections == 3
+    for count in (4, 4, 3):
+        bench.page.undo.click()
+        assert len(layer.data) == len(state.places) == count
+    assert layer.features["score"].tolist() == pytest.approx([0.9, 0.6, 0.35])
+    np.testing.assert_allclose(layer.data, found().centres)
+    assert not bench.page.undo.isEnabled()
+    bench.page.redo.click()
+    assert len(layer.data) == 4
+
+
+def test_new_points_and_selected_ones_take_the_class_in_hand(bench):
+    bench.begin()
+    bench.page.pick(2)
+    bench.layer.add([5.0, 50.0])
+    assert bench.state.places.kinds[-1] == 2
+    bench.layer.selected_data = {0}
+    bench.page.pick(2)
+    assert bench.state.places.kinds.tolist() == [2, 2, 1, 2]
+    assert np.allclose(bench.layer.face_color[0], bench.layer.face_color[1])
+    bench.page.classes.added.emit("debris")
+    assert [c.name for c in bench.state.classes][-1] == "debris"
+
+
+def test_doubtful_points_are_hidden_and_deleted_by_the_slider(bench):
+    bench.begin()
+    bench.page.threshold.setValue(50)
+    assert bench.layer.shown.tolist() == [True, True, False]
+    assert len(bench.state.places) == 3
+    assert bench.page.delete.isEnabled()
+    bench.page.delete.click()
+    assert len(bench.layer.data) == len(bench.state.places) == 2
+    assert not bench.page.delete.isEnabled()
+    bench.page.undo.click()
+    assert len(bench.layer.data) == 3
+
+
+def test_what_is_finished_is_what_is_learned_from(bench):
+    bench.begin()
+    assert bench.session.material().problem is not None
+    bench.page.whole.click()
+    material = bench.session.material()
+    assert material.problem is None
+    assert list(bench.session.tasks()) == ["detection"]
+    assert bench.session.start_problem(None) is None
+    (item,) = (
+        __import__("napari_apprentice.session.material", fromlist=["state_items"])
+        .state_items(bench.session.annotations, bench.session.volumes, {})
+        .values()
+    )
+    assert item.annotation.extent.whole
+    np.testing.assert_allclose(item.annotation.detections.centres, found().centres)
+    np.testing.assert_allclose(item.annotation.detections.sizes, 8.0)
+
+
+def test_slices_of_a_volume_are_finished_one_by_one(make_napari_viewer):
+    bench = Bench(make_napari_viewer(), DEEP).begin()
+    assert bench.layer.out_of_slice_display
+    bench.viewer.dims.set_point(0, 5.0 + 2.0 * 2)
+    bench.page.slice.click()
+    assert bench.state.extent.slices == ((0, 2),)
+    bench.page.slice.click()
+    assert bench.state.extent.is_empty
+
+
+def test_points_from_nothing(bench):
+    bench.dock.beginning.mark.click()
+    assert bench.layer.mode == "add"
+    for place in ((3.0, 4.0), (20.0, 30.0)):
+        bench.layer.add(place)
+    assert len(bench.state.places) == 2
+    assert not bench.state.places.are_boxes.any()
+
+
+def test_the_layer_may_go_and_come_back(bench):
+    bench.begin()
+    bench.layer.add([5.0, 50.0])
+    bench.viewer.layers.remove(bench.layer)
+    assert bench.layer is None
+    bench.dock.beginning.show_again.click()
+    assert len(bench.layer.data) == 4
+
+
+def test_corrections_survive_a_crash(bench):
+    bench.begin()
+    bench.layer.add([5.25, 50.0])
+    bench.state.autosave.flush()
+    key = identity(bench.session.volume, None)
+    state = restore(restorable(key, FLAT).folder)
+    assert state.kind == "places"
+    for name in ("centres", "sizes", "kinds", "scores"):
+        np.testing.assert_array_equal(
+            getattr(state.places, name), getattr(bench.state.places, name)
+        )
+    assert state.n_corrections == 1
+
+
+def test_a_place_that_is_none_is_taken_back(bench):
+    bench.begin()
+    bench.layer.add([np.nan, 3.0])
+    assert len(bench.state.places) == len(bench.layer.data) == 3
+
+
+def test_results_are_known_by_the_key_of_the_image(bench):
+    bench.predict()
+    points = next(o for o in bench.viewer.layers if type(o) is Points)
+    assert adapt.is_result_of(points, bench.session.key)
