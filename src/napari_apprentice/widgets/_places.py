@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.prediction import Prediction
 
-__all__ = ["detections_in", "place_layers", "point_features", "point_look"]
+__all__ = ["colors_of", "detections_in", "place_layers", "point_features", "point_look"]
 
 MOST_BOXES = 500
 """Rectangles that napari draws in the time of a blink; with more of them points have to do."""
 _SHARE, _SMALLEST, _USUAL = 0.4, 4.0, 10.0
 _EDGE = 2
+_UNKNOWN = "#999999"
 
 
 def point_features(found: Detections, classes: Sequence[LabelClass]) -> pd.DataFrame:
@@ -31,7 +32,7 @@ def point_features(found: Detections, classes: Sequence[LabelClass]) -> pd.DataF
 
     names = {c.value: c.name for c in classes}
     columns: dict[str, Any] = {
-        "class": [names.get(int(k), str(int(k))) for k in found.kinds],
+        "class": np.array([names.get(int(k), str(int(k))) for k in found.kinds], dtype=object),
         "score": found.scores.astype(float).round(4),
     }
     columns |= {f"size-{axis}": found.sizes[:, axis] for axis in range(found.ndim)}
@@ -72,14 +73,17 @@ def point_look(found: Detections, classes: Sequence[LabelClass]) -> dict[str, An
         "border_color": "black",
         "border_width": 0.1,
         "opacity": 0.9,
-        "out_of_slice_display": found.ndim == 3,
+        "projection_mode": "rescale_spherical" if found.ndim == 3 else "none",
     }
-    if len(found) and classes:
-        look["face_color"] = "class"
-        look["face_color_cycle"] = {c.name: c.color for c in classes}
-    elif classes:
-        look["face_color"] = classes[0].color
+    if classes:
+        look["face_color"] = colors_of(found, classes) if len(found) else classes[0].color
     return look
+
+
+def colors_of(found: Detections, classes: Sequence[LabelClass]) -> list[str]:
+    """Colour of each by its class."""
+    colors = {c.value: c.color for c in classes}
+    return [colors.get(int(kind), _UNKNOWN) for kind in found.kinds]
 
 
 def place_layers(
@@ -94,7 +98,7 @@ def place_layers(
     data = found.centres
     if prediction.frames is not None:
         data = np.column_stack([prediction.frames, data])
-        look["out_of_slice_display"] = False
+        look["projection_mode"] = "none"
     layers: list[tuple[Any, dict[str, Any], str]] = []
     boxes = found.select(found.are_boxes)
     if found.ndim == data.shape[1] == 2 and 0 < len(boxes) <= MOST_BOXES:
@@ -124,8 +128,7 @@ def _box_look(
         **placed,
         "shape_type": "rectangle",
         "face_color": "transparent",
-        "edge_color": "class",
-        "edge_color_cycle": {c.name: c.color for c in classes},
+        "edge_color": colors_of(boxes, classes),
         "edge_width": max(1.0, _EDGE * float(np.median(boxes.sizes)) / 40),
         "features": point_features(boxes, classes),
         "name": f"{name} · boxes",

@@ -16,7 +16,7 @@ from napari_apprentice.session.identity import frame_name
 
 from . import layers as adapt
 from ._facts import classes_in
-from ._places import detections_in, point_features, point_look
+from ._places import colors_of, detections_in, point_features, point_look
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,19 +47,20 @@ class AnnotationPoints(Points):
         self._is_following = False
         found = state.places or Detections.none(state.grid.ndim)
         super().__init__(found.centres.copy(), **{**point_look(found, state.classes), **kwargs})
-        if not len(found):
-            self._color_by_class()
         self.events.data.connect(self._on_self_data)
         state.edited.connect(self._on_state_edited)
         self.pick(state.classes[0].value if state.classes else 1)
 
     def pick(self, value: int) -> None:
         """Points are of this class from now on; those that are selected become so."""
-        names = {c.value: c.name for c in self.state.classes}
+        entry = next((c for c in self.state.classes if c.value == value), None)
+        if entry is None:
+            return
         chosen = sorted(self.selected_data)
         self.selected_data = set()
         blank = {f"size-{axis}": np.nan for axis in range(self.ndim)}
-        self.feature_defaults = {"class": names.get(value, ""), "score": 1.0, **blank}
+        self.feature_defaults = {"class": entry.name, "score": 1.0, **blank}
+        self.current_face_color = entry.color
         found = self.state.places
         if chosen and found is not None:
             kinds, scores = found.kinds.copy(), found.scores.copy()
@@ -101,16 +102,10 @@ class AnnotationPoints(Points):
             self.data = found.centres.copy()
             self.features = point_features(found, self.state.classes)
             self.shown = np.ones(len(found), bool)
-            self._color_by_class()
+            if len(found):
+                self.face_color = colors_of(found, self.state.classes)
         finally:
             self._is_following = False
-
-    def _color_by_class(self) -> None:
-        classes = self.state.classes
-        if classes and len(self.data):
-            self.face_color_cycle = {c.name: c.color for c in classes}
-            self.face_color = "class"
-            self.refresh_colors(update_color_mapping=False)
 
 
 # Writers, menus and icons of napari know layers by the name of their class.
