@@ -154,11 +154,8 @@ def test_what_is_finished_is_what_is_learned_from(bench):
     assert material.problem is None
     assert list(bench.session.tasks()) == ["detection"]
     assert bench.session.start_problem(None) is None
-    (item,) = (
-        __import__("napari_apprentice.session.material", fromlist=["state_items"])
-        .state_items(bench.session.annotations, bench.session.volumes, {})
-        .values()
-    )
+    items = state_items(bench.session.annotations, bench.session.volumes, {})
+    (item,) = items.values()
     assert item.annotation.extent.whole
     np.testing.assert_allclose(item.annotation.detections.centres, found().centres)
     np.testing.assert_allclose(item.annotation.detections.sizes, 8.0)

@@ -77,7 +77,7 @@ class DetectionScores:
         """Share of the objects that were found."""
         return self._share(self.missed)
 
-    def _share(self, others: int) -> float:
+    def _share(self, others: float) -> float:
         if self.found + self.missed + self.false == 0:
             return float("nan")
         return self.found / (self.found + others) if self.found + others else 0.0

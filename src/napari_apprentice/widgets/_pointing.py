@@ -56,8 +56,9 @@ class AnnotationPoints(Points):
         entry = next((c for c in self.state.classes if c.value == value), None)
         if entry is None:
             return
-        chosen = sorted(self.selected_data)
-        self.selected_data = set()
+        layer: Any = self  # napari types its own property only in parts
+        chosen = sorted(layer.selected_data)
+        layer.selected_data = set()
         blank = {f"size-{axis}": np.nan for axis in range(self.ndim)}
         self.feature_defaults = {"class": entry.name, "score": 1.0, **blank}
         self.current_face_color = entry.color
@@ -98,7 +99,8 @@ class AnnotationPoints(Points):
             return
         self._is_following = True
         try:
-            self.selected_data = set()
+            layer: Any = self
+            layer.selected_data = set()
             self.data = found.centres.copy()
             self.features = point_features(found, self.state.classes)
             self.shown = np.ones(len(found), bool)
