@@ -103,6 +103,8 @@ def test_train_names_classes_and_keeps_groups_together(
         (("--task", "semantik"), "semantic"),
         (("--classes", "one=1"), "value=name"),
         (("--minutes", "0"), "--minutes"),
+        (("--filters", "medain"), "median"),
+        (("--normalization", "lungs"), "--normalization"),
         (("--groups", "absent.csv"), "absent.csv"),
         (("--resume",), "resume"),
     ],

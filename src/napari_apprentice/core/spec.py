@@ -84,6 +84,9 @@ class ModelSpec(_Frozen):
     orientation: Literal["LPS"] | None = Field(
         None, description="Patient volumes are turned this way before the network sees them"
     )
+    filters: tuple[FilterSpec, ...] = Field(
+        (), description="What changes intensities, in order, before they are normalised"
+    )
     normalization: Normalization = Normalization()
     classes: tuple[ClassSpec, ...] = ()
     tile: tuple[int, ...] = Field(

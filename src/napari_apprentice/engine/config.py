@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from napari_apprentice.core.errors import BadInputError
+
+from .recipe import parse_filters, parse_normalization
 
 __all__ = ["DeviceWish", "EvaluateConfig", "PredictConfig", "TrainConfig"]
 
@@ -192,7 +198,37 @@ class TrainConfig(_Config):
         title="Size",
         description="Size of patches, or that whole images are fitted to, of a model from nothing; none: as planned",
     )
+    filters: str = Field(
+        "",
+        title="Filters",
+        description="What changes the images of a model from nothing before it sees them, in order, such as bias_field, median:radius=2",
+    )
+    normalization: str | None = Field(
+        None,
+        title="Intensities",
+        description="How a model from nothing normalises them: zscore, percentile:1:99, window:-160:240 or a CT window "
+        "(brain, lung, bone, soft tissue, mediastinum); none: as planned",
+    )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Makes a run repeatable")
+
+    @field_validator("filters")
+    @classmethod
+    def _known_filters(cls, text: str) -> str:
+        return _read_by(parse_filters, text)
+
+    @field_validator("normalization")
+    @classmethod
+    def _known_normalization(cls, text: str | None) -> str | None:
+        return None if text is None else _read_by(parse_normalization, text)
+
+
+def _read_by(parse: Callable[[str], object], text: str) -> str:
+    """Refuse what cannot be read, in pydantic's way."""
+    try:
+        parse(text)
+    except BadInputError as error:
+        raise PydanticCustomError("recipe", "{reason}", {"reason": str(error)}) from error
+    return text
 
 
 class EvaluateConfig(_Config):

@@ -1,4 +1,4 @@
-"""From a volume to what a network sees, and the way back: orientation, spacing, intensities."""
+"""From a volume to what a network sees, and the way back: orientation, spacing, filters, intensities."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.jobs import Progress, run_to_end
 
 from ._resample import resample, slabs
+from .filters import filtering
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -102,7 +103,9 @@ def prepare(volume: Volume, spec: ModelSpec, zoom: float = 1.0) -> Prepared:
 def preparing(
     volume: Volume, spec: ModelSpec, zoom: float = 1.0
 ) -> Generator[Progress, None, Prepared]:
-    """Turn, resample and normalise one frame of a volume for a model.
+    """Turn, resample, filter and normalise one frame of a volume for a model.
+
+    The one way for learning, checking and predicting: a recipe cannot differ between them.
 
     Parameters
     ----------
@@ -138,6 +141,8 @@ def preparing(
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
     data = yield from resample(reorient(data, order, flips), working.spatial_shape)
+    near = working.spacing[-spec.ndim :]
+    data = yield from filtering(data, spec.filters, ndim=spec.ndim, spacing=near)
     levels = intensity_levels(data, spec.normalization)
     data = _as_channels(_leveled(np.ascontiguousarray(data), levels, spec.normalization), spec)
     shift, scale = zip(*levels, strict=True)

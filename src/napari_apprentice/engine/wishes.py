@@ -8,6 +8,7 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.models.networks import NETWORKS, FitsSpacing, answers_per_image
 from napari_apprentice.tasks import WholeImage
 
+from .recipe import parse_filters, parse_normalization
 from .tiles import tile_shape
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def with_mirror(spec: ModelSpec, config: TrainConfig) -> ModelSpec:
 
 
 def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpec:
-    """Change a planned model to the network and the size that are wanted.
+    """Change a planned model to the network, the size and the recipe that are wanted.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
         a size for another number of axes.
     """
     planned = with_mirror(planned, config)
-    changes: dict[str, object] = {}
+    changes = _recipe(config)
     if config.network is not None and config.network != planned.network:
         _check(config.network, task)
         network = NETWORKS[config.network]
@@ -53,6 +54,16 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
     spec = planned.model_copy(update=changes)
     divisor = NETWORKS[spec.network].divisor(ndim=spec.ndim, args=spec.network_args)
     return spec.model_copy(update={"tile": tile_shape(spec.tile, divisor)})
+
+
+def _recipe(config: TrainConfig) -> dict[str, object]:
+    """Filters and normalisation, where they are said."""
+    changes: dict[str, object] = {}
+    if config.filters:
+        changes["filters"] = parse_filters(config.filters)
+    if config.normalization is not None:
+        changes["normalization"] = parse_normalization(config.normalization)
+    return changes
 
 
 def _check(name: str, task: Task) -> None:

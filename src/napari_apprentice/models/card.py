@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.spec import FilterSpec, ModelSpec
 
 __all__ = ["model_card"]
 
@@ -49,7 +49,9 @@ def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
         _lengths(spec.spacing, spec.unit) if spec.spacing else "the image's own",
     )
     yield "Tile", _lengths(spec.tile, "voxels")
-    yield "Intensities", spec.normalization.kind
+    if spec.filters:
+        yield "Filters", "; ".join(_filter(step) for step in spec.filters)
+    yield "Intensities", _intensities(spec)
     if spec.orientation:
         yield "Orientation", spec.orientation
     yield "Trained on", spec.data or "not stated"
@@ -60,6 +62,15 @@ def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
         yield "Created", spec.created
     if spec.weights_sha256:
         yield "SHA-256 of the weights", spec.weights_sha256
+
+
+def _filter(step: FilterSpec) -> str:
+    return f"{step.name} ({_plain(step.args)})" if step.args else step.name
+
+
+def _intensities(spec: ModelSpec) -> str:
+    how = spec.normalization
+    return how.kind if how.kind == "zscore" else f"{how.kind} {how.low:g} to {how.high:g}"
 
 
 def _lengths(values: Iterable[float], unit: str) -> str:
