@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from pydantic import ValidationError
 
+from napari_apprentice.core.args import parse_args
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.spec import FilterSpec, Normalization
 
 from .filters import FILTERS
-from .filters._filter import parse
+
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ def _filter(text: str) -> FilterSpec:
                 f"expected a filter as name:argument=value, found {text!r}", remedy=_EXAMPLE
             )
         args[key] = value
-    checked = parse(FILTERS[name].Args, args)
+    checked = parse_args(FILTERS[name].Args, args, what="filter")
     return FilterSpec(name=name, args=checked.model_dump(mode="json"))
 
 
