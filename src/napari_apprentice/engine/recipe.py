@@ -13,7 +13,6 @@ from napari_apprentice.core.spec import FilterSpec, Normalization
 
 from .filters import FILTERS
 
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
