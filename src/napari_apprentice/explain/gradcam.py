@@ -17,15 +17,26 @@ from napari_apprentice.engine.images import fitted, unfitted
 from napari_apprentice.engine.prepare import preparing
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 
+from ._explainer import class_position, has_classes_per_voxel, whole_or_voxels
+from ._fields import check, commonest, finish, on_source, tiled, tiles_of
+
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
+    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.models.store import Model
 
-__all__ = ["class_map", "grad_cam"]
+    from ._explainer import ExplainConfig
+
+__all__ = ["EXPLAINER", "GradCam", "class_map", "grad_cam", "voxel_map"]
+
+_OVERLAP = 0.25
+_PREDICTED = 0.5
+_BACKWARD = 2.2  # a pass forth and back, in passes forth; measured, see benchmarks/explain.py
 
 
 def class_map(
@@ -64,7 +75,7 @@ def class_map(
         raise BadInputError(
             f"expected a model that gives whole images a class, {spec.name} answers voxel by voxel"
         )
-    wanted = _position(spec, image_class)
+    wanted = class_position(spec, image_class)
     yield Progress("explaining")
     prepared = yield from preparing(volume, spec)
     parts = torch.from_numpy((yield from fitted(prepared, spec)))
@@ -91,15 +102,84 @@ def class_map(
     )
 
 
-def _position(spec: ModelSpec, image_class: str | None) -> int | None:
-    if image_class is None:
-        return None
-    names = [entry.name.casefold() for entry in spec.classes]
-    if image_class.casefold() not in names:
-        raise BadInputError(
-            f"expected one of {', '.join(c.name for c in spec.classes)}, found {image_class!r}"
-        )
-    return names.index(image_class.casefold())
+def voxel_map(
+    volume: Volume, model: Model, image_class: str | None = None, *, device: str = "auto"
+) -> Job[Prediction]:
+    """Show where in an image a network that answers voxel by voxel saw evidence for the voxels of a class.
+
+    Seg-Grad-CAM (Vinogradova et al., AAAI 2020): the gradient of the class's scores, summed over the voxels that are given
+    the class, with respect to the coarsest features of the network, tile by tile.
+
+    Parameters, events and errors are those of `class_map`; without a class, that of most voxels is asked for.
+    """
+    began, spec = time.perf_counter(), model.spec
+    wanted = class_position(spec, image_class)
+    yield Progress("explaining")
+    prepared = yield from preparing(volume, spec)
+    where = choose_device(device).name
+    network = model.network.to(where).float().eval()
+    if wanted is None:
+        wanted = yield from commonest(network, prepared, spec, where)
+
+    def each(tile: torch.Tensor) -> Generator[None, None, torch.Tensor | None]:
+        yield
+        return _tile_map(network, tile.to(where), wanted + 1)
+
+    heat = yield from tiled(prepared, spec, _OVERLAP, each, "explaining")
+    heat = yield from on_source(heat, prepared)
+    heat /= max(float(heat.max()), 1e-12)
+    name = spec.classes[wanted].name
+    told = "Seg-Grad-CAM"
+    return finish(
+        heat, prepared, model, told, where, began, image_class=name, summary=f"evidence for {name}"
+    )
+
+
+def _tile_map(network: torch.nn.Module, tile: torch.Tensor, channel: int) -> torch.Tensor | None:
+    """Map of one tile ``(1, C, *tile)``; None where it holds no voxel of the class."""
+    with _Coarsest(network, tile.ndim) as kept, torch.enable_grad():
+        scores = network(tile.detach().clone().requires_grad_())
+        mine = scores.argmax(dim=1) == channel
+        if not bool(mine.any()):
+            return None
+        if kept.features is None:
+            raise BadInputError("expected a network with features that have places")
+        (slope,) = torch.autograd.grad(scores[:, channel][mine].sum(), kept.features)
+        return _weighted(kept.features, slope, tile.shape[2:])[0]
+
+
+class _Coarsest:
+    """Keeps the last of the coarsest features that still have places, while a network runs."""
+
+    def __init__(self, network: torch.nn.Module, ndim: int) -> None:
+        self.features: torch.Tensor | None = None
+        self._ndim = ndim
+        self._leaves = [m for m in network.modules() if not list(m.children())]
+
+    def __enter__(self) -> _Coarsest:
+        self._handles = [leaf.register_forward_hook(self._keep) for leaf in self._leaves]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _keep(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, torch.Tensor) or output.ndim != self._ndim:
+            return
+        if max(output.shape[2:]) < 2 or not output.requires_grad:
+            return
+        before = self.features
+        if before is None or output.shape[2:].numel() <= before.shape[2:].numel():
+            self.features = output
+
+
+def _weighted(features: torch.Tensor, slope: torch.Tensor, shape: Any) -> torch.Tensor:
+    """Features weighted by their mean gradient, without what speaks against the class, ``(N, *shape)``."""
+    weights = slope.mean(dim=tuple(range(2, slope.ndim)), keepdim=True)
+    heat = (weights * features.detach()).sum(dim=1, keepdim=True).clamp_min(0)
+    mode = "trilinear" if heat.ndim == 5 else "bilinear"
+    return functional.interpolate(heat, tuple(shape), mode=mode, align_corners=False)[:, 0]
 
 
 def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> torch.Tensor:
@@ -134,7 +214,33 @@ def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> t
     finally:
         for handle in handles:
             handle.remove()
-    weights = slope.mean(dim=tuple(range(2, slope.ndim)), keepdim=True)
-    heat = (weights * kept[0].detach()).sum(dim=1, keepdim=True).clamp_min(0)
-    mode = "trilinear" if heat.ndim == 5 else "bilinear"
-    return functional.interpolate(heat, images.shape[2:], mode=mode, align_corners=False)[:, 0]
+    return _weighted(kept[0], slope, images.shape[2:])
+
+
+class GradCam:
+    """Evidence for a class from gradients: two to three passes."""
+
+    title = "Evidence (Grad-CAM)"
+    description = "Where the features lay that raised the score of a class; coarse, fast"
+    asks_class = True
+
+    def problem(self, spec: ModelSpec) -> str | None:
+        """Why it cannot explain this model; see `Explainer`."""
+        return whole_or_voxels(spec)
+
+    def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
+        """A pass forth and back over every tile, with less overlap than a prediction."""
+        if not has_classes_per_voxel(spec):
+            return _BACKWARD
+        return _BACKWARD * tiles_of(grid, spec, _OVERLAP) / tiles_of(grid, spec, _PREDICTED)
+
+    def explain(
+        self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
+    ) -> Job[Prediction]:
+        """Map the evidence for a class; see `class_map` and `voxel_map`."""
+        check(self.problem(model.spec), model.spec)
+        how = voxel_map if has_classes_per_voxel(model.spec) else class_map
+        return (yield from how(volume, model, image_class, device=config.device))
+
+
+EXPLAINER = GradCam()

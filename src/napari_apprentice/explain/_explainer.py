@@ -1,0 +1,137 @@
+"""The contract of an explainer; docks and the command line know them only through it. Loads no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.models.networks import NETWORKS, answers_per_image
+from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, WholeImage
+
+if TYPE_CHECKING:
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.models.store import Model
+
+__all__ = [
+    "ExplainConfig",
+    "Explainer",
+    "class_position",
+    "has_classes_per_voxel",
+    "whole_or_voxels",
+]
+
+
+class ExplainConfig(BaseModel):
+    """How an explanation is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = Field(
+        "auto",
+        title="Device",
+        description="Where the network runs: auto takes a GPU that really works, else the CPU",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+        examples=["auto", "cpu", "cuda"],
+    )
+    passes: int | None = Field(
+        None,
+        ge=2,
+        le=64,
+        title="Passes",
+        description="Uncertainty: how many varied copies of the image are predicted; none: as many as 2.5 predictions pay "
+        "for, from 2 to 8",
+    )
+    cells: int | None = Field(
+        None,
+        ge=2,
+        le=64,
+        title="Cells",
+        description="Occlusion: parts along the longest axis of what the network sees at once, that are covered one after the other; none: 8 "
+        "in planes, 4 in volumes",
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, title="Seed", description="Uncertainty: makes the copies repeatable"
+    )
+
+
+class Explainer(Protocol):
+    """A way to explain an answer.
+
+    Contract
+    --------
+    - ``title`` and ``description`` are what people read; ``asks_class`` says whether it explains one class.
+    - ``problem`` and ``predictions`` work from descriptions alone: no voxel is read and torch is not loaded.
+    - ``explain`` returns a `Prediction` whose ``image`` is a float32 map on the spatial grid of the volume, 0 to 1, whose
+      ``image_class`` names the class and whose ``summary`` is a phrase for people.
+    """
+
+    title: str
+    description: str
+    asks_class: bool
+
+    def problem(self, spec: ModelSpec) -> str | None:
+        """Why it cannot explain this model, as a short phrase, or None where it can."""
+        ...
+
+    def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
+        """What it costs for an image on `grid`, in predictions of that image."""
+        ...
+
+    def explain(
+        self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
+    ) -> Job[Prediction]:
+        """Explain the answer about one time point; None asks for the class that the model finds most of.
+
+        Raises
+        ------
+        BadInputError
+            A model that it cannot explain, a class that the model does not know, an image that does not fit.
+        """
+        ...
+
+
+def has_classes_per_voxel(spec: ModelSpec) -> bool:
+    """Whether a model's network answers voxel by voxel with a background and its classes."""
+    task = TASKS[spec.task]
+    per_voxel = isinstance(task, ReducesOutput) and not isinstance(task, NumbersObjects)
+    return (
+        per_voxel
+        and not answers_per_image(NETWORKS[spec.network])
+        and task.output_channels(spec) == len(spec.classes) + 1
+    )
+
+
+def is_of_whole_images(spec: ModelSpec) -> bool:
+    """Whether a model says of which class an image is as a whole."""
+    return isinstance(TASKS[spec.task], WholeImage) and answers_per_image(NETWORKS[spec.network])
+
+
+def whole_or_voxels(spec: ModelSpec) -> str | None:
+    """The problem of models that give neither whole images nor voxels a class."""
+    if has_classes_per_voxel(spec) or is_of_whole_images(spec):
+        return None
+    return "explains classes of voxels or of whole images"
+
+
+def class_position(spec: ModelSpec, image_class: str | None) -> int | None:
+    """Position among the model's classes; None where none is asked for.
+
+    Raises
+    ------
+    BadInputError
+        A class that the model does not know.
+    """
+    if image_class is None:
+        return None
+    names = [entry.name.casefold() for entry in spec.classes]
+    if image_class.casefold() not in names:
+        raise BadInputError(
+            f"expected one of {', '.join(c.name for c in spec.classes)}, found {image_class!r}"
+        )
+    return names.index(image_class.casefold())

@@ -1,0 +1,161 @@
+"""Walking over an image with a network that answers voxel by voxel, for maps instead of labels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.jobs import Progress
+from napari_apprentice.core.prediction import Prediction, Provenance
+from napari_apprentice.engine._resample import resample
+from napari_apprentice.engine.config import PredictConfig
+from napari_apprentice.engine.cost import tile_for, working_grid
+from napari_apprentice.engine.prepare import restore
+from napari_apprentice.engine.tiles import blend_weights, padding, tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.grid import Grid
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.engine.prepare import Prepared
+    from napari_apprentice.models.store import Model
+
+__all__ = ["Each", "check", "commonest", "count_tiles", "finish", "on_source", "tiled", "tiles_of"]
+
+Each = Callable[[torch.Tensor], Generator[None, None, "torch.Tensor | None"]]
+"""From a tile ``(1, C, *tile)`` to its map ``(*tile)``, or None where there is nothing to show; yields now and then."""
+
+
+def check(problem: str | None, spec: ModelSpec) -> None:
+    """Refuse a model that an explainer cannot explain.
+
+    Raises
+    ------
+    BadInputError
+        Where there is a problem.
+    """
+    if problem is not None:
+        raise BadInputError(
+            f"{spec.name} cannot be explained this way: it {problem}",
+            remedy="Choose another model, or another way.",
+        )
+
+
+def tiles_of(grid: Grid, spec: ModelSpec, overlap: float) -> int:
+    """How many tiles an image on `grid` has for a model."""
+    shape = working_grid(grid, spec).shape
+    return count_tiles(shape, tile_for(spec, PredictConfig()), overlap)
+
+
+def count_tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:
+    """How many tiles an array of this spatial shape has, planes of a 2-D model included."""
+    lead = len(shape) - len(tile)
+    lengths = [max(n, t) for n, t in zip(shape[lead:], tile, strict=True)]
+    return math.prod(shape[:lead]) * len(tiles(lengths, tile, overlap))
+
+
+def tiled(
+    prepared: Prepared, spec: ModelSpec, overlap: float, each: Each, stage: str
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Blend the maps of all tiles into one on the working grid."""
+    tile = tile_for(spec, PredictConfig())
+    data = prepared.data
+    lead = data.shape[1 : data.ndim - len(tile)]
+    total = count_tiles(data.shape[1:], tile, overlap)
+    result = np.zeros(data.shape[1:], np.float32)
+    done = 0
+    for place in itertools.product(*(range(n) for n in lead)):
+        # The leading axes of a volume that the network sees plane by plane.
+        plane = np.moveaxis(data, 0, len(lead))[place]
+        field = torch.from_numpy(np.ascontiguousarray(plane))
+        walk = _field(field, tile, overlap, each)
+        while True:
+            try:
+                done += next(walk)
+                yield Progress(stage, done, total, "tile")
+            except StopIteration as stop:
+                result[place] = stop.value
+                break
+    return result
+
+
+def _field(
+    data: torch.Tensor, tile: Sequence[int], overlap: float, each: Each
+) -> Generator[int, None, NDArray[np.float32]]:
+    """The map of an array ``(C, *working)`` that the network sees all axes of; yields how many tiles were finished."""
+    pad = padding(data.shape[1:], tile)
+    padded = torch.nn.functional.pad(data, [v for pair in reversed(pad) for v in pair])
+    weights = torch.from_numpy(blend_weights(tile))
+    total, weight = torch.zeros(padded.shape[1:]), torch.zeros(padded.shape[1:])
+    for start in tiles(padded.shape[1:], tile, overlap):
+        place = tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True))
+        job = each(padded[(slice(None), *place)][None])
+        while True:
+            try:
+                next(job)
+                yield 0
+            except StopIteration as stop:
+                if stop.value is not None:
+                    total[place] += stop.value.cpu() * weights
+                break
+        weight[place] += weights
+        yield 1
+    crop = tuple(slice(b, b + n) for (b, _), n in zip(pad, data.shape[1:], strict=True))
+    return (total / weight)[crop].numpy()
+
+
+def commonest(
+    network: torch.nn.Module, prepared: Prepared, spec: ModelSpec, device: str
+) -> Generator[Progress, None, int]:
+    """Position of the class that most voxels are given."""
+    counts = torch.zeros(len(spec.classes) + 1)
+
+    def each(tile: torch.Tensor) -> Generator[None, None, None]:
+        yield
+        with torch.inference_mode():
+            winner = network(tile.to(device)).argmax(dim=1).flatten().cpu()
+        counts.add_(torch.bincount(winner, minlength=len(counts)))
+
+    yield from tiled(prepared, spec, 0.0, each, "finding the commonest class")
+    return int(counts[1:].argmax())
+
+
+def on_source(
+    heat: NDArray[np.float32], prepared: Prepared
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Bring a map from the working grid to the image's own."""
+    whole = yield from resample(heat[np.newaxis], prepared.turned.shape)
+    return np.ascontiguousarray(restore(whole[0], prepared.order, prepared.flips))
+
+
+def finish(
+    heat: NDArray[np.float32],
+    prepared: Prepared,
+    model: Model,
+    method: str,
+    device: str,
+    began: float,
+    *,
+    image_class: str | None,
+    summary: str,
+) -> Prediction:
+    """The map as a prediction with its provenance."""
+    seconds = time.perf_counter() - began
+    made = Provenance(model.spec.name, model.fingerprint, device, seconds, {"method": method})
+    return Prediction(
+        prepared.source,
+        image=np.clip(heat, 0, 1).astype(np.float32),
+        image_class=image_class,
+        summary=summary,
+        provenance=made,
+    )

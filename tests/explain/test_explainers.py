@@ -1,0 +1,211 @@
+"""Explanations of networks that answer voxel by voxel, occlusion and uncertainty: what they show, cost, and depend on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import Progress, run_to_end
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.explain import EXPLAINERS, ExplainConfig
+from napari_apprentice.explain.occlusion import cells_of
+from napari_apprentice.explain.uncertainty import Variation, entropy, variations
+from napari_apprentice.models.store import Model, build_network
+
+CPU = ExplainConfig(device="cpu", passes=3)
+CLASSES = (ClassSpec(value=1, name="spot"), ClassSpec(value=4, name="other"))
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": {"channels": [4, 8], "strides": [2], "num_res_units": 1},
+    "cnn": {"channels": [4, 8], "grid": 2, "dense": 8},
+    "segresnet": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+}
+TASK = {"unet": "semantic", "segresnet": "semantic", "cnn": "image_class"}
+
+
+def model(network: str = "unet", ndim: int = 2, seed: int = 0, **more: Any) -> Model:
+    torch.manual_seed(seed)
+    base: dict[str, Any] = {
+        "name": "m",
+        "task": TASK[network],
+        "network": network,
+        "network_args": SMALL[network],
+        "ndim": ndim,
+        "tile": (16,) * ndim,
+        "classes": CLASSES,
+    }
+    spec = ModelSpec(**base | more)
+    return Model(spec, build_network(spec).state_dict())
+
+
+def picture(shape: tuple[int, ...] = (40, 20)) -> Volume:
+    data = np.random.default_rng(0).random(shape).astype(np.float32)
+    spacing = (3.0, 0.5, 0.5)[-len(shape) :]
+    return Volume(data, Grid.regular("ZYX"[-len(shape) :], shape, spacing, unit="um"))
+
+
+def explained(key: str, of: Model, volume: Volume, name: str | None = None, **how: Any) -> Any:
+    config = CPU.model_copy(update=how)
+    return run_to_end(EXPLAINERS[key].explain(volume, of, config, name))
+
+
+class Bright(nn.Module):
+    """Says *spot* where it is bright, around the place only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(1, 1, 3, padding=1, bias=False)
+        with torch.no_grad():
+            self.look.weight.fill_(1.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        seen = self.look(x)
+        return torch.cat([torch.ones_like(seen), seen, -seen], dim=1)
+
+
+class Known(Model):
+    """A model with a network of our own."""
+
+    def __init__(self, network: nn.Module, spec: ModelSpec) -> None:
+        super().__init__(spec, network.state_dict())
+        self._own = network
+
+    @property
+    def network(self) -> nn.Module:
+        return self._own
+
+    def build(self) -> nn.Module:
+        return self._own
+
+
+def spot() -> Volume:
+    data = np.zeros((16, 16), np.float32)
+    data[9:14, 2:7] = 1
+    return Volume(data, Grid.regular("YX", data.shape))
+
+
+def known() -> Known:
+    return Known(Bright(), model(normalization={"kind": "window", "low": 0, "high": 1}).spec)
+
+
+@pytest.mark.parametrize("key", ["gradcam", "occlusion"])
+def test_a_class_is_explained_where_it_is(key: str) -> None:
+    found = explained(key, known(), spot(), "spot", cells=8)
+    assert found.image is not None
+    inside = found.image[9:14, 2:7].mean()
+    outside = np.delete(np.delete(found.image, np.s_[7:16], 0), np.s_[0:9], 1).mean()
+    assert inside > 5 * max(float(outside), 1e-9)
+    assert found.image_class == "spot"
+    assert np.count_nonzero(explained(key, known(), spot(), "other").image) == 0
+
+
+@pytest.mark.parametrize("key", sorted(EXPLAINERS))
+@pytest.mark.parametrize("network", sorted(SMALL))
+def test_maps_lie_on_the_image_and_change_with_the_weights(key: str, network: str) -> None:
+    volume = picture()
+    one = explained(key, model(network, seed=0), volume)
+    assert one.image is not None
+    assert (one.image.shape, one.grid, one.image.dtype) == ((40, 20), volume.grid, np.float32)
+    assert 0 <= one.image.min() <= one.image.max() <= 1
+    assert one.provenance is not None
+    # A map that survives random weights shows edges, not evidence (Adebayo et al., NeurIPS 2018).
+    others = [explained(key, model(network, seed=s), volume) for s in (1, 2)]
+    assert any(change(one, other) > 0.01 for other in others)
+
+
+def change(one: Any, other: Any) -> float:
+    """How far two explanations differ; of whole images, whose uncertainty is one number, how far the probabilities do."""
+    tables = [abs(one.table[name] - other.table[name]) for name in one.table]
+    return max(tables, default=float(np.abs(one.image - other.image).mean()))
+
+
+@pytest.mark.parametrize("key", sorted(EXPLAINERS))
+def test_volumes_plane_by_plane_and_in_patients_axes(key: str) -> None:
+    flat = explained(key, model(), picture((3, 20, 18)), cells=2)
+    assert flat.image.shape == (3, 20, 18)
+    grid = Grid(
+        "ZYX", (18, 20, 16), Grid.freeze(np.diag([1.0, -1.0, 1.0, 1.0])[[2, 1, 0, 3]]), "mm", "LPS"
+    )
+    volume = Volume(np.random.default_rng(1).random(grid.shape).astype(np.float32), grid)
+    deep = explained(
+        key, model(ndim=3, orientation="LPS", spacing=(1.5,) * 3, unit="mm"), volume, cells=2
+    )
+    assert (deep.image.shape, deep.grid) == (grid.shape, grid)
+
+
+def test_a_map_turns_with_the_image() -> None:
+    data = spot().numpy()
+    seen = explained("gradcam", known(), spot(), "spot").image
+    turned = Volume(np.ascontiguousarray(data[::-1].T), spot().grid)
+    assert np.allclose(explained("gradcam", known(), turned, "spot").image, seen[::-1].T, atol=1e-5)
+
+
+def test_certainty_and_doubt() -> None:
+    sure = np.zeros((3, 1, 1), np.float32)
+    sure[1] = 1
+    assert entropy(sure)[0, 0] == pytest.approx(0, abs=1e-5)
+    assert entropy(np.full((3, 1, 1), 1 / 3, np.float32))[0, 0] == pytest.approx(1)
+    found = explained("uncertainty", known(), spot(), passes=6)
+    edge = found.image[8:15, 1:8].copy()
+    edge[3:4, 3:4] = 0
+    assert found.image[11, 4] < edge.max()  # the middle of a spot is surer than its border
+    assert "6 passes" in found.summary
+
+
+def test_variations_can_be_taken_back() -> None:
+    data = np.random.default_rng(0).random((1, 12, 14)).astype(np.float32)
+    change = Variation((1,), (2, -1), 1.0, 0.0)
+    back = change.undo(change.apply(data))
+    assert np.array_equal(back[:, :-2, 1:], data[:, :-2, 1:])
+    assert variations(3, model().spec, (16, 16))[0].apply(data).tolist() == data.tolist()
+
+
+def test_only_mirrors_that_the_model_allows() -> None:
+    spec = model(mirror_axes=(1,)).spec
+    made = variations(30, spec, (16, 16))
+    assert {change.flips for change in made} == {(), (1,)}
+    assert all(abs(step) <= 1 for change in made for step in change.shift)
+    assert variations(5, spec, (16, 16), seed=1) != variations(5, spec, (16, 16), seed=2)
+
+
+def test_a_whole_image_has_one_uncertainty_and_mean_probabilities() -> None:
+    found = explained("uncertainty", model("cnn"), picture())
+    assert found.image.min() == found.image.max()
+    assert sum(found.table.values()) == pytest.approx(1)
+    assert found.image_class in found.summary
+
+
+def test_costs_are_said_before() -> None:
+    grid, spec = picture((160, 160)).grid, model().spec
+    cost = {key: e.predictions(grid, spec, ExplainConfig()) for key, e in EXPLAINERS.items()}
+    assert cost["gradcam"] < 3
+    assert cost["uncertainty"] < 3
+    assert 10 < cost["occlusion"] < 65
+    assert cells_of((32, 16, 16), ExplainConfig(cells=4)) == (4, 2, 2)
+    fine = EXPLAINERS["occlusion"].predictions(grid, spec, ExplainConfig(cells=16))
+    assert fine > 3.5 * cost["occlusion"]
+
+
+@pytest.mark.parametrize("key", sorted(EXPLAINERS))
+def test_it_can_be_cancelled_early(key: str) -> None:
+    job = EXPLAINERS[key].explain(picture((60, 60)), model(), CPU, "spot")
+    for _ in range(4):
+        assert isinstance(next(job), Progress)
+    job.close()
+
+
+@pytest.mark.parametrize("key", sorted(EXPLAINERS))
+def test_numbered_objects_and_strange_classes_are_refused(key: str) -> None:
+    objects = model(task="instance").spec
+    assert EXPLAINERS[key].problem(objects) is not None
+    with pytest.raises(BadInputError, match="cannot be explained this way"):
+        run_to_end(EXPLAINERS[key].explain(picture(), Model(objects, {}), CPU))
+    if EXPLAINERS[key].asks_class:
+        with pytest.raises(BadInputError, match="expected one of spot, other, found 'liver'"):
+            explained(key, model(), picture(), "liver")
