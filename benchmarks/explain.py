@@ -33,6 +33,7 @@ from napari_apprentice.explain import EXPLAINERS, ExplainConfig
 from napari_apprentice.io import open_volume
 from napari_apprentice.models.store import ModelStore
 
+_LARGE = 500_000
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 
 
@@ -71,6 +72,8 @@ def main() -> int:
     for title, (name, volume) in images().items():
         model = store.load(name)
         for key, explainer in EXPLAINERS.items():
+            if key == "occlusion" and volume.numpy().size > _LARGE:
+                continue  # minutes, and nothing new
             run_to_end(predict(volume, model, plain))  # warm
             times: dict[str, list[float]] = {"one": [], "why": []}
             for _ in range(1 if key == "occlusion" else given.rounds):

@@ -15,8 +15,8 @@ from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.explain import EXPLAINERS, ExplainConfig
+from napari_apprentice.explain._varied import Variation, entropy, variations
 from napari_apprentice.explain.occlusion import cells_of
-from napari_apprentice.explain.uncertainty import Variation, entropy, variations
 from napari_apprentice.models.store import Model, build_network
 
 CPU = ExplainConfig(device="cpu", passes=3)

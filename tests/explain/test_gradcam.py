@@ -14,7 +14,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.explain.gradcam import class_map, grad_cam
+from napari_apprentice.explain._cam import class_map, grad_cam
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 from napari_apprentice.models.store import Model, build_network
 

@@ -183,9 +183,10 @@ def _likely_device(wish: str) -> str:
     """Guess the device without loading torch: a GPU where it is asked for or its driver is loaded."""
     if wish != "auto":
         return wish.partition(":")[0]
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    # A worker may be loading torch just now: then the module is there and not yet whole.
+    known = getattr(getattr(sys.modules.get("torch"), "cuda", None), "is_available", None)
+    if known is not None:
+        return "cuda" if known() else "cpu"
     return "cuda" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.engine.config import PredictConfig
+from napari_apprentice.engine.cost import tile_for, working_grid
+from napari_apprentice.engine.tiles import tiles
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, WholeImage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.prediction import Prediction
@@ -19,12 +25,24 @@ if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
 
 __all__ = [
+    "OVERLAP",
+    "PREDICTED",
     "ExplainConfig",
     "Explainer",
+    "check",
     "class_position",
+    "count_tiles",
     "has_classes_per_voxel",
+    "is_of_whole_images",
+    "share_of_tiles",
+    "tiles_of",
     "whole_or_voxels",
 ]
+
+OVERLAP = 0.25
+"""Of the tiles of an explanation: maps are smooth, and half of what predictions take costs a third."""
+PREDICTED = 0.5
+"""Of the tiles of a prediction, by default."""
 
 
 class ExplainConfig(BaseModel):
@@ -135,3 +153,38 @@ def class_position(spec: ModelSpec, image_class: str | None) -> int | None:
             f"expected one of {', '.join(c.name for c in spec.classes)}, found {image_class!r}"
         )
     return names.index(image_class.casefold())
+
+
+def check(problem: str | None, spec: ModelSpec) -> None:
+    """Refuse a model that an explainer cannot explain.
+
+    Raises
+    ------
+    BadInputError
+        Where there is a problem.
+    """
+    if problem is not None:
+        raise BadInputError(
+            f"{spec.name} cannot be explained this way: it {problem}",
+            remedy="Choose another model, or another way.",
+        )
+
+
+def tiles_of(grid: Grid, spec: ModelSpec, overlap: float) -> int:
+    """How many tiles an image on `grid` has for a model."""
+    shape = working_grid(grid, spec).shape
+    return count_tiles(shape, tile_for(spec, PredictConfig()), overlap)
+
+
+def count_tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:
+    """How many tiles an array of this spatial shape has, planes of a 2-D model included."""
+    lead = len(shape) - len(tile)
+    lengths = [max(n, t) for n, t in zip(shape[lead:], tile, strict=True)]
+    return math.prod(shape[:lead]) * len(tiles(lengths, tile, overlap))
+
+
+def share_of_tiles(grid: Grid, spec: ModelSpec, overlap: float) -> float:
+    """Tiles at this overlap, in tiles of a prediction; 1 for whole images."""
+    if not has_classes_per_voxel(spec):
+        return 1.0
+    return tiles_of(grid, spec, overlap) / tiles_of(grid, spec, PREDICTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
@@ -11,57 +10,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.engine._resample import resample
+from napari_apprentice.engine._tune import tune
 from napari_apprentice.engine.config import PredictConfig
-from napari_apprentice.engine.cost import tile_for, working_grid
+from napari_apprentice.engine.cost import tile_for
 from napari_apprentice.engine.prepare import restore
 from napari_apprentice.engine.tiles import blend_weights, padding, tiles
+
+from ._explainer import count_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
-__all__ = ["Each", "check", "commonest", "count_tiles", "finish", "on_source", "tiled", "tiles_of"]
+__all__ = ["Each", "commonest", "fast_network", "finish", "on_source", "tiled"]
 
 Each = Callable[[torch.Tensor], Generator[None, None, "torch.Tensor | None"]]
 """From a tile ``(1, C, *tile)`` to its map ``(*tile)``, or None where there is nothing to show; yields now and then."""
-
-
-def check(problem: str | None, spec: ModelSpec) -> None:
-    """Refuse a model that an explainer cannot explain.
-
-    Raises
-    ------
-    BadInputError
-        Where there is a problem.
-    """
-    if problem is not None:
-        raise BadInputError(
-            f"{spec.name} cannot be explained this way: it {problem}",
-            remedy="Choose another model, or another way.",
-        )
-
-
-def tiles_of(grid: Grid, spec: ModelSpec, overlap: float) -> int:
-    """How many tiles an image on `grid` has for a model."""
-    shape = working_grid(grid, spec).shape
-    return count_tiles(shape, tile_for(spec, PredictConfig()), overlap)
-
-
-def count_tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:
-    """How many tiles an array of this spatial shape has, planes of a 2-D model included."""
-    lead = len(shape) - len(tile)
-    lengths = [max(n, t) for n, t in zip(shape[lead:], tile, strict=True)]
-    return math.prod(shape[:lead]) * len(tiles(lengths, tile, overlap))
 
 
 def tiled(
@@ -114,8 +86,24 @@ def _field(
     return (total / weight)[crop].numpy()
 
 
+def fast_network(model: Model, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network as predictions run it, without gradients."""
+    network, layout = model.build().to(device, torch.float32).eval(), torch.contiguous_format
+    if device == "cpu":
+        network, layout = tune(network, model.spec.ndim)
+
+    def run(data: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = network(data.contiguous(memory_format=layout))
+        return answer
+
+    return run
+
+
 def commonest(
-    network: torch.nn.Module, prepared: Prepared, spec: ModelSpec, device: str
+    network: Callable[[torch.Tensor], torch.Tensor],
+    prepared: Prepared,
+    spec: ModelSpec,
+    device: str,
 ) -> Generator[Progress, None, int]:
     """Position of the class that most voxels are given."""
     counts = torch.zeros(len(spec.classes) + 1)

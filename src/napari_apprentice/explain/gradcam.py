@@ -1,220 +1,24 @@
-"""Grad-CAM: where in an image the evidence for a class was, from the gradient of its score."""
+"""Grad-CAM: where the evidence for a class was, from the gradient of its score."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-import torch.nn.functional as functional
-
-from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.core.jobs import Progress
-from napari_apprentice.core.prediction import Prediction, Provenance
-from napari_apprentice.engine.device import choose_device
-from napari_apprentice.engine.images import fitted, unfitted
-from napari_apprentice.engine.prepare import preparing
-from napari_apprentice.models.networks import NETWORKS, answers_per_image
-
-from ._explainer import class_position, has_classes_per_voxel, whole_or_voxels
-from ._fields import check, commonest, finish, on_source, tiled, tiles_of
+from ._explainer import OVERLAP, check, has_classes_per_voxel, share_of_tiles, whole_or_voxels
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
-
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.models.store import Model
 
     from ._explainer import ExplainConfig
 
-__all__ = ["EXPLAINER", "GradCam", "class_map", "grad_cam", "voxel_map"]
+__all__ = ["EXPLAINER", "GradCam"]
 
-_OVERLAP = 0.25
-_PREDICTED = 0.5
-_BACKWARD = 2.2  # a pass forth and back, in passes forth; measured, see benchmarks/explain.py
-
-
-def class_map(
-    volume: Volume, model: Model, image_class: str | None = None, *, device: str = "auto"
-) -> Job[Prediction]:
-    """Show where in an image a classifier saw evidence for a class.
-
-    Parameters
-    ----------
-    volume
-        One time point.
-    model
-        Of whole images.
-    image_class
-        Name of the class to ask for; None: the one that the model finds most likely.
-    device
-        As of `PredictConfig`.
-
-    Yields
-    ------
-    Progress
-        One per part of the image (its planes, for a 2-D model).
-
-    Returns
-    -------
-    Prediction
-        ``image`` is the map on the image's own grid, float32, 0 to 1 (the strongest evidence in it).
-
-    Raises
-    ------
-    BadInputError
-        A model that answers voxel by voxel, a class it does not know, or an image that does not fit.
-    """
-    began, spec = time.perf_counter(), model.spec
-    if not answers_per_image(NETWORKS[spec.network]):
-        raise BadInputError(
-            f"expected a model that gives whole images a class, {spec.name} answers voxel by voxel"
-        )
-    wanted = class_position(spec, image_class)
-    yield Progress("explaining")
-    prepared = yield from preparing(volume, spec)
-    parts = torch.from_numpy((yield from fitted(prepared, spec)))
-    where = choose_device(device).name
-    network = model.network.to(where)
-    if wanted is None:
-        with torch.inference_mode():
-            wanted = int(network(parts.to(where)).softmax(dim=1).mean(dim=0).argmax())
-    maps = []
-    for number, part in enumerate(parts):
-        yield Progress("explaining", number, len(parts), "image")
-        maps.append(grad_cam(network, part[None].to(where), wanted)[0].cpu().numpy())
-    heat = yield from unfitted(np.stack(maps), prepared, spec)
-    heat /= max(float(heat.max()), 1e-12)
-    name = spec.classes[wanted].name
-    seconds = time.perf_counter() - began
-    made = Provenance(spec.name, model.fingerprint, where, seconds, {"method": "Grad-CAM"})
-    return Prediction(
-        prepared.source,
-        image=np.clip(heat, 0, 1),
-        image_class=name,
-        summary=f"evidence for {name}",
-        provenance=made,
-    )
-
-
-def voxel_map(
-    volume: Volume, model: Model, image_class: str | None = None, *, device: str = "auto"
-) -> Job[Prediction]:
-    """Show where in an image a network that answers voxel by voxel saw evidence for the voxels of a class.
-
-    Seg-Grad-CAM (Vinogradova et al., AAAI 2020): the gradient of the class's scores, summed over the voxels that are given
-    the class, with respect to the coarsest features of the network, tile by tile.
-
-    Parameters, events and errors are those of `class_map`; without a class, that of most voxels is asked for.
-    """
-    began, spec = time.perf_counter(), model.spec
-    wanted = class_position(spec, image_class)
-    yield Progress("explaining")
-    prepared = yield from preparing(volume, spec)
-    where = choose_device(device).name
-    network = model.network.to(where).float().eval()
-    if wanted is None:
-        wanted = yield from commonest(network, prepared, spec, where)
-
-    def each(tile: torch.Tensor) -> Generator[None, None, torch.Tensor | None]:
-        yield
-        return _tile_map(network, tile.to(where), wanted + 1)
-
-    heat = yield from tiled(prepared, spec, _OVERLAP, each, "explaining")
-    heat = yield from on_source(heat, prepared)
-    heat /= max(float(heat.max()), 1e-12)
-    name = spec.classes[wanted].name
-    told = "Seg-Grad-CAM"
-    return finish(
-        heat, prepared, model, told, where, began, image_class=name, summary=f"evidence for {name}"
-    )
-
-
-def _tile_map(network: torch.nn.Module, tile: torch.Tensor, channel: int) -> torch.Tensor | None:
-    """Map of one tile ``(1, C, *tile)``; None where it holds no voxel of the class."""
-    with _Coarsest(network, tile.ndim) as kept, torch.enable_grad():
-        scores = network(tile.detach().clone().requires_grad_())
-        mine = scores.argmax(dim=1) == channel
-        if not bool(mine.any()):
-            return None
-        if kept.features is None:
-            raise BadInputError("expected a network with features that have places")
-        (slope,) = torch.autograd.grad(scores[:, channel][mine].sum(), kept.features)
-        return _weighted(kept.features, slope, tile.shape[2:])[0]
-
-
-class _Coarsest:
-    """Keeps the last of the coarsest features that still have places, while a network runs."""
-
-    def __init__(self, network: torch.nn.Module, ndim: int) -> None:
-        self.features: torch.Tensor | None = None
-        self._ndim = ndim
-        self._leaves = [m for m in network.modules() if not list(m.children())]
-
-    def __enter__(self) -> _Coarsest:
-        self._handles = [leaf.register_forward_hook(self._keep) for leaf in self._leaves]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _keep(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        if not isinstance(output, torch.Tensor) or output.ndim != self._ndim:
-            return
-        if max(output.shape[2:]) < 2 or not output.requires_grad:
-            return
-        before = self.features
-        if before is None or output.shape[2:].numel() <= before.shape[2:].numel():
-            self.features = output
-
-
-def _weighted(features: torch.Tensor, slope: torch.Tensor, shape: Any) -> torch.Tensor:
-    """Features weighted by their mean gradient, without what speaks against the class, ``(N, *shape)``."""
-    weights = slope.mean(dim=tuple(range(2, slope.ndim)), keepdim=True)
-    heat = (weights * features.detach()).sum(dim=1, keepdim=True).clamp_min(0)
-    mode = "trilinear" if heat.ndim == 5 else "bilinear"
-    return functional.interpolate(heat, tuple(shape), mode=mode, align_corners=False)[:, 0]
-
-
-def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> torch.Tensor:
-    """Maps ``(N, *spatial)`` of the evidence for one class, in images ``(N, C, *spatial)``.
-
-    The last features that still have places, weighted by the mean gradient of the class's score with respect to each of
-    them, without what speaks against it (Selvaraju et al., ICCV 2017). Each map is between 0 and the strength of its
-    own strongest evidence.
-
-    Raises
-    ------
-    BadInputError
-        The network has no features with places.
-    """
-    kept: list[torch.Tensor] = []
-
-    def keep(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        has_places = isinstance(output, torch.Tensor) and output.ndim == images.ndim
-        if has_places and max(output.shape[2:]) > 1:
-            kept[:] = [output]
-
-    leaves = [m for m in network.modules() if not list(m.children())]
-    # Pooling only makes the same features coarser.
-    handles = [m.register_forward_hook(keep) for m in leaves if "Pool" not in type(m).__name__]
-    network.eval()
-    try:
-        with torch.enable_grad():
-            scores = network(images.detach().clone().requires_grad_())
-            if not kept:
-                raise BadInputError("expected a network with features that have places")
-            (slope,) = torch.autograd.grad(scores[:, position].sum(), kept[0])
-    finally:
-        for handle in handles:
-            handle.remove()
-    return _weighted(kept[0], slope, images.shape[2:])
+_BACKWARD = 2.2  # a pass forth and back, in passes forth
 
 
 class GradCam:
@@ -230,14 +34,14 @@ class GradCam:
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """A pass forth and back over every tile, with less overlap than a prediction."""
-        if not has_classes_per_voxel(spec):
-            return _BACKWARD
-        return _BACKWARD * tiles_of(grid, spec, _OVERLAP) / tiles_of(grid, spec, _PREDICTED)
+        return _BACKWARD * share_of_tiles(grid, spec, OVERLAP)
 
     def explain(
         self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
     ) -> Job[Prediction]:
         """Map the evidence for a class; see `class_map` and `voxel_map`."""
+        from ._cam import class_map, voxel_map
+
         check(self.problem(model.spec), model.spec)
         how = voxel_map if has_classes_per_voxel(model.spec) else class_map
         return (yield from how(volume, model, image_class, device=config.device))

@@ -333,9 +333,10 @@ def why_job(store: ModelStore, name: str, sample: Sample, image_class: str) -> J
 
     yield Progress(f"loading {name}")
     load_libraries(training=False)
-    from napari_apprentice.explain.gradcam import class_map
+    from napari_apprentice.explain import EXPLAINERS, ExplainConfig
 
-    return (yield from class_map(sample.open(), store.load(name), image_class))
+    way = EXPLAINERS["gradcam"]
+    return (yield from way.explain(sample.open(), store.load(name), ExplainConfig(), image_class))
 
 
 def _without_progress(job: Job[Prediction], name: str) -> Job[Prediction]:

@@ -1,0 +1,181 @@
+"""Occlusion: cover one part of an image after the other, and see which of them the answer needs. No gradients."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+from napari_apprentice.core.jobs import Progress
+from napari_apprentice.engine.device import choose_device
+from napari_apprentice.engine.images import fitted, unfitted
+from napari_apprentice.engine.prepare import preparing
+
+from ._explainer import class_position, has_classes_per_voxel
+from ._fields import commonest, fast_network, finish, on_source, tiled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.prediction import Prediction
+    from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
+    from napari_apprentice.engine.prepare import Prepared
+    from napari_apprentice.models.store import Model
+
+__all__ = ["occlusion_map"]
+
+_BATCH_VOXELS = 2**18
+Ask = Callable[[torch.Tensor], torch.Tensor]
+"""From copies ``(N, C, *tile)`` to an answer about each, or to how much of a class is left in it, ``(N,)``."""
+
+
+def occlusion_map(
+    volume: Volume,
+    model: Model,
+    image_class: str | None = None,
+    *,
+    cells: tuple[int, ...],
+    device: str = "auto",
+) -> Job[Prediction]:
+    """Show how much a class needs each part of an image.
+
+    Parameters
+    ----------
+    volume, model, image_class, device
+        As of `class_map`.
+    cells
+        Parts along each axis of what the network sees at once.
+
+    Returns
+    -------
+    Prediction
+        ``image``: the drop of the class's probability, in the voxels that are given it or in the image, where a part is
+        covered with the mean of its channel; the largest drop is 1.
+    """
+    began, spec = time.perf_counter(), model.spec
+    wanted = class_position(spec, image_class)
+    yield Progress("explaining")
+    prepared = yield from preparing(volume, spec)
+    where = choose_device(device).name
+    network = fast_network(model, where)
+    if has_classes_per_voxel(spec):
+        heat, at = yield from _of_voxels(prepared, network, spec, cells, wanted, where)
+    else:
+        heat, at = yield from _of_image(prepared, network, spec, cells, wanted, where)
+    heat = np.maximum(heat, 0)
+    strongest = float(heat.max())
+    name = spec.classes[at].name
+    summary = f"needed for {name}: covering a part takes up to {strongest:.2f} of its probability"
+    return finish(
+        heat / max(strongest, 1e-12),
+        prepared,
+        model,
+        "occlusion",
+        where,
+        began,
+        image_class=name,
+        summary=summary,
+    )
+
+
+def _of_voxels(
+    prepared: Prepared,
+    network: Ask,
+    spec: ModelSpec,
+    cells: tuple[int, ...],
+    wanted: int | None,
+    device: str,
+) -> Generator[Progress, None, tuple[NDArray[np.float32], int]]:
+    """Map on the image's grid, and the position of the class."""
+    known = wanted
+    if known is None:
+        known = yield from commonest(network, prepared, spec, device)
+    channel = known + 1
+
+    def each(tile: torch.Tensor) -> Generator[None, None, torch.Tensor | None]:
+        yield
+        seen = tile.to(device)
+        with torch.inference_mode():
+            mine = network(seen).argmax(dim=1)[0] == channel
+        if not bool(mine.any()):
+            return None
+
+        def ask(copies: torch.Tensor) -> torch.Tensor:
+            shares: torch.Tensor = network(copies).float().softmax(dim=1)[:, channel]
+            return shares[:, mine].mean(dim=1)
+
+        return (yield from _covered(seen, cells, ask))
+
+    heat = yield from tiled(prepared, spec, 0.0, each, "covering parts")
+    return (yield from on_source(heat, prepared)), known
+
+
+def _of_image(
+    prepared: Prepared,
+    network: Ask,
+    spec: ModelSpec,
+    cells: tuple[int, ...],
+    wanted: int | None,
+    device: str,
+) -> Generator[Progress, None, tuple[NDArray[np.float32], int]]:
+    parts = torch.from_numpy((yield from fitted(prepared, spec)))
+    known = wanted
+    if known is None:
+        with torch.inference_mode():
+            known = int(network(parts.to(device)).softmax(dim=1).mean(dim=0).argmax())
+    position = known
+
+    def ask(copies: torch.Tensor) -> torch.Tensor:
+        shares: torch.Tensor = network(copies).float().softmax(dim=1)
+        return shares[:, position]
+
+    maps = []
+    for number, part in enumerate(parts):
+        job = _covered(part[None].to(device), cells, ask)
+        while True:
+            try:
+                next(job)
+                yield Progress("covering parts", number, len(parts), "image")
+            except StopIteration as stop:
+                maps.append(stop.value.cpu().numpy())
+                break
+    heat = yield from unfitted(np.stack(maps).astype(np.float32), prepared, spec)
+    return heat, known
+
+
+def _covered(
+    tile: torch.Tensor, cells: tuple[int, ...], ask: Ask
+) -> Generator[None, None, torch.Tensor]:
+    """Drop of what is asked for, cell by cell, as a map ``(*tile)``; yields after each batch."""
+    shape = tile.shape[2:]
+    edges = [
+        np.linspace(0, n, c + 1).round().astype(int) for n, c in zip(shape, cells, strict=True)
+    ]
+    boxes = [
+        tuple(slice(e[i], e[i + 1]) for e, i in zip(edges, at, strict=True))
+        for at in itertools.product(*(range(c) for c in cells))
+    ]
+    # What is covered looks like nothing in particular: the mean of its channel.
+    mean = tile.mean(dim=tuple(range(2, tile.ndim)), keepdim=True)
+    size = max(1, min(16, _BATCH_VOXELS // shape.numel()))
+    with torch.inference_mode():
+        whole = ask(tile)
+    drops = []
+    for start in range(0, len(boxes), size):
+        yield
+        chosen = boxes[start : start + size]
+        copies = tile.repeat(len(chosen), *(1,) * (tile.ndim - 1))
+        for copy, box in zip(copies, chosen, strict=True):
+            copy[(slice(None), *box)] = mean[0]
+        with torch.inference_mode():
+            drops.append(whole - ask(copies))
+    grid = torch.cat(drops).reshape(1, 1, *cells)
+    mode = "trilinear" if grid.ndim == 5 else "bilinear"
+    return functional.interpolate(grid, tuple(shape), mode=mode, align_corners=False)[0, 0]
