@@ -164,7 +164,7 @@ class ExplainDock(Dock):
         name = f"{volume.name} ▸ {model} ▸ {made.parameters['method'] if made else 'map'} {way}"
         for data, kwargs, _ in adapt.prediction_layers(answer, volume, name, None, key):
             kwargs["name"] = adapt.unique_name([one.name for one in self.viewer.layers], name)
-            look = {"colormap": "inferno", "opacity": 0.6, "contrast_limits": (0, 1)}
-            self.viewer.add_image(data, **{**kwargs, **look, "blending": "additive"})
+            look = {"colormap": "inferno", "opacity": 0.5, "contrast_limits": (0, 1)}
+            self.viewer.add_image(data, **{**kwargs, **look})
         if active is not None and active in self.viewer.layers:
             self.viewer.layers.selection.active = active
