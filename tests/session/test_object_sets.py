@@ -138,6 +138,13 @@ def test_renumbering_keeps_shapes_and_locks_and_is_undone(state):
     assert state.locked == {70_000}
 
 
+def test_numbers_too_large_for_a_table_are_renumbered_too(state):
+    state.labels[0, 0] = 2**31 + 5
+    assert renumber(state) == 4
+    assert sorted(np.unique(state.labels)) == [0, 1, 2, 3, 4]
+    assert state.labels[0, 0] == 4
+
+
 def test_one_goes_from_object_to_object_round_the_end_and_past_locked_ones(state):
     assert next_object(state, 3) == (70_000, (5, 2))
     assert next_object(state, 70_005)[0] == 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
-from napari_apprentice.tasks import AnswersWithImage, WholeImage
+from napari_apprentice.tasks import AnswersWithImage, NumbersObjects, WholeImage
 
 from .adapt import adapt_image_spec, adapt_spec
 from .arrays import prepare_items
@@ -56,7 +56,7 @@ class Patches:
 
     def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
         """See `plan_split`."""
-        return plan_split(items, config)
+        return plan_split(items, config, numbered=isinstance(self._task, NumbersObjects))
 
     def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
         """See `adapt_spec`."""

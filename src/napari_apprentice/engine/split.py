@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from napari_apprentice.core.annotation import Extent
 from napari_apprentice.core.errors import BadInputError
@@ -24,6 +25,7 @@ __all__ = ["Split", "TrainItem", "check_items", "plan_split"]
 
 # With fewer finished slices, one of them tells little about the model, and all of them are needed to learn from.
 _FEWEST_ROWS = 8
+_FEWEST_OBJECTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +103,27 @@ def check_items(items: Sequence[TrainItem]) -> None:
         )
 
 
-def plan_split(items: Sequence[TrainItem], config: TrainConfig, *, labelled: bool = True) -> Split:
-    """Divide the items: whole groups where there are several, else slabs of the single volume.
+def plan_split(
+    items: Sequence[TrainItem],
+    config: TrainConfig,
+    *,
+    labelled: bool = True,
+    numbered: bool = False,
+) -> Split:
+    """Divide the items: whole groups where there are several, else slabs or objects of the single volume.
 
     Deterministic for a seed. The rule is quick, so that the split can be shown before learning starts.
 
     Parameters
     ----------
+    items
+        What there is to learn from.
+    config
+        How much is held out.
     labelled
         Whether only what has labels can be checked on.
+    numbered
+        Whether labels number objects: where single ones are finished, whole ones are held out.
     """
     if config.held_out == 0:
         return Split(tuple(items), (), "nothing held out: scores are on what was learned from")
@@ -117,6 +131,9 @@ def plan_split(items: Sequence[TrainItem], config: TrainConfig, *, labelled: boo
     if len(groups) > 1:
         return _by_group(items, groups, config)
     if len(items) == 1:
+        extent = items[0].annotation.extent
+        if numbered and not extent.whole and not extent.slices:
+            return _by_object(items[0], config)
         return _by_slab(items[0], config, labelled)
     return Split(tuple(items), (), "all images belong together: nothing held out")
 
@@ -151,12 +168,56 @@ def _by_slab(item: TrainItem, config: TrainConfig, labelled: bool) -> Split:
     chosen = rows[start : start + count]
     held = np.zeros_like(used)
     held[chosen] = True
+    held = held.reshape([-1 if a == axis else 1 for a in range(counts.ndim)])
     word = "slices" if counts.ndim == 3 else "rows"
     where = f"{word if count > 1 else word[:-1]} {_ranges(chosen)}"
     note = f"held out {where} of {item.name}"
-    return Split(
-        (_restricted(item, counts, ~held, axis),), (_restricted(item, counts, held, axis),), note
-    )
+    return Split((_restricted(item, counts & ~held),), (_restricted(item, counts & held),), note)
+
+
+def _by_object(item: TrainItem, config: TrainConfig) -> Split:
+    """Hold out some finished objects with the background around each: neighbours in the middle of all of them."""
+    counts = item.annotation.counts()
+    owner = _nearest_object(item.annotation, counts)
+    numbers = np.unique(owner[owner > 0])
+    if len(numbers) < _FEWEST_OBJECTS:
+        note = "too few objects are finished to hold some out: scores are on what was learned from"
+        return Split((item,), (), note)
+    count = max(1, round(config.held_out * len(numbers)))
+    chosen = numbers[_most_central(owner, numbers, item.annotation.grid.spacing)[:count]]
+    held = np.isin(owner, chosen)
+    note = f"held out {count} object{'s' if count > 1 else ''} of {item.name}"
+    return Split((_restricted(item, counts & ~held),), (_restricted(item, counts & held),), note)
+
+
+def _nearest_object(annotation: Annotation, counts: NDArray[np.bool_]) -> NDArray[np.generic]:
+    """The number of the finished object nearest to each finished voxel; 0 elsewhere.
+
+    Each piece of what is finished is looked at alone: that costs what is finished, not the image.
+    """
+    owner = np.where(counts, annotation.labels, 0)
+    pieces, _ = ndimage.label(counts)
+    for piece, box in enumerate(ndimage.find_objects(pieces), start=1):
+        inside = pieces[box] == piece
+        objects = np.where(inside, owner[box], 0)
+        if objects.any():
+            nearest = ndimage.distance_transform_edt(
+                objects == 0,
+                sampling=annotation.grid.spacing,
+                return_distances=False,
+                return_indices=True,
+            )
+            owner[box][inside] = objects[tuple(nearest)][inside]
+    return owner
+
+
+def _most_central(
+    owner: NDArray[np.generic], numbers: NDArray[np.generic], spacing: Sequence[float]
+) -> NDArray[np.intp]:
+    """Places in `numbers`, by the distance from the object that lies nearest to the middle of all."""
+    middles = np.array(ndimage.center_of_mass(owner > 0, owner, numbers)) * np.array(spacing)
+    first = np.linalg.norm(middles - middles.mean(axis=0), axis=1).argmin()
+    return np.argsort(np.linalg.norm(middles - middles[first], axis=1), kind="stable")
 
 
 def _ranges(numbers: NDArray[np.int64]) -> str:
@@ -170,10 +231,7 @@ def _has_labels(annotation: Annotation, counts: NDArray[np.bool_], axis: int) ->
     return np.asarray((annotation.marked() & counts).any(axis=others))
 
 
-def _restricted(
-    item: TrainItem, counts: NDArray[np.bool_], rows: NDArray[np.bool_], axis: int
-) -> TrainItem:
-    """The same item, counting only in the given rows of `axis`."""
-    keep = rows.reshape([-1 if a == axis else 1 for a in range(counts.ndim)])
-    annotation = replace(item.annotation, extent=Extent(strokes=True), painted=counts & keep)
+def _restricted(item: TrainItem, counts: NDArray[np.bool_]) -> TrainItem:
+    """The same item, counting only there."""
+    annotation = replace(item.annotation, extent=Extent(strokes=True), painted=counts)
     return replace(item, annotation=annotation)

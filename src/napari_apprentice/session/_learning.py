@@ -97,7 +97,8 @@ class Learning(Working):
     def split_note(self, config: TrainConfig) -> str:
         """Say what would be held out to check the result; empty where that is decided when learning begins."""
         items = state_items(self.annotations, self.volumes, self.frames)
-        return split_note([*items.values()], config)
+        numbered = bool(are_objects(self.annotations))
+        return split_note([*items.values()], config, numbered=numbered)
 
     def learn_problem(self, init: str | None = None) -> str | None:
         """Why *Learn* cannot be pressed now, or None where it can.

@@ -173,8 +173,16 @@ def state_items(
     }
 
 
-def split_note(items: Sequence[TrainItem], config: TrainConfig) -> str:
-    """Say what would be held out; empty where working it out would take too long."""
+def split_note(
+    items: Sequence[TrainItem], config: TrainConfig, *, numbered: bool = False
+) -> str:
+    """Say what would be held out; empty where working it out would take too long.
+
+    Parameters
+    ----------
+    items, config, numbered
+        See `plan_split`.
+    """
     from napari_apprentice.engine.split import check_items, plan_split
 
     if not items or sum(item.annotation.labels.size for item in items) > _QUICK_VOXELS:
@@ -183,4 +191,4 @@ def split_note(items: Sequence[TrainItem], config: TrainConfig) -> str:
         check_items(items)
     except ApprenticeError as error:
         return str(error)
-    return plan_split(items, config).note
+    return plan_split(items, config, numbered=numbered).note

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from ._rules import class_of
 from .objects import one_object
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .edits import AnnotationState
 
 __all__ = [
@@ -31,6 +33,9 @@ __all__ = [
     "renumber",
     "small_size",
 ]
+
+
+_LARGEST_TABLE = 2**24
 
 
 def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None:
@@ -133,8 +138,7 @@ def renumber(state: AnnotationState) -> int:
     if not ids.size or ids[-1] == ids.size:
         raise BadInputError("the objects are numbered without gaps already")
     labels = state.labels
-    known = np.concatenate([[0], ids]).astype(labels.dtype)
-    after = np.searchsorted(known, labels).astype(labels.dtype)
+    after = _consecutive(labels, ids)
     number = {int(old): new for new, old in enumerate(ids, start=1)}
     renamed = {number[n]: note for n, note in state.notes.items() if n in number}
     touched = sorted({*state.notes, *renamed})
@@ -147,6 +151,18 @@ def renumber(state: AnnotationState) -> int:
     )
     state.apply(edit)
     return int(ids.size)
+
+
+def _consecutive(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[Any]:
+    """Labels with the place of each number among `ids` (from 1) in its stead.
+
+    A table of all numbers up to the largest is several times faster than a search for every voxel.
+    """
+    if ids[-1] >= _LARGEST_TABLE:
+        return np.searchsorted(np.concatenate([[0], ids]), labels).astype(labels.dtype)
+    table = np.zeros(int(ids[-1]) + 1, labels.dtype)
+    table[ids] = np.arange(1, ids.size + 1)
+    return np.asarray(table[labels])
 
 
 def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int, tuple[int, ...]]:
