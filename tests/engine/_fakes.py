@@ -95,6 +95,7 @@ def install(patch: pytest.MonkeyPatch, divisor: int = 2) -> None:
     patch.setattr("napari_apprentice.engine.cost.NETWORKS", networks)
     tasks = {"semantic": TASKS["semantic"], "scores": ScoreTask()}
     patch.setattr("napari_apprentice.engine.predict.TASKS", tasks)
+    patch.setattr("napari_apprentice.engine.size.TASKS", tasks)
 
 
 def steps(data: torch.Tensor) -> torch.Tensor:

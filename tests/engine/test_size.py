@@ -16,6 +16,7 @@ from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.arrays import prepare_item
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
+from napari_apprentice.engine.cost import estimate
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.prepare import fits
 from napari_apprentice.engine.size import bounded, planned_spec, training_zoom
@@ -164,6 +165,19 @@ def test_a_given_diameter_or_a_known_voxel_size_asks_nothing() -> None:
     assert prediction.count == 4
     _, again = found(volume, spec_of(10), diameter=10)
     assert len(again.seen) == len(network.seen), "in the unit of the image"
+
+
+@pytest.mark.usefixtures("_fake")
+def test_an_estimate_knows_the_zoom_where_the_size_is_given() -> None:
+    volume = item(discs((80, 80), 10, 20)).volume
+    spec = spec_of(20)
+    plain, given, unzoomed = (
+        estimate(volume, spec, PredictConfig(device="cpu", diameter=d)) for d in (None, 10, 20)
+    )
+    assert given.tiles > 2 * unzoomed.tiles == 2 * plain.tiles
+    assert given.is_sized
+    assert not plain.is_sized
+    assert plain.describe().endswith("more where objects are small")
 
 
 @pytest.mark.usefixtures("_fake")

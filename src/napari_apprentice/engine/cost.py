@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 from napari_apprentice.core.home import user_folder
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 
-from . import prepare
+from .size import known_zoom, seen_grid
 from .tiles import tile_shape, tile_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
     from .config import PredictConfig
 
-__all__ = ["Cost", "estimate", "remember_speed", "tile_count", "tile_for", "working_grid"]
+__all__ = ["Cost", "estimate", "remember_speed", "tile_count", "tile_for"]
 
 # Before the first prediction on a machine has been timed. Cores at the ~20 GFLOP/s that convolutions reach
 # on a 2.5 GHz core with AVX2; a GPU at a modest 3 TFLOP/s.
@@ -52,6 +51,8 @@ class Cost:
         Tiles in all.
     measured
         Whether this machine has run this network before, so that `seconds` is more than a guess.
+    is_sized
+        Whether it is known how far the image will be zoomed; else the network looks for the size of objects first.
     """
 
     seconds: float
@@ -59,13 +60,14 @@ class Cost:
     device: str
     tiles: int
     measured: bool = False
+    is_sized: bool = True
 
     def describe(self) -> str:
         """For the line under the button: ``"≈ 3 s on CPU · 0.2 GB"``."""
         where = "CPU" if self.device == "cpu" else "GPU"
-        return (
-            f"≈ {_duration(self.seconds)} on {where} · {max(0.1, self.memory_bytes / 1e9):.1f} GB"
-        )
+        memory = f"{max(0.1, self.memory_bytes / 1e9):.1f} GB"
+        more = "" if self.is_sized else ", more where objects are small"
+        return f"≈ {_duration(self.seconds)} on {where} · {memory}{more}"
 
 
 def _duration(seconds: float) -> str:
@@ -83,7 +85,8 @@ def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
 
     The time comes from the last run of this network on this machine, else from a count of multiplications.
     """
-    working = working_grid(volume.grid, spec)
+    zoom = known_zoom(volume.grid, spec, config)
+    working = seen_grid(volume.grid, spec, zoom or 1.0)
     tile = tile_for(spec, config)
     frames = volume.grid.length("T")
     count = _tiles(working.shape, tile, spec, config) * frames
@@ -93,7 +96,7 @@ def estimate(volume: Volume, spec: ModelSpec, config: PredictConfig) -> Cost:
     per_voxel = speed if speed is not None else _flops_per_voxel(spec) / _flops(device)
     seconds = count * passes * math.prod(tile) * per_voxel
     memory = _memory(volume, spec, working.shape, tile)
-    return Cost(seconds, memory, device, count, measured=speed is not None)
+    return Cost(seconds, memory, device, count, speed is not None, is_sized=zoom is not None)
 
 
 def _tiles(
@@ -103,12 +106,6 @@ def _tiles(
     if answers_per_image(NETWORKS[spec.network]):
         return math.prod(shape[: len(shape) - len(tile)])
     return tile_count(shape, tile, config.overlap)
-
-
-def working_grid(grid: Grid, spec: ModelSpec) -> Grid:
-    """The grid on which the network will see a volume on `grid`."""
-    source = grid.spatial
-    return prepare.working_grid(source.reoriented(*prepare.turn(source, spec)), spec)[0]
 
 
 def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:

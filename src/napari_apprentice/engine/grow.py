@@ -12,9 +12,10 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.notes import Note
 from napari_apprentice.tasks import TASKS, GrowsObjects, SizesObjects
 
-from .cost import tile_for, working_grid
+from .cost import tile_for
 from .predict import predict
 from .prepare import has_spacing
+from .size import seen_grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ def _surroundings(
     grid = volume.grid.spatial
     spacing = np.array(grid.spacing)
     tile = np.array(tile_for(spec, config), dtype=float)
-    lengths = tile * np.array(working_grid(grid, spec).spacing)[-spec.ndim :]
+    lengths = tile * np.array(seen_grid(grid, spec).spacing)[-spec.ndim :]
     task = TASKS[spec.task]
     wanted = task.diameter(spec) if isinstance(task, SizesObjects) else None
     if wanted and config.diameter is not None:

@@ -16,13 +16,13 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, SizesObjects, WholeImage
+from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, WholeImage
 
 from ._frames import frames_of, joined_frames
-from .cost import Cost, estimate, remember_speed, tile_count, tile_for, working_grid
-from .prepare import Prepared, fits, has_spacing, places_from_working, preparing, restore
+from .cost import Cost, estimate, remember_speed, tile_count, tile_for
+from .prepare import Prepared, fits, places_from_working, preparing, restore
 from .restore import finished_image
-from .size import bounded, read_on, zoom_to
+from .size import bounded, known_zoom, read_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -195,7 +195,7 @@ class _Prediction:
         volume = self.volume.frame(frame)
         try:
             if self.zoom is None:
-                self.zoom = self._known_zoom()
+                self.zoom = known_zoom(self.volume.grid, self.spec, self.config)
             prepared = yield from preparing(volume, self.spec, self.zoom or 1.0)
             if self.zoom is None:
                 # The first frame decides: objects of a film do not change their size.
@@ -206,18 +206,6 @@ class _Prediction:
             raise _no_memory(self.volume, "reading the image") from error
         self.notes += [note for note in prepared.notes if note not in self.notes]
         return prepared
-
-    def _known_zoom(self) -> float | None:
-        """The zoom as far as it needs no look at the image; None: to be found."""
-        task = self.task
-        wanted = task.diameter(self.spec) if isinstance(task, SizesObjects) else None
-        grid = working_grid(self.volume.grid, self.spec)
-        if wanted is None:
-            return 1.0
-        if self.config.diameter is not None:
-            zoom = zoom_to(wanted, self.config.diameter / grid.spacing[-1])
-            return bounded(zoom, grid.shape[-self.spec.ndim :])
-        return 1.0 if has_spacing(grid, self.spec) else None
 
     def _find_zoom(self, prepared: Prepared, plan: Plan) -> Generator[Event, None, float]:
         """Ask the network for the size of the objects, and say what it is taken to be."""

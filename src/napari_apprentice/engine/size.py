@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_apprentice.tasks import FindsPlaces, SizesObjects
+from napari_apprentice.tasks import TASKS, FindsPlaces, SizesObjects
 
-from .cost import working_grid
+from .prepare import has_spacing, turn, working_grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.tasks import Task
 
+    from .config import PredictConfig
     from .split import TrainItem
 
 __all__ = [
     "LIMITS",
     "bounded",
+    "known_zoom",
     "median_diameter",
     "planned_spec",
     "read_on",
+    "seen_grid",
     "training_zoom",
     "zoom_to",
 ]
@@ -48,6 +51,26 @@ def zoom_to(wanted: float, found: float) -> float:
         return 1.0
     zoom = wanted / found
     return 1.0 if abs(zoom - 1) <= _SAME else float(np.clip(zoom, *LIMITS))
+
+
+def seen_grid(grid: Grid, spec: ModelSpec, zoom: float = 1.0) -> Grid:
+    """The grid on which the network sees a volume on `grid`."""
+    source = grid.spatial
+    return working_grid(source.reoriented(*turn(source, spec)), spec, zoom)[0]
+
+
+def known_zoom(grid: Grid, spec: ModelSpec, config: PredictConfig) -> float | None:
+    """The zoom as far as it needs no look at the image; None where the size of objects is to be found first."""
+    # Sizes that a model knows are arguments of its task: without any, the task's module need not be loaded.
+    task = TASKS[spec.task] if spec.task_args else None
+    wanted = task.diameter(spec) if isinstance(task, SizesObjects) else None
+    if wanted is None:
+        return 1.0
+    seen = seen_grid(grid, spec)
+    if config.diameter is not None:
+        zoom = zoom_to(wanted, config.diameter / seen.spacing[-1])
+        return bounded(zoom, seen.shape[-spec.ndim :])
+    return 1.0 if has_spacing(seen, spec) else None
 
 
 def bounded(zoom: float, shape: Sequence[int]) -> float:
@@ -112,7 +135,7 @@ def _on_working_grid(item: TrainItem, task: SizesObjects, spec: ModelSpec) -> fl
     if found is None:
         return None
     grid = item.volume.grid.spatial
-    return found * grid.spacing[-1] / working_grid(grid, spec).spacing[-1]
+    return found * grid.spacing[-1] / seen_grid(grid, spec).spacing[-1]
 
 
 def _counted(annotation: Annotation) -> NDArray[np.generic]:

@@ -90,6 +90,7 @@ def _looser(how: Reading, share: float) -> Reading:
         levels=tuple(max(1, round(share * level)) for level in how.levels),
         foreground=max(1, round(share * how.foreground)),
         smallest_core=1.0,
+        smallest_body=1.0,
         smallest=1.0,
         least_score=0.0,
     )

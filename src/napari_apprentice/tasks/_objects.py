@@ -1,7 +1,8 @@
 """From a network's maps to numbered objects: cores are numbered, then grow to the edge of the foreground.
 
 Cores are looked for where the interior is surest first, then at lower levels: two cores that only meet at a low level
-stay two, as in a watershed, but one that is too small to be an object makes none. Numbering goes over the whole image
+stay two, as in a watershed, but one that is too small to be an object makes none. Foreground that is left without a
+core, because an object is so small that it is all border, is an object of its own where the network is sure. Numbering goes over the whole image
 at once; all else is local and done in slabs, so that little more than the labels themselves is ever as large as the
 image, and no object feels where a slab ends.
 """
@@ -24,6 +25,8 @@ __all__ = ["Found", "Reading", "find_objects", "merge_found", "renumber"]
 
 _SLAB_VOXELS = 2**21
 _CUT = 3.0
+_WITHOUT_CORE = 0.8
+"""Score of an object without a core, beside that of its body; chosen on training images."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +45,19 @@ class Reading:
         How far cores grow from level to level, and at last within the interior.
     reach
         How far an object grows beyond its core.
-    smallest_core, smallest
-        Fewer voxels than this are no core, and no object.
+    smallest_core, smallest_body, smallest
+        Fewer voxels than this are no core, no object without a core, and no object.
     least_score
         Objects below it are left out.
     """
 
-    levels: tuple[int, ...] = (220, 180, 128)
+    levels: tuple[int, ...] = (240, 200, 160, 128)
     foreground: int = 128
     blur: float = 0.0
     spread: tuple[float, float] = (2.0, 10.0)
     reach: float = 3.0
     smallest_core: float = 1.0
+    smallest_body: float = 1.0
     smallest: float = 1.0
     least_score: float = 0.0
 
@@ -97,9 +101,12 @@ def find_objects(
     classes
         How many classes there are.
     """
-    labels, count = _cores(maps[0], spacing, how)
+    labels, with_core = _cores(maps[0], spacing, how)
     _grow_everywhere(labels, maps[1], how.foreground, _steps(spacing, how.reach))
-    sizes, scores = _weigh(labels, maps, count)
+    rest = maps[1] >= how.foreground
+    count = with_core + _add_pieces(labels, rest, with_core, how.smallest_body)
+    del rest
+    sizes, scores = _weigh(labels, maps, count, with_core)
     kept = (sizes >= max(1.0, how.smallest)) & (scores >= how.least_score)
     renumber(labels, kept)
     votes = _vote(labels, maps[2], int(kept.sum()), classes) if classes else None
@@ -148,12 +155,12 @@ def _cores(
     for level in how.levels:
         if count:
             _grow_everywhere(labels, smooth, level, _steps(spacing, how.spread[0]))
-        count += _add_cores(labels, smooth >= level, count, how.smallest_core)
+        count += _add_pieces(labels, smooth >= level, count, how.smallest_core)
     _grow_everywhere(labels, smooth, how.levels[-1], _steps(spacing, how.spread[1]))
     return labels, count
 
 
-def _add_cores(
+def _add_pieces(
     labels: NDArray[np.int32], mask: NDArray[np.bool_], count: int, smallest: float
 ) -> int:
     """Number what hangs together in the mask, is large enough and holds no core yet; in place."""
@@ -247,9 +254,12 @@ def _grow(
 
 
 def _weigh(
-    labels: NDArray[np.int32], maps: NDArray[np.uint8], count: int
+    labels: NDArray[np.int32], maps: NDArray[np.uint8], count: int, with_core: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Size and score of objects 1…count: how sure the network is of their bodies, and of their being one."""
+    """Size and score of objects 1…count: how sure the network is of their bodies, and of their being one.
+
+    Those after the first `with_core` have no core that could say so.
+    """
     sizes = np.zeros(count + 1, np.int64)
     body = np.zeros(count + 1, np.float64)
     core = np.zeros((2, count + 1), np.float64)
@@ -262,7 +272,9 @@ def _weigh(
         deep = interior >= 128
         core[0] += np.bincount(numbers[deep], interior[deep], count + 1)
         core[1] += np.bincount(numbers[deep], minlength=count + 1)
-    scores = body / np.maximum(sizes, 1) * core[0] / np.maximum(core[1], 1) / 255**2
+    depth = core[0] / np.maximum(core[1], 1) / 255
+    depth[with_core + 1 :] = _WITHOUT_CORE
+    scores = body / np.maximum(sizes, 1) / 255 * depth
     return sizes[1:], scores[1:].astype(np.float32)
 
 

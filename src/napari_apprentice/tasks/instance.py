@@ -43,7 +43,10 @@ _BORDERS_PER_DIAMETER = 12
 _BORDER = (1.0, 4.0)
 # Shares of the diameter, and of the area or volume of an object of that diameter; chosen on training images.
 _BLUR = 0.05
-_SMALLEST_CORE, _SMALLEST = 0.06, 0.1
+_SMALLEST_CORE, _SMALLEST = 0.06, 0.02
+_SMALLEST_BODY = 0.1
+_SPECK = 4
+"""Side of a square or cube of voxels that noise seldom makes."""
 _LEAST_SCORE = 0.6
 _SAME_OBJECT = 0.3
 """Overlap (IoU) of one object in two planes; nuclei taper, so that less than one half has to do."""
@@ -304,6 +307,7 @@ def _reading(spec: ModelSpec, spacing: Sequence[float]) -> Reading:
         spread=(max(1.0, 0.1 * diameter), max(1.0, 0.5 * diameter)),
         reach=1.25 * _border(spec) + 1,
         smallest_core=_SMALLEST_CORE * voxels,
+        smallest_body=min(_SPECK**spec.ndim, _SMALLEST_BODY * voxels),
         smallest=_SMALLEST * voxels,
         least_score=_LEAST_SCORE,
     )
