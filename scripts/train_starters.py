@@ -178,6 +178,7 @@ STARTER_MODELS = {
             normalization=Normalization(kind="percentile", low=0.5, high=99.8),
             classes=(ClassSpec(value=1, name="nucleus", color="#56B4E9"),),
             tile=(160, 160),
+            overlap=0.25,
             mirror_axes=(0, 1),
             description="Numbered nuclei in fluorescence microscopy, 2-D, of any size; in stained tissue and brightfield, a start to teach from.",
             licence="CC0-1.0",

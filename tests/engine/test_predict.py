@@ -422,6 +422,17 @@ def test_an_estimate_counts_the_tiles_that_will_run() -> None:
     assert measured.memory_bytes > source.nbytes
 
 
+def test_tiles_overlap_as_the_model_says_unless_told_otherwise() -> None:
+    source = volume(smooth((20, 30, 40)))
+    half = model(steps, tile=(8, 8, 8))
+    none = model(steps, tile=(8, 8, 8), overlap=0.0)
+    assert estimate(source, none.spec, CPU).tiles < estimate(source, half.spec, CPU).tiles
+    prediction = run_to_end(predict(source, none, CPU))
+    assert prediction.provenance.parameters["overlap"] == 0.0
+    wish = PredictConfig(device="cpu", overlap=0.5)
+    assert estimate(source, none.spec, wish).tiles == estimate(source, half.spec, CPU).tiles
+
+
 def test_an_unreadable_memory_of_speeds_is_no_error(tmp_path: Any) -> None:
     (tmp_path / "speed.json").write_text("{]")
     source, fake = volume(smooth((16, 16)), "YX"), model(steps, tile=(8, 8))

@@ -85,7 +85,7 @@ def test_tiles_are_written_as_people_write_them() -> None:
     [
         (PredictConfig(), "overlap", "2", "Tile overlap: input should be less than"),
         (PredictConfig(), "overlap", "a lot", "Tile overlap: input should be a valid number"),
-        (PredictConfig(), "overlap", "", "Tile overlap:"),
+        (PredictConfig(), "unsure", "", "Unsure below:"),
         (PredictConfig(), "tile", "64 × big", "Tile:"),
         (TrainConfig(), "minutes", "0", "Time: input should be greater than 0"),
         (TrainConfig(), "minutes", "nan", "Time:"),

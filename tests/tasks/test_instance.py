@@ -359,3 +359,36 @@ def test_an_object_of_another_class_is_not_the_object_that_was_looked_for():
     assert right["ap"] == 1.0  # the third object's class nobody said
     one = Annotation(grid, labels, classes[:1])
     assert "ap_any" not in TASK.score(Prediction(grid, labels, objects=objects), one)
+
+
+# -- objects without a core ---------------------------------------------------------------------
+
+
+def blob(maps: NDArray[np.uint8], place: tuple[slice, slice], core: int, body: int) -> None:
+    """Write an object's maps; its interior is a pixel smaller on every side."""
+    maps[(1, *place)] = body
+    inner = tuple(slice(part.start + 1, part.stop - 1) for part in place)
+    maps[(0, *inner)] = core
+
+
+def test_a_small_object_that_is_all_border_is_found_where_the_network_is_sure() -> None:
+    maps = np.zeros((2, 40, 60), np.uint8)
+    blob(maps, (slice(4, 16), slice(4, 16)), 250, 250)
+    blob(maps, (slice(4, 9), slice(30, 35)), 90, 240)
+    blob(maps, (slice(20, 25), slice(30, 35)), 90, 150)
+    blob(maps, (slice(30, 32), slice(4, 6)), 0, 255)
+    prediction = TASK.decode(maps, Grid.regular("YX", (40, 60)), SPEC)
+    assert prediction.labels is not None
+    assert prediction.labels[6, 32] == 2
+    assert prediction.labels[22, 32] == 0, "not sure enough"
+    assert prediction.labels[30, 4] == 0, "a speck"
+    scores = prediction.objects["score"]
+    assert scores[0] > 0.95 > 0.8 > scores[1] > 0.7
+
+
+def test_what_hangs_on_an_object_is_no_object_of_its_own() -> None:
+    maps = np.zeros((2, 30, 60), np.uint8)
+    blob(maps, (slice(4, 16), slice(4, 16)), 250, 250)
+    maps[1, 8:12, 16:50] = 250
+    prediction = TASK.decode(maps, Grid.regular("YX", (30, 60)), SPEC)
+    assert prediction.count == 1

@@ -92,6 +92,9 @@ class ModelSpec(_Frozen):
     tile: tuple[int, ...] = Field(
         description="Tile (inference) and patch (training) in working voxels"
     )
+    overlap: float = Field(
+        0.5, ge=0.0, le=0.8, description="Share of a tile that its neighbour repeats in inference"
+    )
     mirror_axes: tuple[int, ...] = Field(
         (), description="Spatial axes along which mirroring makes another plausible image"
     )

@@ -32,12 +32,12 @@ class PredictConfig(_Config):
     """How a model is applied to a volume."""
 
     device: DeviceWish = _DEVICE
-    overlap: float = Field(
-        0.5,
+    overlap: float | None = Field(
+        None,
         ge=0.0,
         le=0.8,
         title="Tile overlap",
-        description="Share of a tile that its neighbour repeats",
+        description="Share of a tile that its neighbour repeats; none: the model's own",
     )
     mirror: bool = Field(
         False,

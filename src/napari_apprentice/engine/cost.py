@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .config import PredictConfig
 
-__all__ = ["Cost", "estimate", "remember_speed", "tile_count", "tile_for"]
+__all__ = ["Cost", "estimate", "overlap_for", "remember_speed", "tile_count", "tile_for"]
 
 # Before the first prediction on a machine has been timed. Cores at the ~20 GFLOP/s that convolutions reach
 # on a 2.5 GHz core with AVX2; a GPU at a modest 3 TFLOP/s.
@@ -105,7 +105,7 @@ def _tiles(
     """Tiles of one frame; where the answer is about the whole image, it is fitted to a single one."""
     if answers_per_image(NETWORKS[spec.network]):
         return math.prod(shape[: len(shape) - len(tile)])
-    return tile_count(shape, tile, config.overlap)
+    return tile_count(shape, tile, overlap_for(spec, config))
 
 
 def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:
@@ -113,6 +113,11 @@ def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:
     wish = config.tile if config.tile and len(config.tile) == spec.ndim else spec.tile
     divisor = NETWORKS[spec.network].divisor(ndim=spec.ndim, args=spec.network_args)
     return tile_shape(wish, divisor)
+
+
+def overlap_for(spec: ModelSpec, config: PredictConfig) -> float:
+    """The share of a tile that its neighbour repeats: the wish, else the model's own."""
+    return spec.overlap if config.overlap is None else config.overlap
 
 
 def tile_count(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:

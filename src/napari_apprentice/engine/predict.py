@@ -19,7 +19,7 @@ from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, WholeImage
 
 from ._frames import frames_of, joined_frames
-from .cost import Cost, estimate, remember_speed, tile_count, tile_for
+from .cost import Cost, estimate, overlap_for, remember_speed, tile_count, tile_for
 from .prepare import Prepared, fits, places_from_working, preparing, restore
 from .restore import finished_image
 from .size import bounded, known_zoom, read_on
@@ -164,7 +164,7 @@ class _Prediction:
             stitch=device.name,
             batch=batch,
             tile=tile,
-            overlap=self.config.overlap,
+            overlap=overlap_for(self.spec, self.config),
             mixed=self.config.mixed_precision and device.kind == "cuda",
             mirror=self.spec.mirror_axes if self.config.mirror else (),
         )
@@ -308,7 +308,8 @@ class _Prediction:
             fingerprint=self.model.fingerprint,
             device=plan.device,
             seconds=seconds,
-            parameters=self.config.model_dump(mode="json") | {"tile": list(plan.tile)},
+            parameters=self.config.model_dump(mode="json")
+            | {"tile": list(plan.tile), "overlap": plan.overlap},
             notes=tuple(self.notes),
         )
         joined = joined_frames(predictions, self.volume.grid) if self.several else predictions[0]
