@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.config import PredictConfig
-from napari_apprentice.io import open_labels, open_volume
+from napari_apprentice.io import open_labels, open_volume, save
 
 from .conftest import SPEC, spots, write
 
@@ -87,6 +89,22 @@ def test_settings_are_flags_and_reach_the_prediction(
     image = data / "images" / "Fläche 1.tif"
     assert call("predict", image, "--model", model, "--out", "out", *flags).code == 0
     assert seen == [PredictConfig(overlap=0.25, tile=(16, 8), mirror=True, mixed_precision=False)]
+
+
+def test_one_of_several_channels_is_shown_to_the_model(
+    call: Callable[..., Any], tmp_path: Path, model: Path
+) -> None:
+    bright = spots((20, 24))[0]
+    two = np.stack([np.zeros_like(bright), bright])
+    source = tmp_path / "two.tif"
+    save(Volume(two, Grid.regular("CYX", two.shape)), source)
+    refused = call("predict", source, "--model", model, "--out", "out")
+    assert refused.code == 2
+    assert "found 2" in refused.err
+    assert "channels of the image" in refused.err
+    done = call("predict", source, "--model", model, "--out", "out", "--channels", "2")
+    assert done.code == 0
+    assert open_labels(tmp_path / "out" / "two.tif").grid.shape == (20, 24)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ def predict(
         typer.Option(metavar="PATH|DIR", help="File for the result of one image; else a folder."),
     ],
     config: PredictConfig,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Channels that the model sees, by name or number from 1; default: all of them.",
+        ),
+    ] = None,
     series: SeriesName = None,
     json: Json = False,
     debug: Debug = False,
@@ -62,7 +69,7 @@ def predict(
         "seconds": None,
     }
     with interruptible() as stop:
-        run = _Run(loaded, config, out, Listener(stop))
+        run = _Run(loaded, config, out, Listener(stop), channels)
         records = [{**blank, **record} for record in inputs.each(run.predict)]
     good = [record for record in records if "error" not in record]
     if is_table:
@@ -116,13 +123,21 @@ def _check_names(inputs: Inputs, out: Path) -> None:
 class _Run:
     """One model applied to one image after the other."""
 
-    def __init__(self, model: Model, config: PredictConfig, out: Path, listener: Listener) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: PredictConfig,
+        out: Path,
+        listener: Listener,
+        channels: str | None = None,
+    ) -> None:
         self._model, self._config, self._out = model, config, out
-        self._listener = listener
+        self._listener, self._channels = listener, channels
 
     def predict(self, image: Path) -> dict[str, Any]:
         """Predict an image, save the result, and say what became of it."""
         from napari_apprentice.core.jobs import run_to_end
+        from napari_apprentice.engine.channels import pick_channels
         from napari_apprentice.engine.files import output_path, result_volume
         from napari_apprentice.engine.place_files import save_prediction_places
         from napari_apprentice.engine.predict import predict as predict_job
@@ -131,7 +146,8 @@ class _Run:
         self._listener.name = image.name
         volume = open_volume(image)
         try:
-            job = predict_job(volume, self._model, self._config)
+            seen = pick_channels(volume, self._channels)
+            job = predict_job(seen, self._model, self._config)
             prediction = run_to_end(job, self._listener)
         finally:
             self._listener.clear()

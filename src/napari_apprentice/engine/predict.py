@@ -123,7 +123,7 @@ class _Prediction:
             raise BadInputError(
                 f"the model {self.spec.name} {reason}",
                 path=self.volume.source or self.volume.name,
-                remedy="Choose another model, or another layer.",
+                remedy=_other_image(self.volume),
             )
         cost = estimate(self.volume, self.spec, self.config)
         share = len(self.frames) / self.volume.grid.length("T")
@@ -357,6 +357,14 @@ class _ImagePrediction(_Prediction):
         task = cast("WholeImage", self.task)
         unsure = self.config.unsure
         return task.answer(scores, prepared.source, self.spec, unsure=unsure), plan
+
+
+def _other_image(volume: Volume) -> str:
+    """What to do where a model cannot take an image."""
+    if volume.grid.length("C") == 1:
+        return "Choose another model, or another layer."
+    names = ", ".join(name for name in volume.channels if name)
+    return f"Choose another model, or channels of the image{f' ({names})' if names else ''}."
 
 
 def _failed(spec: ModelSpec, error: Exception) -> JobError:

@@ -16,6 +16,7 @@ from napari_apprentice.core.volume import Volume
 from napari_apprentice.io import describe, open_volume
 from napari_apprentice.models.store import Model, ModelStore
 
+from .channels import pick_channels
 from .config import EvaluateConfig, PredictConfig, TrainConfig
 from .evaluate import compare as compare_job
 from .evaluate import evaluate_files
@@ -109,6 +110,7 @@ def predict(
     model: Model | os.PathLike[str] | str = "nuclei",
     *,
     time: int | None = None,
+    channels: str | None = None,
     listen: Callable[[Event], None] | None = None,
     **settings: Any,
 ) -> Prediction:
@@ -122,6 +124,8 @@ def predict(
         A model, its name, or its folder.
     time
         Time point; None predicts all of them.
+    channels
+        Which channels the model sees, by name or number from 1: ``"DAPI"``, ``"2,1"``; None shows it all of them.
     listen
         Called with every event of the job (`Progress`, `Log`).
     **settings
@@ -146,6 +150,7 @@ def predict(
     True
     """
     volume = image if isinstance(image, Volume) else open_volume(image)
+    volume = pick_channels(volume, channels)
     loaded = model if isinstance(model, Model) else load_model(model)
     config = config_of(PredictConfig, settings)
     return run_to_end(predict_job(volume, loaded, config, time=time), listen)

@@ -173,9 +173,7 @@ def state_items(
     }
 
 
-def split_note(
-    items: Sequence[TrainItem], config: TrainConfig, *, numbered: bool = False
-) -> str:
+def split_note(items: Sequence[TrainItem], config: TrainConfig, *, numbered: bool = False) -> str:
     """Say what would be held out; empty where working it out would take too long.
 
     Parameters
