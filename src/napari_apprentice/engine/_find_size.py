@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Seen", "describe_size", "finding_zoom"]
 
-_ZOOMS = (1.0, 0.45, 2.2)
+_ZOOMS = (1.0, 0.7, 1.4, 0.5, 2.0)
+"""Nearer to one another than the size may be wrong by: with three, stained tissue was seen at a wrong one more often."""
 _TILES_ACROSS = 2
 _TRUST = 4
 """Power of the mean score: an object seen much too large falls into pieces of which the network is a little less sure."""
@@ -51,7 +52,7 @@ def finding_zoom(
 ) -> Generator[Progress, None, Seen | None]:
     """Find the zoom at which the network sees objects of the size it was trained at.
 
-    A region of a few tiles is looked at with three zooms. The one in which the network is surest and finds what it
+    A region of a few tiles is looked at with five zooms. The one in which the network is surest and finds what it
     expects is corrected by the size it found, and once more by the size found then.
 
     Parameters
