@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def seen_grid(grid: Grid, spec: ModelSpec, zoom: float = 1.0) -> Grid:
 def known_zoom(grid: Grid, spec: ModelSpec, config: PredictConfig) -> float | None:
     """The zoom as far as it needs no look at the image; None where the size of objects is to be found first."""
     # Sizes that a model knows are arguments of its task: without any, the task's module need not be loaded.
-    task = TASKS[spec.task] if spec.task_args else None
+    task: Any = TASKS[spec.task] if spec.task_args else None
     wanted = task.diameter(spec) if isinstance(task, SizesObjects) else None
     if wanted is None:
         return 1.0

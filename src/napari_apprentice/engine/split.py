@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -190,7 +190,7 @@ def _by_object(item: TrainItem, config: TrainConfig) -> Split:
     return Split((_restricted(item, counts & ~held),), (_restricted(item, counts & held),), note)
 
 
-def _nearest_object(annotation: Annotation, counts: NDArray[np.bool_]) -> NDArray[np.generic]:
+def _nearest_object(annotation: Annotation, counts: NDArray[np.bool_]) -> NDArray[Any]:
     """The number of the finished object nearest to each finished voxel; 0 elsewhere.
 
     Each piece of what is finished is looked at alone: that costs what is finished, not the image.
@@ -212,7 +212,7 @@ def _nearest_object(annotation: Annotation, counts: NDArray[np.bool_]) -> NDArra
 
 
 def _most_central(
-    owner: NDArray[np.generic], numbers: NDArray[np.generic], spacing: Sequence[float]
+    owner: NDArray[Any], numbers: NDArray[Any], spacing: Sequence[float]
 ) -> NDArray[np.intp]:
     """Places in `numbers`, by the distance from the object that lies nearest to the middle of all."""
     middles = np.array(ndimage.center_of_mass(owner > 0, owner, numbers)) * np.array(spacing)
