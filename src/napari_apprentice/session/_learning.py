@@ -97,7 +97,7 @@ class Learning(Working):
     def split_note(self, config: TrainConfig) -> str:
         """Say what would be held out to check the result; empty where that is decided when learning begins."""
         items = state_items(self.annotations, self.volumes, self.frames)
-        numbered = bool(are_objects(self.annotations))
+        numbered = said_kind(self.annotations) == "objects"
         return split_note([*items.values()], config, numbered=numbered)
 
     def learn_problem(self, init: str | None = None) -> str | None:
