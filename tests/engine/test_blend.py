@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from napari_apprentice.engine.blend import Blend, share_of_start
+from napari_apprentice.core.annotation import IGNORE
+from napari_apprentice.engine.blend import Blend, images_told, share_of_start
 
 
 def weights(value: float) -> dict[str, torch.Tensor]:
@@ -34,6 +36,15 @@ def test_the_more_is_learned_from_the_less_is_kept() -> None:
     assert Blend(nn.Identity(), weights(0), images=1).state(weights(1))["weight"].item() < (
         Blend(nn.Identity(), weights(0), images=8).state(weights(1))["weight"].item()
     )
+
+
+def test_parts_of_images_count_as_parts() -> None:
+    slices = np.full((8, 4, 4), IGNORE, np.uint8)
+    slices[2] = 1
+    slices[5, :2] = 0
+    assert images_told([slices]) == pytest.approx(1.5 / 8)
+    assert images_told([slices, np.array(3, np.uint8)]) == pytest.approx(1 + 1.5 / 8)
+    assert share_of_start(0) == share_of_start(0.5) == share_of_start(1) > share_of_start(1.5)
 
 
 def test_the_second_network_leaves_the_one_that_learns_alone() -> None:

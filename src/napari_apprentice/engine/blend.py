@@ -5,25 +5,35 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from napari_apprentice.core.annotation import IGNORE
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
-__all__ = ["Blend", "share_of_start"]
+__all__ = ["Blend", "images_told", "share_of_start"]
 
 _SHARE_FOR_ONE_IMAGE = 0.3
 
 
-def share_of_start(images: int) -> float:
-    """Share of the starting weights that is kept after learning from so many images.
+def share_of_start(images: float) -> float:
+    """Share of the starting weights that is kept after learning from so many images, parts of images counted as parts.
 
     One corrected image says little about the others: weights half-way between start and end do better on both than
     either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). ``benchmarks/learn.py`` has the figures.
     """
-    return float(_SHARE_FOR_ONE_IMAGE / max(1, images) ** 0.5)
+    return float(_SHARE_FOR_ONE_IMAGE / max(1.0, images) ** 0.5)
+
+
+def images_told(targets: Iterable[NDArray[Any]]) -> float:
+    """How many whole images the annotated parts of some images add up to."""
+    return float(sum(np.mean(target != IGNORE) for target in targets))
 
 
 class Blend:
@@ -38,7 +48,7 @@ class Blend:
     keep
         Share of the start, 0 to 1; None: as fits the number of images.
     images
-        How many images (planes, for a 2-D network) are learned from.
+        How many images (planes, for a 2-D network) are learned from, see `images_told`.
     """
 
     def __init__(
@@ -47,7 +57,7 @@ class Blend:
         start: Mapping[str, Tensor],
         keep: float | None = None,
         *,
-        images: int,
+        images: float,
     ) -> None:
         self._learning = network
         self._twin: nn.Module | None = None

@@ -117,7 +117,14 @@ class TrainConfig(_Config):
         le=1,
         title="Kept of the start",
         description="Share of the starting model's weights that stays in the learned ones, so that a few corrections "
-        "do not cost what it knew of other images; none: 0.3 divided by the square root of the number of images",
+        "do not cost what it knew of other images; none: 0.3 divided by the square root of the number of annotated images, parts counted as parts, at most 0.3",
+    )
+    believe: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        title="Belief in the start",
+        description="Weight of what the starting model is sure of where nothing was said, against what was; 0: none",
     )
     weight_decay: float = Field(
         1e-2, ge=0, le=1, title="Weight decay", description="AdamW weight decay"

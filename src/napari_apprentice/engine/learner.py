@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .hidden import LessonSampler
     from .images import ImageSampler
     from .sample import PatchSampler
+    from .teacher import Teacher
 
 __all__ = ["Learner", "learning_rate"]
 
@@ -64,6 +65,8 @@ class Learner:
         Peak learning rate.
     freezer
         Keeps some layers as they are, where that is wanted.
+    teacher
+        Keeps what the start was sure of where nothing was said, where that makes sense.
     """
 
     network: nn.Module
@@ -75,6 +78,7 @@ class Learner:
     peak: float
     batch_size: int
     freezer: Freezer | None = None
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         self.step_number = 0
@@ -119,7 +123,8 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
             output = self.network(data)
-        loss = self.task.loss(output, target, self.spec)
+            known = self.teacher.loss(data, output, target) if self.teacher else 0.0
+        loss = self.task.loss(output, target, self.spec) + known
         value = float(loss.detach())
         if self._is_good(value):
             self.scaler.scale(loss).backward()

@@ -172,9 +172,10 @@ class _Training:
     def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch
 
-        from .blend import Blend
+        from .blend import Blend, images_told
         from .device import choose_device
         from .learner import Learner, numpy_generator
+        from .teacher import teacher_for
 
         self.device = choose_device(self.config.device)
         torch.manual_seed(self.config.seed)
@@ -188,7 +189,8 @@ class _Training:
         generator = numpy_generator(self.config.seed)
         share = self.config.freeze
         network = network.to(self.device.name)
-        self.blend = Blend(network, start, self.config.keep, images=len(arrays))
+        told = images_told(array.target for array in arrays)
+        self.blend = Blend(network, start, self.config.keep, images=told)
         return Learner(
             network=network,
             task=self.task,
@@ -201,6 +203,7 @@ class _Training:
             freezer=Freezer(network, share, self.config.thaw, head_keys(self.spec))
             if share
             else None,
+            teacher=teacher_for(self.task, network, self.init, self.spec, self.config, arrays),
         )
 
     def _peak(self) -> float:

@@ -6,6 +6,7 @@ from napari_apprentice.core.registry import Registry
 
 from ._task import (
     AnswersWithImage,
+    Believes,
     FindsPlaces,
     GrowsObjects,
     NumbersObjects,
@@ -19,6 +20,7 @@ from ._task import (
 __all__ = [
     "TASKS",
     "AnswersWithImage",
+    "Believes",
     "FindsPlaces",
     "GrowsObjects",
     "NumbersObjects",

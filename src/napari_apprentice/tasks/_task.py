@@ -85,6 +85,19 @@ class ReducesOutput(Protocol):
 
 
 @runtime_checkable
+class Believes(Protocol):
+    """A task whose targets can be read from a network's own answer, where that is sure enough."""
+
+    def believed(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Targets ``(B, *spatial)`` from scores ``(B, K, *spatial)``; `IGNORE` where the network is not sure."""
+        ...
+
+    def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """See `Task.loss`."""
+        ...
+
+
+@runtime_checkable
 class NumbersObjects(Protocol):
     """A task whose labels number objects: values are no classes, and there may be any number of them."""
 

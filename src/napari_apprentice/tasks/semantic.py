@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TASK", "Semantic"]
 
+_SURE = 0.9
+
 
 class Semantic:
     """Encoder-decoder segmentation with Dice + cross-entropy.
@@ -99,6 +101,13 @@ class Semantic:
             return output.sum() * 0.0
         numbers = torch.where(valid, target, torch.zeros_like(target)).long()
         return dice_cross_entropy(output, numbers, valid.float())
+
+    def believed(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Class numbers where the network gives one class at least 0.9; see `Believes`."""
+        import torch
+
+        sure, number = output.float().softmax(dim=1).max(dim=1)
+        return torch.where(sure >= _SURE, number, IGNORE).to(torch.uint8)
 
     def reduce(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         """Label value of the strongest class, ``(K, *spatial)`` scores to ``(*spatial)`` uint8 or int32."""
