@@ -186,23 +186,22 @@ class _Training:
             args=self.spec.network_args,
         )
         start = yield from take_over(network, self.spec, self.init, self.backbone)
-        generator = numpy_generator(self.config.seed)
-        share = self.config.freeze
         network = network.to(self.device.name)
         told = images_told(array.target for array in arrays)
         self.blend = Blend(network, start, self.config.keep, images=told)
+        frozen, heads = self.config.freeze, head_keys(self.spec)
         return Learner(
             network=network,
             task=self.task,
             spec=self.spec,
             config=self.config,
-            sampler=self.feed.sampler(arrays, self.spec, self.config, generator),
+            sampler=self.feed.sampler(
+                arrays, self.spec, self.config, numpy_generator(self.config.seed)
+            ),
             device=torch.device(self.device.name),
             peak=self.config.learning_rate or self._peak(),
             batch_size=self.config.batch_size or self.feed.batch_size,
-            freezer=Freezer(network, share, self.config.thaw, head_keys(self.spec))
-            if share
-            else None,
+            freezer=Freezer(network, frozen, self.config.thaw, heads) if frozen else None,
             teacher=teacher_for(self.task, network, self.init, self.spec, self.config, arrays),
         )
 

@@ -94,6 +94,7 @@ def _on_neighbours(network: nn.Module, ndim: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.network = network
+            self.kernel: torch.Tensor
             self.register_buffer("kernel", kernel, persistent=False)
 
         def forward(self, data: torch.Tensor) -> torch.Tensor:
