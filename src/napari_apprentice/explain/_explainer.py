@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.engine.config import PredictConfig
-from napari_apprentice.engine.cost import tile_for, working_grid
+from napari_apprentice.engine.cost import tile_for
+from napari_apprentice.engine.size import seen_grid
 from napari_apprentice.engine.tiles import tiles
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, WholeImage
@@ -172,7 +173,7 @@ def check(problem: str | None, spec: ModelSpec) -> None:
 
 def tiles_of(grid: Grid, spec: ModelSpec, overlap: float) -> int:
     """How many tiles an image on `grid` has for a model."""
-    shape = working_grid(grid, spec).shape
+    shape = seen_grid(grid, spec).shape
     return count_tiles(shape, tile_for(spec, PredictConfig()), overlap)
 
 
