@@ -65,13 +65,19 @@ def main() -> int:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=list(EXPLAINERS), help="one way to explain")
+    parser.add_argument("--image", default="", help="images whose title holds this")
     given = parser.parse_args()
     torch.set_num_threads(1)
     store, rows = ModelStore(), []
     plain, how = PredictConfig(device="cpu"), ExplainConfig(device="cpu")
     for title, (name, volume) in images().items():
+        if given.image not in title:
+            continue
         model = store.load(name)
         for key, explainer in EXPLAINERS.items():
+            if given.only not in (None, key):
+                continue
             if key == "occlusion" and volume.numpy().size > _LARGE:
                 continue  # minutes, and nothing new
             run_to_end(predict(volume, model, plain))  # warm

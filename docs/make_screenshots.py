@@ -48,7 +48,7 @@ def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
-    parser.add_argument("--only", choices=("brain", "count", "objects"))
+    parser.add_argument("--only", choices=("brain", "count", "evaluate", "explain", "objects"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
@@ -60,6 +60,8 @@ def main() -> int:
             "brain": lambda: tour(Stage()),
             "count": lambda: count(Stage()),
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
+            "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
+            "explain": lambda: explain(Stage("Explain", HOW_TO)),
         }
         for name, take in tours.items():
             if given.only in (None, name):
@@ -355,6 +357,40 @@ def nuclei_truth() -> np.ndarray:
 
     folder = Path(__file__).parents[1] / "sample_data" / "nuclei" / "labels"
     return open_labels(folder / "nuclei_1.tif").numpy()
+
+
+def evaluate(stage: Stage) -> None:
+    """The starter of the hippocampus on the samples: scores, and the case that it finds hardest."""
+    samples = Path(__file__).parents[1] / "sample_data" / "brain_mri"
+    dock = stage.dock
+    dock.sources.mode.setCurrentIndex(dock.sources.mode.findData("model"))
+    dock.sources.models.setCurrentIndex(dock.sources.models.findData("hippocampus-mri"))
+    dock.sources.images.set_path(samples / "images")
+    dock.sources.truth.set_path(samples / "labels")
+    dock.button.click()
+    stage.wait(stage.is_idle, "the scores")
+    worst = min(
+        range(len(dock.shown.found.cases)), key=lambda n: dock.shown.report.cases[n].scores["dice"]
+    )
+    dock.open_case(worst)
+    stage.wait(stage.is_idle, "the case")
+    stage.shoot("evaluate", (0, 0, *SIZE))
+    stage.viewer.close()
+
+
+def explain(stage: Stage) -> None:
+    """Where the starter of the hippocampus is unsure."""
+    samples = Path(__file__).parents[1] / "sample_data" / "brain_mri"
+    stage.viewer.open(sorted((samples / "images").iterdir())[0], plugin="napari-apprentice")
+    stage.settle(1)
+    dock = stage.dock
+    dock.session.use_model("hippocampus-mri")
+    dock.ways.setCurrentIndex(dock.ways.findData("uncertainty"))
+    dock.button.click()
+    stage.wait(stage.is_idle, "the map")
+    stage.go_to(SHOWN)
+    stage.shoot("explain", (0, 0, *SIZE))
+    stage.viewer.close()
 
 
 if __name__ == "__main__":

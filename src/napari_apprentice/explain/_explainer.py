@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.engine.config import PredictConfig
-from napari_apprentice.engine.cost import tile_for
+from napari_apprentice.engine.cost import overlap_for, tile_for
 from napari_apprentice.engine.size import seen_grid
 from napari_apprentice.engine.tiles import tiles
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OVERLAP",
-    "PREDICTED",
     "ExplainConfig",
     "Explainer",
     "check",
@@ -42,8 +41,6 @@ __all__ = [
 
 OVERLAP = 0.25
 """Of the tiles of an explanation: maps are smooth, and half of what predictions take costs a third."""
-PREDICTED = 0.5
-"""Of the tiles of a prediction, by default."""
 
 
 class ExplainConfig(BaseModel):
@@ -188,4 +185,4 @@ def share_of_tiles(grid: Grid, spec: ModelSpec, overlap: float) -> float:
     """Tiles at this overlap, in tiles of a prediction; 1 for whole images."""
     if not has_classes_per_voxel(spec):
         return 1.0
-    return tiles_of(grid, spec, overlap) / tiles_of(grid, spec, PREDICTED)
+    return tiles_of(grid, spec, overlap) / tiles_of(grid, spec, overlap_for(spec, PredictConfig()))

@@ -41,6 +41,7 @@ __all__ = [
     "csv_job",
     "files_job",
     "html_job",
+    "layer_tasks",
     "layers_job",
     "model_job",
     "open_case_job",
@@ -132,6 +133,17 @@ def scored_tasks() -> list[tuple[str, str]]:
     return [
         (TASKS[name].title, name) for name in sorted(SCORERS.names(), key=rank) if name in TASKS
     ]
+
+
+def layer_tasks() -> tuple[str, ...]:
+    """Names of the tasks whose truth and answers both are labels layers."""
+    from napari_apprentice.tasks import TASKS, FindsPlaces, ReducesOutput
+
+    return tuple(
+        name
+        for _, name in scored_tasks()
+        if isinstance(TASKS[name], ReducesOutput) and not isinstance(TASKS[name], FindsPlaces)
+    )
 
 
 def _primary(task: str) -> str:

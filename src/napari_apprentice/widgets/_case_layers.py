@@ -72,7 +72,10 @@ class CaseLayers:
             self._own[-1].visible = False
         true = None if said.labels is None else case.annotation.labels
         classes = case.annotation.classes
-        truth = replace(said, labels=true, objects={}, image=None, classes=classes)
+        places = case.annotation.detections
+        truth = replace(
+            said, labels=true, objects={}, image=None, classes=classes, detections=places
+        )
         self._add(truth, f"{case.name} ▸ truth", contour=True)
 
     def _add_image(self, volume: Volume) -> None:
@@ -83,6 +86,7 @@ class CaseLayers:
 
     def _add(self, answer: Prediction, name: str, *, contour: bool) -> None:
         if answer.labels is None:
+            self._add_places(answer, name)
             return
         labels = np.asarray(answer.labels)
         kind = labels.dtype if labels.dtype.kind in "iu" else np.uint8
@@ -106,6 +110,16 @@ class CaseLayers:
         if contour:
             added.contour = adapt.contour_width(volume.grid.shape)
         self._own.append(added)
+
+    def _add_places(self, answer: Prediction, name: str) -> None:
+        """Points and boxes, or an image: whatever else a prediction is shown as."""
+        nothing = np.broadcast_to(np.zeros((), np.uint8), answer.grid.shape)
+        volume = Volume(nothing, answer.grid, name=name)
+        for data, kwargs, kind in adapt.prediction_layers(
+            answer, volume, name, None, f"case {name}"
+        ):
+            kwargs["name"] = self._free(kwargs["name"])
+            self._own.append(getattr(self._viewer, f"add_{kind}")(data, **kwargs))
 
     def _free(self, name: str) -> str:
         return adapt.unique_name([one.name for one in self._viewer.layers], name)

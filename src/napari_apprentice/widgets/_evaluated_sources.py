@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_apprentice.session.choice import ModelChoice, image_task, is_of_images, object_tasks
-from napari_apprentice.session.evaluating import scored_tasks
+from napari_apprentice.session.evaluating import layer_tasks, scored_tasks
 
 from . import layers as adapt
 from ._facts import are_numbered, classes_in, facts_of
@@ -258,8 +258,8 @@ class Sources(QWidget):
 
     def _layers_problem(self) -> str | None:
         one, other = self.layer(self.truth_layer), self.layer(self.prediction_layer)
-        if self._is_of_images():
-            return "Classes of whole images are scored from folders: choose them above."
+        if self.task.currentData() not in layer_tasks():
+            return f"“{self.task.currentText()}” is scored from folders: choose them above."
         if one is None or other is None:
             return "There are no labels on screen: predict and annotate, or open label files."
         if one is other:
