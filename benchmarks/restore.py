@@ -165,7 +165,9 @@ def scored(method: Callable[[Image], Image], clean: Iterable[Image], noisy: Iter
     return {"PSNR dB": f"{mean['psnr_db']:.2f}", "SSIM": f"{mean['ssim']:.3f}"}
 
 
-def denoise(data: Path, level: str, steps: int, seed: int) -> list[Row]:
+def denoise(
+    data: Path, level: str, steps: int, seed: int, lessons: Sequence[str] = ("alone", "pairs")
+) -> list[Row]:
     """One row per method."""
     known, asked = pictures(data, "train"), pictures(data, "val")
     noisy_known = [with_noise(c, level, n) for n, c in enumerate(known)]
@@ -179,7 +181,10 @@ def denoise(data: Path, level: str, steps: int, seed: int) -> list[Row]:
         rows.append({**row, "parameters": parameters})
         print(rows[-1], flush=True)
     config = TrainConfig(device="cpu", steps=steps, held_out=0.1, checks=4, seed=seed)
-    for name, clean in (("from noisy images alone", None), ("from pairs", known)):
+    for kind in lessons:
+        name, clean = (
+            ("from pairs", known) if kind == "pairs" else ("from noisy images alone", None)
+        )
         model, minutes = learned(lesson(noisy_known, clean), config, "restoration")
         row = {**head, "method": name, **scored(partial(restored, model), asked, noisy_asked)}
         rows.append({**row, "parameters": f"{steps} steps", "minutes": round(minutes, 1)})
@@ -247,6 +252,9 @@ def main() -> None:
     parser.add_argument("--normal", default="Hand")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--lessons", nargs="+", choices=["alone", "pairs"], default=["alone", "pairs"]
+    )
     given = parser.parse_args()
     if given.what == "denoise":
         photons, read = LEVELS[given.level]
@@ -257,7 +265,9 @@ def main() -> None:
             f"Shot noise at {photons:g} photons in the brightest thousandth, read noise {read:g} of it. "
             "PSNR over the range of the clean image. Goal: 1 dB above non-local means."
         )
-        report(title, denoise(given.data, given.level, given.steps, given.seed), note)
+        report(
+            title, denoise(given.data, given.level, given.steps, given.seed, given.lessons), note
+        )
         return
     rows = anomaly(given.data, given.normal, given.steps, given.seed)
     note = "200 validation pictures per class; score: mean distance between picture and rebuilt picture."

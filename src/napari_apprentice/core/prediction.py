@@ -72,6 +72,8 @@ class Prediction:
         The most likely class of the image as a whole, where that was asked.
     is_unsure
         Whether `image_class` is less likely than what was asked for.
+    is_map
+        Whether `image` is a map of something else than the brightness of the source.
     summary
         One short phrase for the user: ``"143 nuclei"``.
     provenance
@@ -95,6 +97,7 @@ class Prediction:
     is_unsure: bool = False
     detections: Detections | None = None
     frames: NDArray[Any] | None = None
+    is_map: bool = False
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.objects.items()}

@@ -72,6 +72,7 @@ def joined_frames(predictions: list[Prediction], source: Grid) -> Prediction:
         summary=summary,
         objects=objects,
         **_joined_places(predictions),
+        is_map=first.is_map,
     )
 
 

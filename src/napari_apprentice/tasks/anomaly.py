@@ -96,7 +96,7 @@ class Anomaly:
             text += (
                 f", above {below[-1]} % of normal images" if below else ", as most normal images"
             )
-        return image_prediction(dense, grid, table={"anomaly": score}, summary=text)
+        return image_prediction(dense, grid, table={"anomaly": score}, summary=text, is_map=True)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
         """PSNR of the rebuilt image (``prediction.image``) against the image itself (``annotation.clean``)."""

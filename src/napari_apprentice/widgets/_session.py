@@ -212,7 +212,7 @@ class ViewerLink(QObject):
         if source is None:
             show_info(f"{done.volume.name} was closed meanwhile; its prediction is a new layer.")
         else:
-            placed = adapt.layer_kwargs(source, len(done.prediction.grid.axes))
+            placed = adapt.layer_kwargs(source, len(done.prediction.grid.without("C").axes))
         made = adapt.prediction_layers(done.prediction, done.volume, done.name, placed, done.key)
         if made and source is not None:
             self._hide_older(viewer, done)
@@ -221,7 +221,9 @@ class ViewerLink(QObject):
             if kind == "labels":
                 viewer.add_labels(data, **kwargs).contour = adapt.contour_width(data.shape)
             else:
-                getattr(viewer, f"add_{kind}")(data, **kwargs)
+                is_picture = kind == "image" and not done.prediction.is_map and len(made) == 1
+                kept = _look_of(source) if is_picture else {}
+                getattr(viewer, f"add_{kind}")(data, **{**kept, **kwargs})
 
     def _hide_older(self, viewer: napari.viewer.Viewer, done: Predicted) -> None:
         """Hide what would cover the answer: earlier ones, and the annotation, unless someone paints in it just now."""
@@ -269,6 +271,13 @@ class ViewerLink(QObject):
         viewer, layer = self._viewer(), self._preview_layer()
         if viewer is not None and layer is not None and self.session.candidate is None:
             viewer.layers.remove(layer)
+
+
+def _look_of(source: Layer | None) -> dict[str, Any]:
+    """Contrast and colours of the image that a result stands beside: else they could not be compared by eye."""
+    if not isinstance(source, Image) or source.rgb:
+        return {}
+    return {name: getattr(source, name) for name in ("contrast_limits", "colormap", "gamma")}
 
 
 def _is_source(layer: object) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from magicgui.widgets.bases import ValueWidget
     from pydantic.fields import FieldInfo
 
-__all__ = ["ConfigForm"]
+__all__ = ["ConfigForm", "fold_away"]
 
 C = TypeVar("C", bound=BaseModel)
 _INT_LIMIT = 2**31 - 1
@@ -71,7 +71,7 @@ class ConfigForm(Generic[C]):
         if seen:
             layout.addWidget(self._containers[0].native)
         if folded:
-            layout.addWidget(_folded(self._containers[1].native, title))
+            layout.addWidget(fold_away(self._containers[1].native, title))
         for row in self._rows.values():
             row.changed.connect(self._on_row_changed)
 
@@ -124,7 +124,7 @@ def _container(rows: Sequence[ValueWidget]) -> Container:
     return box
 
 
-def _folded(widget: QWidget, title: str) -> QCollapsible:
+def fold_away(widget: QWidget, title: str) -> QCollapsible:
     """Fold a widget away; the arrow is text, since superqt draws its own in black on every theme."""
     fold = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
     fold.setDuration(0)

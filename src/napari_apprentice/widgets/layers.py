@@ -335,7 +335,7 @@ def prediction_layers(
     """
     facts: dict[str, Any] = {
         "of": key,
-        "axes": prediction.grid.axes,
+        "axes": prediction.grid.without("C").axes,
         "world": prediction.grid.world,
         "time_step": prediction.grid.time_step,
         "classes": [asdict(c) for c in prediction.classes],
@@ -351,11 +351,30 @@ def prediction_layers(
     layers: list[LayerTuple] = []
     if prediction.image is not None:
         label = name if prediction.labels is None else f"{name} · image"
-        layers.append((prediction.image, {**placed, **_named(label, facts)}, "image"))
+        for data, title, more in _shown_images(prediction, volume, label):
+            layers.append((data, {**placed, **_named(title, facts), **more}, "image"))
     if prediction.labels is not None:
         look = _objects_look(prediction) if prediction.objects else label_colors(prediction)
         layers.append((prediction.labels, {**placed, **_named(name, facts), **look}, "labels"))
     return [*layers, *place_layers(prediction, name, placed, {METADATA: facts})]
+
+
+def _shown_images(
+    prediction: Prediction, volume: Volume, name: str
+) -> list[tuple[Any, str, dict[str, Any]]]:
+    """Data, name and look of the layers of an image: one, or one per channel; colour pictures stay one."""
+    image, grid = prediction.image, prediction.grid
+    if prediction.is_map:
+        return [(image, name, {"colormap": "inferno"})]
+    if image is None or "C" not in grid.axes:
+        return [(image, name, {})]
+    at = grid.axes.index("C")
+    if volume.rgb:
+        return [(np.moveaxis(image, at, -1), name, {"rgb": True})]
+    return [
+        (image.take(n, axis=at), f"{name} · {channel}", look(volume, n))
+        for n, channel in enumerate(volume.channels)
+    ]
 
 
 def _objects_look(prediction: Prediction) -> dict[str, Any]:
