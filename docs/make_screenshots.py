@@ -37,6 +37,7 @@ SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
 COUNT_MINUTES = "5"
+RESTORE_MINUTES = "2"
 BLURRED, MARKED = "blurred nucleus", 15
 _PATIENCE = 600.0
 _LARGEST = 240_000
@@ -48,7 +49,7 @@ def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
-    parser.add_argument("--only", choices=("brain", "count", "evaluate", "explain", "objects"))
+    parser.add_argument("--only", choices=("brain", "count", "evaluate", "explain", "objects", "restore"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
@@ -62,6 +63,7 @@ def main() -> int:
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
+            "restore": lambda: restore(Stage("Restore", HOW_TO)),
         }
         for name, take in tours.items():
             if given.only in (None, name):
@@ -188,6 +190,44 @@ def objects(stage: Stage) -> None:
     (_, low), (right, high) = points.min(axis=0) - 1, points.max(axis=0) + 1
     plot.select_in(np.array([[left, low], [right, low], [right, high], [left, high]]))
     stage.shoot("objects")
+
+
+def restore(stage: Stage) -> None:
+    """Noise taken away: smoothed, then learned from the noisy image alone, compared with the image before noise came."""
+    import numpy as np
+
+    folder = Path(__file__).parents[1] / "sample_data" / "nuclei"
+    stage.viewer.open(folder / "images" / "nuclei_1.tif", plugin="napari-apprentice")
+    clean = stage.viewer.layers[0]
+    rng, light = np.random.default_rng(0), clean.data / np.percentile(clean.data, 99.9)
+    shot = rng.poisson(light.clip(0) * 12) / 12 + rng.normal(0, 0.06, light.shape)
+    same = {n: getattr(clean, n) for n in ("scale", "translate", "units", "axis_labels")}
+    noisy = (1000 * shot.clip(0)).astype(np.uint16)
+    clean.data, clean.name = (1000 * light).astype(np.uint16), "without noise"
+    clean.visible = False
+    layer = stage.viewer.add_image(noisy, name="noisy nuclei", contrast_limits=(0, 1200), **same)
+    stage.viewer.layers.selection.active = layer
+    stage.viewer.camera.zoom *= 2.5
+    dock = stage.dock
+    dock.methods.setCurrentIndex(dock.methods.findData("smooth:nl_means"))
+    dock.button.click()
+    stage.wait(stage.is_idle, "the smoothed image")
+    dock.form.row("minutes").value = RESTORE_MINUTES
+    dock.learn.click()
+    stage.wait(lambda: sum(m.name != "loss" for m in dock.session.curve) >= 3, "the curve")
+    dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
+    stage.shoot("restore-learning", (0, 0, *SIZE))
+    stage.wait(lambda: dock.session.candidate is not None, "the new model")
+    dock.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.button.click()
+    stage.wait(stage.is_idle, "the restored image")
+    dock.clean.setCurrentIndex(dock.clean.findData(clean.unique_id))
+    dock.render()
+    dock.compare.click()
+    stage.wait(stage.is_idle, "the scores")
+    dock.scroll.verticalScrollBar().setValue(0)
+    stage.shoot("restore", (0, 0, *SIZE))
 
 
 def tour(stage: Stage) -> None:

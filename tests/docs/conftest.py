@@ -50,6 +50,17 @@ def write_pictures(work: Path) -> None:
     (work / "classes.csv").write_text("\n".join(["path,class", *said]), encoding="utf-8")
 
 
+def write_noisy(work: Path) -> None:
+    """Noisy images and their clean counterparts."""
+    clean = 100.0 + 50 * (np.indices((32, 32)).sum(axis=0) % 16 > 8)
+    for number in (1, 2, 3):
+        noisy = clean + np.random.default_rng(number).normal(0, 10, clean.shape)
+        for kind, array in (("noisy", noisy), ("clean", clean)):
+            (work / kind).mkdir(exist_ok=True)
+            volume = Volume(array.astype(np.uint8), Grid.regular("YX", clean.shape))
+            save(volume, work / kind / f"{number}.tif")
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the files that the examples name; training ends after two steps."""
@@ -89,6 +100,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         field = Volume(objects, Grid.regular("YX", objects.shape), is_labels=True)
         save(field, folder / "field.tif")
     write_pictures(work)
+    write_noisy(work)
     (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
     monkeypatch.chdir(work)
     monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)

@@ -115,16 +115,15 @@ class RestoreDock(Dock):
         self.listen(session.predicted, self._on_session_predicted)
         self.listen(session.metric_added, self._on_session_metric)
         self.listen(session.refused, self.refusal.set_sentence)
-        self.methods.activated.connect(self._on_methods_activated)
+        self.methods.activated.connect(self.render)
         self.strength.changed.connect(self.render)
         self.button.clicked.connect(self._on_button_clicked)
         self.toggle.toggled.connect(self._on_toggle_toggled)
         self.clean.activated.connect(self._on_clean_activated)
         self.compare.clicked.connect(self._on_compare_clicked)
         self.lessons.activated.connect(self.render)
-        for row in (self.noisy, self.truth):
+        for row in (self.noisy, self.truth, self.form):
             row.changed.connect(self.render)
-        self.form.changed.connect(self.render)
         self.learn.clicked.connect(self._on_learn_clicked)
         self.stop.clicked.connect(session.stop)
         self.card.use.clicked.connect(lambda: self._keep(use=True))
@@ -243,9 +242,6 @@ class RestoreDock(Dock):
             plot.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     # -- dock → session ---------------------------------------------------------------------
-
-    def _on_methods_activated(self, _: int) -> None:
-        self.render()
 
     def _on_button_clicked(self) -> None:
         self.refusal.set_sentence("")
