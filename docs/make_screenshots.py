@@ -37,7 +37,7 @@ SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
 COUNT_MINUTES = "5"
-RESTORE_MINUTES = "2"
+RESTORE_MINUTES = "1"
 BLURRED, MARKED = "blurred nucleus", 15
 _PATIENCE = 600.0
 _LARGEST = 240_000
@@ -207,14 +207,14 @@ def restore(stage: Stage) -> None:
     clean.visible = False
     layer = stage.viewer.add_image(noisy, name="noisy nuclei", contrast_limits=(0, 1200), **same)
     stage.viewer.layers.selection.active = layer
-    stage.viewer.camera.zoom *= 2.5
+    stage.viewer.scene.camera.zoom *= 2.5
     dock = stage.dock
     dock.methods.setCurrentIndex(dock.methods.findData("smooth:nl_means"))
     dock.button.click()
     stage.wait(stage.is_idle, "the smoothed image")
     dock.form.row("minutes").value = RESTORE_MINUTES
     dock.learn.click()
-    stage.wait(lambda: sum(m.name != "loss" for m in dock.session.curve) >= 3, "the curve")
+    stage.wait(lambda: sum(m.name != "loss" for m in dock.session.curve) >= 2, "the curve")
     dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
     stage.shoot("restore-learning", (0, 0, *SIZE))
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
