@@ -91,8 +91,6 @@ def _on_neighbours(network: nn.Module, ndim: int) -> nn.Module:
     class OnNeighbours(nn.Module):
         """A network added to the weighted mean of the nearest neighbours."""
 
-        kernel: torch.Tensor
-
         def __init__(self) -> None:
             super().__init__()
             self.network = network
