@@ -49,7 +49,9 @@ def main() -> int:
     """Take all pictures; a temporary home keeps the person's own models and settings out of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
-    parser.add_argument("--only", choices=("brain", "count", "evaluate", "explain", "objects", "restore"))
+    parser.add_argument(
+        "--only", choices=("brain", "count", "evaluate", "explain", "objects", "restore")
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_APPRENTICE_HOME"] = home
