@@ -50,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
     parser.add_argument(
-        "--only", choices=("brain", "count", "evaluate", "explain", "objects", "restore")
+        "--only", choices=("brain", "count", "detect", "evaluate", "explain", "objects", "restore")
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -66,6 +66,7 @@ def main() -> int:
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
             "restore": lambda: restore(Stage("Restore", HOW_TO)),
+            "detect": lambda: detect(Stage("Apprentice", HOW_TO)),
         }
         for name, take in tours.items():
             if given.only in (None, name):
@@ -230,6 +231,21 @@ def restore(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the scores")
     dock.scroll.verticalScrollBar().setValue(0)
     stage.shoot("restore", (0, 0, *SIZE))
+def detect(stage: Stage) -> None:
+    """Points and boxes: predicted, then corrected."""
+    folder = Path(__file__).parents[1] / "sample_data" / "nuclei" / "images"
+    stage.viewer.open(folder / "nuclei_1.tif", plugin="napari-apprentice")
+    stage.settle()
+    session, dock = stage.dock.session, stage.dock
+    session.use_model("nuclei-centres")
+    dock.predict.button.click()
+    stage.wait(stage.is_idle, "the points")
+    dock.show_step(1)
+    dock.correct.beginning.correct.click()
+    boxes = next(layer for layer in stage.viewer.layers if layer.name.endswith("boxes"))
+    boxes.visible = True
+    dock.correct.points.threshold.setValue(60)
+    stage.shoot("detect")
 
 
 def tour(stage: Stage) -> None:
