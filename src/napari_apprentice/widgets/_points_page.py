@@ -70,7 +70,8 @@ class PointsPage(QWidget):
             column.addWidget(widget)
         column.addWidget(QLabel("Lowest score"))
         for row in (
-            (self.threshold, self.level, self.delete),
+            (self.threshold, self.level),
+            (self.delete,),
             (self.undo, self.redo),
         ):
             column.addLayout(_row(*row))
