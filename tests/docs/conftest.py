@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.budget import Budget
-from napari_apprentice.io import save
+from napari_apprentice.io import save, save_places
 
 from ..io._dicom_phantom import MR, ramp, series  # noqa: TID252  # one phantom for all rooms
 
@@ -32,6 +34,10 @@ def write_case(folder: Path, name: str, seed: int) -> None:
         (folder / kind).mkdir(exist_ok=True)
         volume = Volume(array, grid, name=name, classes=names if kind == "labels" else {})
         save(volume, folder / kind / f"{name}.nii.gz")
+    (folder / "points").mkdir(exist_ok=True)
+    spots = Detections.of([(8, 6, 7), (8, 14, 7)], [(8, 6, 6)] * 2, [1, 2])
+    classes = (LabelClass(1, "round"), LabelClass(2, "long"))
+    save_places(spots, grid, classes, folder / "points" / f"{name}.csv")
 
 
 def write_pictures(work: Path) -> None:
