@@ -63,6 +63,12 @@ class Bench:
         return self.pointing.state
 
 
+@pytest.fixture(autouse=True)
+def _home(tmp_path, monkeypatch):
+    """Journals of one test are not those of the next."""
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def bench(make_napari_viewer):
     return Bench(make_napari_viewer())
