@@ -63,15 +63,24 @@ class Bench:
         return self.pointing.state
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path, monkeypatch):
-    """Journals of one test are not those of the next."""
-    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path / "home"))
+@pytest.fixture
+def make_bench(make_napari_viewer):
+    """Benches whose journals are closed with the test."""
+    made = []
+
+    def make(grid=FLAT):
+        made.append(Bench(make_napari_viewer(), grid))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for state in one.session.annotations.values():
+            state.autosave.close(discard=True)
 
 
 @pytest.fixture
-def bench(make_napari_viewer):
-    return Bench(make_napari_viewer())
+def bench(make_bench):
+    return make_bench()
 
 
 def test_a_prediction_shows_points_and_boxes_in_the_place_of_the_image(bench):
@@ -167,8 +176,8 @@ def test_what_is_finished_is_what_is_learned_from(bench):
     np.testing.assert_allclose(item.annotation.detections.sizes, 8.0)
 
 
-def test_slices_of_a_volume_are_finished_one_by_one(make_napari_viewer):
-    bench = Bench(make_napari_viewer(), DEEP).begin()
+def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
+    bench = make_bench(DEEP).begin()
     assert bench.layer.projection_mode == "rescale_spherical"  # in thick slices as large as the cut
     bench.viewer.dims.set_point(0, 5.0 + 2.0 * 2)
     bench.page.slice.click()
