@@ -75,7 +75,7 @@ def make_bench(make_napari_viewer):
     yield make
     for one in made:
         for state in one.session.annotations.values():
-            state.autosave.close(discard=True)
+            state.autosave.close()
 
 
 @pytest.fixture
