@@ -186,15 +186,6 @@ def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
     assert bench.state.extent.is_empty
 
 
-def test_points_from_nothing(bench):
-    bench.dock.beginning.mark.click()
-    assert bench.layer.mode == "add"
-    for place in ((3.0, 4.0), (20.0, 30.0)):
-        bench.layer.add(place)
-    assert len(bench.state.places) == 2
-    assert not bench.state.places.are_boxes.any()
-
-
 def test_the_layer_may_go_and_come_back(bench):
     bench.begin()
     bench.layer.add([5.0, 50.0])
