@@ -231,6 +231,8 @@ def restore(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the scores")
     dock.scroll.verticalScrollBar().setValue(0)
     stage.shoot("restore", (0, 0, *SIZE))
+
+
 def detect(stage: Stage) -> None:
     """Points and boxes: predicted, then corrected."""
     folder = Path(__file__).parents[1] / "sample_data" / "nuclei" / "images"
