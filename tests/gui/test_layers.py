@@ -191,6 +191,31 @@ def test_channels_become_layers_and_come_back_in_their_order(lazy: bool) -> None
     assert key_of(made[0]) == key_of(made[1])
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.uint16, np.int16])
+def test_lazy_scans_are_not_white(kind: type, viewer: Any) -> None:
+    """A volume that does not lie around the origin: the first slice that napari asks for is outside of it."""
+    data = np.arange(8 * 5 * 6, dtype=kind).reshape(8, 5, 6) * 10
+    data[0] = 30_000 if kind is not np.float32 else np.nan
+    grid = Grid.regular("ZYX", data.shape, (1, 1, 1), origin=(500, 500, 500), unit="mm")
+    ((shown, state, _),) = layer_tuples(Volume(da.from_array(data), grid))
+    layer = viewer.add_image(shown, **state)
+    assert tuple(layer.contrast_limits) == (data[2].min(), data[6].max())
+    for dull in (np.zeros((4, 5, 6), kind), data[:1]):
+        ((_, state, _),) = layer_tuples(Volume(da.from_array(dull), grid.with_shape(dull.shape)))
+        assert "contrast_limits" not in state
+
+
+def test_the_contrast_of_a_channel_is_its_own() -> None:
+    grid = Grid.regular("CYX", (2, 5, 6), [2, 2], unit="um")
+    data = np.arange(60, dtype=np.uint16).reshape(2, 5, 6)
+    made = [
+        state["contrast_limits"] for _, state, _ in layer_tuples(Volume(da.from_array(data), grid))
+    ]
+    assert made == [(0, 29), (30, 59)]
+    plain = layer_tuples(Volume(data, grid))
+    assert all("contrast_limits" not in state for _, state, _ in plain)  # napari looks at all of it
+
+
 def test_keys_follow_the_file_then_the_layer() -> None:
     ((data, state, _),) = layer_tuples(replace(volume(), source="/a/b.tif"))
     assert key_of(Image(data, **state)) == "/a/b.tif"

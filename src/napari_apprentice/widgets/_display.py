@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["class_colors", "contour_width", "label_colors", "levels", "look"]
 
 _NO_CLASS = "#999999"  # of Okabe and Ito: a value that is no class is visible, not lost
+_LOOK = 1024
 _CHANNEL_COLORS = ("gray", "green", "magenta", "cyan", "yellow", "red", "blue")
 
 
@@ -38,9 +41,31 @@ def look(volume: Volume, index: int) -> dict[str, Any]:
         kwargs["colormap"] = "gray_r"
     if shown is not None and shown.color is not None:
         kwargs["colormap"] = shown.color
-    if shown is not None and shown.window is not None:
-        kwargs["contrast_limits"] = shown.window
+    window = shown.window if shown is not None else None
+    if window is None:
+        channel = volume.select((index,))
+        window = _seen_range(channel.pyramid[-1] if channel.pyramid else channel.data)
+    if window is not None:
+        kwargs["contrast_limits"] = window
     return kwargs
+
+
+def _seen_range(data: Any) -> tuple[float, float] | None:
+    """Lowest and highest value of a few planes of a lazy array; None where napari finds it by itself.
+
+    napari asks the first slice that it shows; where that is not inside the image, as with patient coordinates, it takes
+    0 to 1 for good, and a scan looks white.
+    """
+    if isinstance(data, np.ndarray) or data.dtype == np.uint8 or data.dtype.kind not in "iuf":
+        return None
+    *lead, rows, columns = data.shape
+    part = tuple(slice(max(0, n // 2 - _LOOK // 2), n // 2 + _LOOK // 2) for n in (rows, columns))
+    places = {tuple(n * quarter // 4 for n in lead) for quarter in (1, 2, 3)}
+    values = np.concatenate([np.asarray(data[(*place, *part)]).ravel() for place in places])
+    values = values[np.isfinite(values)]
+    if not values.size or values.min() == values.max():
+        return None
+    return float(values.min()), float(values.max())
 
 
 def contour_width(shape: Sequence[int]) -> int:
