@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .sample import PatchSampler
     from .teacher import Teacher
 
-__all__ = ["Learner", "learning_rate"]
+__all__ = ["Learner", "learning_rate", "numpy_generator", "varied"]
 
 _CLIP = 12.0
 _MOST_BAD_STEPS = 10
@@ -45,6 +45,24 @@ def learning_rate(peak: float, warmup: float, fraction: float) -> float:
         return peak * max(fraction / warmup, 1e-3)
     rest = min(1.0, (fraction - warmup) / max(1e-9, 1.0 - warmup))
     return peak * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * rest)))
+
+
+def varied(
+    data: Tensor,
+    target: Tensor,
+    task: Task,
+    spec: ModelSpec,
+    config: TrainConfig,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Vary a batch as the settings say; see `apply`."""
+    spacing = spec.spacing or (1.0,) * spec.ndim
+    recipe = RECIPES[config.augment]
+    parameters = make_parameters(recipe, data.shape, spacing, spec.mirror_axes, generator)
+    data, target = apply(data, target, parameters)
+    if isinstance(task, FindsPlaces) and not parameters.identity:
+        target = task.magnified(target, magnification(parameters), spec)
+    return data, target
 
 
 @dataclass(eq=False)
@@ -153,15 +171,7 @@ class Learner:
         target = torch.from_numpy(arrays[1]).to(self.device, non_blocking=True)
         if self.sampler.is_varied:
             return data, target
-        recipe = RECIPES[self.config.augment]
-        spacing = self.spec.spacing or (1.0,) * self.spec.ndim
-        parameters = make_parameters(
-            recipe, data.shape, spacing, self.spec.mirror_axes, self.generator
-        )
-        data, target = apply(data, target, parameters)
-        if isinstance(self.task, FindsPlaces) and not parameters.identity:
-            target = self.task.magnified(target, magnification(parameters), self.spec)
-        return data, target
+        return varied(data, target, self.task, self.spec, self.config, self.generator)
 
     @torch.no_grad()
     def _follow(self) -> None:

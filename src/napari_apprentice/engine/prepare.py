@@ -37,7 +37,9 @@ __all__ = [
     "places_from_working",
     "prepare",
     "preparing",
+    "read",
     "reorient",
+    "resize_nearest",
     "restore",
     "turn",
     "working_grid",
@@ -137,7 +139,7 @@ def preparing(
     order, flips = turn(source, spec)
     turned = source.reoriented(order, flips)
     working, notes = working_grid(turned, spec, zoom)
-    data, bad = finite((yield from _read(volume)))
+    data, bad = finite((yield from read(volume)))
     if bad:
         notes = (*notes, f"{bad} voxels were NaN or infinite and were replaced by the median")
     data = yield from resample(reorient(data, order, flips), working.spatial_shape)
@@ -158,8 +160,8 @@ def _as_channels(data: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float
     )
 
 
-def _read(volume: Volume) -> Generator[Progress, None, NDArray[np.float32]]:
-    """All voxels as ``(C, *spatial)``, all channels of some planes at a time."""
+def read(volume: Volume) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Read all voxels of one frame as ``(C, *spatial)`` float32, all channels of some planes at a time."""
     if "T" in volume.grid.axes:
         raise BadInputError(
             "expected a single time point; call frame() first", path=volume.source or volume.name

@@ -13,15 +13,14 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import TASKS, primary_of
 
-from .adapt import Freezer, gains_classes, head_keys, merged_classes, take_over
+from .adapt import Freezer, gains_classes, head_keys, take_over
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from .feed import feed_of
 from .outcome import TrainResult, learned_spec
-from .size import planned_spec
 from .split import Split, TrainItem, plan_split
+from .start import first_spec
 from .tiles import halved
-from .wishes import with_mirror, with_wishes
 
 if TYPE_CHECKING:
     import threading
@@ -136,7 +135,14 @@ class _Training:
         self.feed.check(self.items)
         split = self.feed.split(self.items, self.config)
         yield Log(split.note)
-        self.spec = planned_spec(self._first_spec(split), split.train, self.task)
+        self.spec = first_spec(
+            self.items,
+            split.train,
+            task=self.task_name,
+            init=self.init,
+            config=self.config,
+            name=self.name,
+        )
         arrays, self.fingerprint = yield from self.feed.prepare(split.train, self.spec)
         learner = yield from self._learner(arrays)
         checker = yield from self.feed.checker(split, arrays, self.spec)
@@ -153,21 +159,6 @@ class _Training:
             self._save_last(learner)
             raise
         return (yield from self._finish(learner, checker, split, self.before))
-
-    def _first_spec(self, split: Split) -> ModelSpec:
-        classes = merged_classes([i.annotation.classes for i in self.items])
-        if self.init is None:
-            volumes = [i.volume for i in split.train]
-            planned = self.task.default_spec(self.name, volumes, classes)
-            return self.feed.fixed(with_wishes(planned, self.task, self.config), split.train)
-        parent = self.init if isinstance(self.init, ModelSpec) else self.init.spec
-        if parent.task != self.task_name:
-            raise BadInputError(
-                f"expected a model for {self.task_name}, {parent.name} is for {parent.task}",
-                remedy="Start from another model, or from nothing.",
-            )
-        adapted = with_mirror(self.feed.adapted(parent, classes), self.config)
-        return self.feed.fixed(adapted, split.train)
 
     def _learner(self, arrays: list[Any]) -> Generator[Event, None, Learner]:
         import torch
