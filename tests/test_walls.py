@@ -22,7 +22,7 @@ graph = grimp.build_graph("napari_apprentice", cache_dir=None)
 for room in sys.argv[1:]:
     names = [n for n in graph.find_children(room) if not n.rpartition(".")[2].startswith("_")]
     if room.endswith(".widgets"):
-        names = [n for n in names if n.rpartition(".")[2] in {"predict", "correct", "learn", "series", "export", "objects", "classify", "evaluate", "explain"}]
+        names = [n for n in names if n.rpartition(".")[2] in {"predict", "correct", "learn", "series", "export", "objects", "classify", "evaluate", "explain", "prepare"}]
     for one, other in itertools.permutations(names, 2):
         if graph.find_shortest_chain(one, other, as_packages=True):
             print(one, "->", other)

@@ -10,6 +10,7 @@ from psygnal.containers import EventedDict
 from .channels import Channels, default_channels
 from .choice import ModelChoice, best_choice, model_choices, object_tasks
 from .identity import frame_key
+from .preparing import Recipe
 from .settings import Preferences
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class SessionState:
     """Another time point of the image is on show."""
     model_changed = Signal()
     """Another model is chosen, the list of models changed, or other channels feed the model."""
+    recipe_changed = Signal()
+    """New models prepare images in another way."""
     annotations_changed = Signal()
     """Something was annotated, or another annotation came or went."""
 
@@ -49,6 +52,7 @@ class SessionState:
         self.key: str | None = None
         self.frame: int | None = None
         self.model: str | None = None
+        self.recipe = Recipe()
         self.annotations: EventedDict[str, AnnotationState] = EventedDict()
         self.volumes: dict[str, Volume] = {}
         self.frames: dict[str, int] = {}
@@ -89,6 +93,12 @@ class SessionState:
         self._choose_model(is_alike)
         self.image_changed.emit()
         self.model_changed.emit()
+
+    def set_recipe(self, recipe: Recipe) -> None:
+        """Have new models prepare images in this way."""
+        if recipe != self.recipe:
+            self.recipe = recipe
+            self.recipe_changed.emit()
 
     def set_frame(self, frame: int) -> None:
         """Work on another time point; does nothing for images without time."""

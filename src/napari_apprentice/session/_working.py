@@ -49,10 +49,18 @@ class Working(SessionState):
         preferences: Preferences | None,
     ) -> None:
         super().__init__(store, preferences)
+        self._start, self._post = start, post
         self._launcher = Launcher(start, post)
+        self._asides: list[Launcher] = []
         self.runner = self._launcher.runner
         self._launcher.status_changed.connect(self.status_changed.emit)
         self._launcher.happened.connect(self._on_job_happened)
+
+    def aside(self) -> Launcher:
+        """Something to run small jobs with, beside the one at work; it closes with the session."""
+        launcher = Launcher(self._start, self._post)
+        self._asides.append(launcher)
+        return launcher
 
     @property
     def status(self) -> JobStatus:
@@ -73,7 +81,8 @@ class Working(SessionState):
         """End everything: no signal comes any more, a job at work is cancelled, journals are written to the end."""
         if self.is_closed:
             return
-        self._launcher.close()
+        for launcher in (self._launcher, *self._asides):
+            launcher.close()
         for state in self.annotations.values():
             if state.autosave is not None:
                 state.autosave.close()

@@ -112,6 +112,11 @@ class ConfigForm(Generic[C]):
             with row.changed.blocked():
                 _write(row, getattr(config, name))
 
+    def set_fields(self, values: Mapping[str, Any]) -> None:
+        """Show other values of some fields."""
+        for name, value in values.items():
+            _write(self._rows[name], value)
+
     def _on_row_changed(self) -> None:
         self.changed.emit()
 

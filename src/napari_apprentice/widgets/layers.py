@@ -59,7 +59,7 @@ _UNITS = {
 _SPATIAL = "ZYX"
 _COLOURS = ("red", "green", "blue", "alpha")
 _LARGE_BYTES = 2**24
-_HELPERS = ("veil", "preview", "gallery")
+_HELPERS = ("veil", "preview", "gallery", "recipe")
 
 
 # -- layer → volume ---------------------------------------------------------------------
