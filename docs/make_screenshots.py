@@ -50,7 +50,17 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, help="folder of the real images")
     parser.add_argument(
-        "--only", choices=("brain", "count", "detect", "evaluate", "explain", "objects", "restore")
+        "--only",
+        choices=(
+            "brain",
+            "count",
+            "detect",
+            "evaluate",
+            "explain",
+            "objects",
+            "prepare",
+            "restore",
+        ),
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
@@ -67,6 +77,7 @@ def main() -> int:
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
             "restore": lambda: restore(Stage("Restore", HOW_TO)),
             "detect": lambda: detect(Stage("Apprentice", HOW_TO)),
+            "prepare": lambda: prepare(Stage("Prepare", HOW_TO)),
         }
         for name, take in tours.items():
             if given.only in (None, name):
@@ -248,6 +259,35 @@ def detect(stage: Stage) -> None:
     boxes.visible = True
     dock.correct.points.threshold.setValue(60)
     stage.shoot("detect")
+
+
+def prepare(stage: Stage) -> None:
+    """An image as it is, as a recipe makes it, and patches of it as a network sees them."""
+    from napari_apprentice.core.annotation import LabelClass
+    from napari_apprentice.session.edits import AnnotationState
+    from napari_apprentice.session.preparing import Recipe
+
+    folder = Path(__file__).parents[1] / "sample_data" / "brain_mri" / "images"
+    stage.viewer.open(folder / "brain_mri_1.nii.gz", plugin="napari-apprentice")
+    dock, session, classes = stage.dock, stage.dock.session, ("anterior", "posterior")
+    stage.go_to(SHOWN)
+    state = AnnotationState(
+        session.volume.name,
+        session.volume.grid.spatial,
+        truth(),
+        tuple(LabelClass(n, name) for n, name in enumerate(classes, 1)),
+    )
+    state.finish_all()
+    session.annotations[session.key] = state
+    dock.recipe.set_value(Recipe("bias_field, median", "percentile"))
+    dock.live.setChecked(True)
+    stage.settle(1.0)
+    stage.wait(lambda: not dock.previewer.is_busy, "the preview")
+    dock.strength.setCurrentText("strong")
+    dock.count.setValue(4)
+    dock.show_patches.click()
+    stage.wait(stage.is_idle, "the patches")
+    stage.shoot("prepare", (0, 0, *SIZE))
 
 
 def tour(stage: Stage) -> None:

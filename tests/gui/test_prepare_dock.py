@@ -48,7 +48,7 @@ def previews(viewer: Any) -> list[Any]:
 def settle(dock: PrepareDock, qtbot: Any) -> None:
     """Wait for the preview of what is asked for now."""
     qtbot.waitUntil(lambda: not dock._soon.isActive(), timeout=10_000)
-    qtbot.waitUntil(lambda: not dock._previewer.is_busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not dock.previewer.is_busy, timeout=10_000)
     qtbot.wait(20)
 
 
@@ -115,7 +115,7 @@ def test_of_a_volume_the_plane_on_show_comes_first(
     viewer.dims.set_point(0, viewer.layers[0].data_to_world((4, 0, 0))[0])
     dock = make_dock()
     shown: list[Any] = []
-    dock._previewer.shown.connect(shown.append)
+    dock.previewer.shown.connect(shown.append)
     choose(dock, "median")
     dock.live.setChecked(True)
     qtbot.waitUntil(lambda: len(shown) == 2, timeout=10_000)

@@ -68,7 +68,7 @@ class PrepareDock(Dock):
         self.strength = ElidedList()
         self.count = QSpinBox()
         self.show_patches = QPushButton("Show what the network will see")
-        self._previewer = Previewer(self.session.aside())
+        self.previewer = Previewer(self.session.aside())
         self._layers = MadeLayers(self.viewer)
         self._model: str | None = None
         self._soon = QTimer(self, interval=_MILLISECONDS, singleShot=True)
@@ -121,10 +121,10 @@ class PrepareDock(Dock):
         self.show_patches.clicked.connect(self._on_patches_clicked)
         self.geometry_tools.made.connect(self._keep)
         self.geometry_tools.failed.connect(self.refusal.set_sentence)
-        self._previewer.shown.connect(self._on_previewer_shown)
-        self._previewer.failed.connect(self._on_previewer_failed)
+        self.previewer.shown.connect(self._on_previewer_shown)
+        self.previewer.failed.connect(self._on_previewer_failed)
         self._soon.timeout.connect(self._ask)
-        self.destroyed.connect(partial(_end, self._previewer))
+        self.destroyed.connect(partial(_end, self.previewer))
 
     # -- session → dock ---------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ class PrepareDock(Dock):
         self._ask_soon()
 
     def _on_viewer_step(self) -> None:
-        if self._previewer.is_busy:  # the plane on show comes first
+        if self.previewer.is_busy:  # the plane on show comes first
             self._ask_soon()
 
     # -- the live preview -------------------------------------------------------------------
@@ -183,7 +183,7 @@ class PrepareDock(Dock):
         session = self.session
         if session.volume is None or self.recipe.problem is not None or not self.live.isChecked():
             return
-        self._previewer.ask(
+        self.previewer.ask(
             session.volume.frame(session.frame or 0), self.recipe.value(), self._at()
         )
 
@@ -207,7 +207,7 @@ class PrepareDock(Dock):
 
     def _end_preview(self) -> None:
         self._soon.stop()
-        self._previewer.stop()
+        self.previewer.stop()
         self._layers.end_preview()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
