@@ -63,6 +63,12 @@ class Bench:
         return self.pointing.state
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Journals of one test are not seen by another."""
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path / "home"))
+
+
 @pytest.fixture
 def make_bench(make_napari_viewer):
     """Benches whose journals are closed with the test."""
@@ -184,6 +190,15 @@ def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
     assert bench.state.extent.slices == ((0, 2),)
     bench.page.slice.click()
     assert bench.state.extent.is_empty
+
+
+def test_points_from_nothing(bench):
+    bench.dock.beginning.mark.click()
+    assert bench.layer.mode == "add"
+    for place in ((3.0, 4.0), (20.0, 30.0)):
+        bench.layer.add(place)
+    assert len(bench.state.places) == 2
+    assert not bench.state.places.are_boxes.any()
 
 
 def test_the_layer_may_go_and_come_back(bench):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_apprentice.core.annotation import Extent, LabelClass
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import FormatError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.project import journal as journal_module
@@ -184,6 +185,33 @@ def test_without_a_place_to_write_work_goes_on(state, monkeypatch, tmp_path):
     saver.close()
     assert "recovery copy" in saver.problem
     assert state.labels.sum() == 16
+
+
+def test_points_that_begin_with_none_come_back():
+    nothing = np.zeros(GRID.shape, np.uint8)
+    classes = (LabelClass(1, "cell"),)
+    state = AnnotationState("cells", GRID, nothing, classes, places=Detections.none(2))
+    saver = Autosave(state, "key")
+    for centres in ([(3.5, 4.0)], []):
+        state.set_places(Detections.of(np.reshape(centres, (-1, 2))), "points")
+    saver.close()
+    assert saver.problem == ""
+    found = restorable("key", GRID)
+    assert found is not None
+    assert len(restore(found.folder).places) == 0
+    assert restore(found.folder).n_corrections == state.n_corrections
+
+
+def test_whatever_goes_wrong_is_told(state, monkeypatch):
+    def fail(folder, snapshot):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr("napari_apprentice.session.autosave.Journal.create", fail)
+    saver = Autosave(state, "key")
+    saver.flush()
+    assert "recovery copy" in saver.problem
+    assert "no such thing" in saver.problem
+    saver.close()
 
 
 def test_a_journal_is_recovered_whatever_folder_it_lies_in(state, tmp_path):

@@ -34,7 +34,9 @@ def encode(number: int, description: dict[str, Any], arrays: Sequence[NDArray[An
     text = json.dumps(description, separators=(",", ":")).encode()
     packer = zlib.compressobj(_LEVEL)
     parts = [packer.compress(_LENGTH.pack(len(text)) + text)]
-    parts += [packer.compress(np.ascontiguousarray(array).data.cast("B")) for array in arrays]
+    # Memory without any bytes cannot be cast.
+    filled = [np.ascontiguousarray(array) for array in arrays if array.size]
+    parts += [packer.compress(array.data.cast("B")) for array in filled]
     payload = b"".join((*parts, packer.flush()))
     return _HEADER.pack(_MARK, number, len(payload), _checksum(number, payload)) + payload
 

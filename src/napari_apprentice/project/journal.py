@@ -131,6 +131,9 @@ class Journal:
         except OSError as error:
             lock.release()
             raise _cannot_write(error) from error
+        except BaseException:
+            lock.release()
+            raise
 
     @property
     def size(self) -> int:

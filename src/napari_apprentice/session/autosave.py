@@ -120,7 +120,7 @@ class Autosave:
                 self._journal = Journal.create(folder, snapshot)
             else:
                 self._journal.rewrite(snapshot)
-        except ApprenticeError as error:
+        except Exception as error:  # noqa: BLE001 - nobody asks this thread how it went
             self._fail(error)
             return
         self._last_size = self._journal.size
@@ -142,12 +142,14 @@ class Autosave:
             if self._journal.size > 4 * self._last_size + _COMPACT_BYTES:
                 self._journal.compact()
                 self._last_size = self._journal.size
-        except ApprenticeError as error:
+        except Exception as error:  # noqa: BLE001 - nobody asks this thread how it went
             self._fail(error)
 
-    def _fail(self, error: ApprenticeError) -> None:
+    def _fail(self, error: Exception) -> None:
         first = self._failed_at is None
-        self._failed_at, self.problem = time.monotonic(), str(error)
+        is_known = isinstance(error, ApprenticeError)
+        unknown = f"expected to keep a recovery copy of the corrections, found: {error!r}"
+        self._failed_at, self.problem = time.monotonic(), str(error) if is_known else unknown
         if first:
             self.failed.emit(self.problem)
 
