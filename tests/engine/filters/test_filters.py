@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter, median_filter
+from scipy.ndimage import gaussian_filter, grey_opening, median_filter
 
 from napari_apprentice.core.errors import BadInputError, MissingDependencyError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.spec import FilterSpec
 from napari_apprentice.engine.filters import filtered
-from napari_apprentice.engine.filters._filter import by_slabs, widths
+from napari_apprentice.engine.filters._filter import by_blocks, widths
 
 
 def run(
@@ -88,13 +88,38 @@ def test_without_its_library_the_bias_field_says_what_to_install(
         run(np.ones((8, 8)), "bias_field")
 
 
-def test_slabs_come_to_the_same_as_the_whole() -> None:
+def test_blocks_come_to_the_same_as_the_whole() -> None:
     data = np.random.default_rng(0).normal(size=(40, 9, 8)).astype(np.float32)
 
     def change(part: Any) -> Any:
         return median_filter(part, 5, mode="nearest")
 
-    assert (run_to_end(by_slabs(data, 2, 1, change)) == change(data)).all()
+    assert (run_to_end(by_blocks(data, (2, 2, 2), 1, change)) == change(data)).all()
+
+
+@pytest.mark.parametrize("name", ["non_local_means", "total_variation"])
+def test_no_seam_is_seen_between_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[f"napari_apprentice.engine.filters.{name}"]
+    clean = np.pad(np.full((60, 60), 100.0), 20, constant_values=50)
+    noisy = clean + np.random.default_rng(0).normal(0, 10, clean.shape)
+    blocks = {"non_local_means": "_COMPARISONS", "total_variation": "_VOXEL_STEPS"}[name]
+    whole, parts = (
+        (monkeypatch.setattr(module, blocks, size), run(noisy, name))[1] for size in (10**9, 1)
+    )
+    assert np.abs(whole - parts).max() < 0.5
+
+
+def test_filters_along_axes_come_to_the_same_as_all_at_once() -> None:
+    data = np.random.default_rng(0).normal(size=(12, 20, 9)).astype(np.float32)
+    spacing = (2.0, 1.0, 1.0)
+    blurred = run(data, "gaussian", spacing, sigma=1.5)
+    np.testing.assert_allclose(
+        blurred, gaussian_filter(data, (0.75, 1.5, 1.5), mode="nearest"), atol=1e-5
+    )
+    below = gaussian_filter(
+        grey_opening(data, (3, 5, 5), mode="nearest"), (0.5, 1, 1), mode="nearest"
+    )
+    np.testing.assert_allclose(run(data, "background", spacing, radius=2), data - below, atol=1e-5)
 
 
 def test_lengths_are_the_same_in_the_world_along_coarser_axes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -9,13 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_apprentice.core.args import parse_args
 from napari_apprentice.core.jobs import Progress
+from napari_apprentice.engine._resample import slabs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Filter", "FilterArgs", "by_slabs", "lengths", "parse", "widths"]
+__all__ = ["Filter", "FilterArgs", "by_axes", "by_blocks", "lengths", "parse", "widths"]
 
 Args = TypeVar("Args", bound="FilterArgs")
 
@@ -64,29 +67,59 @@ def widths(radius: float, spacing: Sequence[float]) -> tuple[int, ...]:
     return tuple(2 * round(length) + 1 for length in lengths(radius, spacing))
 
 
-def by_slabs(
+def by_blocks(
     data: NDArray[np.float32],
-    halo: int,
+    halo: Sequence[int],
     voxels: int,
     change: Callable[[NDArray[np.float32]], NDArray[Any]],
 ) -> Generator[Progress, None, NDArray[np.float32]]:
-    """Change an image some rows or planes at a time, each with the neighbours that it depends on.
+    """Change an image block by block, each with the neighbours that it depends on.
 
     Parameters
     ----------
     halo
-        Voxels along the first axis on which a voxel of the result depends, to each side.
+        Voxels along each axis on which a voxel of the result depends, to both sides.
     voxels
-        About how many are changed at a time: as many as take a tenth of a second.
+        About how many, halo included, take a tenth of a second.
     change
         Keeps the shape.
     """
     result = np.empty(data.shape, np.float32)
-    rows = len(data)
-    size = max(1, halo, voxels // max(1, data[0].size))
-    for start in range(0, rows, size):
-        yield Progress("filtering")
-        stop = min(rows, start + size)
-        low, high = max(0, start - halo), min(rows, stop + halo)
-        result[start:stop] = change(data[low:high])[start - low : stop - low]
+    edge = round(voxels ** (1 / data.ndim))
+    # Thinner blocks would mostly be halo.
+    sizes = [max(2 * h, edge - 2 * h, 1) for h in halo]
+    starts = [range(0, n, size) for n, size in zip(data.shape, sizes, strict=True)]
+    total = math.prod(map(len, starts))
+    for number, start in enumerate(itertools.product(*starts)):
+        yield Progress("filtering", number, total, "block")
+        wide, inner, place = [], [], []
+        for first, size, reach, length in zip(start, sizes, halo, data.shape, strict=True):
+            low, last = max(0, first - reach), min(first + size, length)
+            wide.append(slice(low, min(length, last + reach)))
+            inner.append(slice(first - low, last - low))
+            place.append(slice(first, last))
+        result[tuple(place)] = change(data[tuple(wide)])[tuple(inner)]
     return result
+
+
+def by_axes(
+    data: NDArray[np.float32],
+    passes: Sequence[Callable[[NDArray[np.float32], int], NDArray[Any]]],
+) -> Generator[Progress, None, NDArray[np.float32]]:
+    """Apply filters along lines to every axis, one filter after the other, some lines at a time.
+
+    Parameters
+    ----------
+    passes
+        Each takes a part of the image with whole lines, and the axis along which they run.
+    """
+    for change in passes:
+        for axis in range(data.ndim):
+            result = np.empty(data.shape, np.float32)
+            across = 0 if axis else data.ndim - 1
+            for part in slabs(data.shape[across], 4 * data.size // data.shape[across]):
+                yield Progress("filtering")
+                place = (*(slice(None),) * across, part)
+                result[place] = change(data[place], axis)
+            data = result
+    return data

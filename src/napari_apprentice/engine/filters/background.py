@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, grey_closing, grey_opening
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d, minimum_filter1d
 
-from ._filter import FilterArgs, by_slabs, lengths, parse, widths
+from ._filter import FilterArgs, by_axes, lengths, parse, widths
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -55,15 +54,18 @@ class BackgroundFilter:
         checked = parse(BackgroundArgs, args)
         size = widths(checked.radius, spacing)
         sigma = lengths(checked.radius / 2, spacing)
-        surface = grey_opening if checked.objects == "bright" else grey_closing
-        halo = size[0] + math.ceil(4 * sigma[0]) + 1
-
-        def change(part: NDArray[np.float32]) -> NDArray[Any]:
-            below = surface(part, size=size, mode="nearest")
-            rest: NDArray[Any] = part - gaussian_filter(below, sigma, mode="nearest")
-            return rest
-
-        return by_slabs(data, halo, 1_000_000, change)
+        ends = [minimum_filter1d, maximum_filter1d]
+        first, second = ends if checked.objects == "bright" else ends[::-1]
+        # Opening and closing by a box, and a Gaussian, are the same axis by axis.
+        surface = yield from by_axes(
+            data,
+            [
+                lambda part, axis: first(part, size[axis], axis, mode="nearest"),
+                lambda part, axis: second(part, size[axis], axis, mode="nearest"),
+                lambda part, axis: gaussian_filter1d(part, sigma[axis], axis, mode="nearest"),
+            ],
+        )
+        return data - surface
 
 
 FILTER = BackgroundFilter()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
-from ._filter import FilterArgs, by_slabs, lengths, parse
+from ._filter import FilterArgs, by_axes, lengths, parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from napari_apprentice.core.jobs import Progress
 
 __all__ = ["FILTER", "GaussianArgs", "GaussianFilter"]
-
-_REACH = 4.0
 
 
 class GaussianArgs(FilterArgs):
@@ -42,12 +39,9 @@ class GaussianFilter:
     ) -> Generator[Progress, None, NDArray[np.float32]]:
         """Blur; see `Filter.run`."""
         sigma = lengths(parse(GaussianArgs, args).sigma, spacing)
-        halo = math.ceil(_REACH * sigma[0]) + 1
-        return by_slabs(
+        return by_axes(
             data,
-            halo,
-            1_000_000,
-            lambda part: gaussian_filter(part, sigma, mode="nearest", truncate=_REACH),
+            [lambda part, axis: gaussian_filter1d(part, sigma[axis], axis, mode="nearest")],
         )
 
 

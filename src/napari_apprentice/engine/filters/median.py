@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from scipy.ndimage import median_filter
 
-from ._filter import FilterArgs, by_slabs, parse, widths
+from ._filter import FilterArgs, by_blocks, parse, widths
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -45,9 +45,9 @@ class MedianFilter:
     ) -> Generator[Progress, None, NDArray[np.float32]]:
         """Take medians; see `Filter.run`."""
         size = widths(parse(MedianArgs, args).radius, spacing)
-        return by_slabs(
+        return by_blocks(
             data,
-            size[0] // 2,
+            [s // 2 for s in size],
             _COMPARISONS // int(np.prod(size)),
             lambda part: median_filter(part, size, mode="nearest"),
         )

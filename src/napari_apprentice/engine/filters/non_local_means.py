@@ -8,7 +8,7 @@ from pydantic import Field
 
 from napari_apprentice.measure.noise import noise_deviation
 
-from ._filter import FilterArgs, by_slabs, parse
+from ._filter import FilterArgs, by_blocks, parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FILTER", "NonLocalMeansArgs", "NonLocalMeansFilter"]
 
-_COMPARISONS = 3_000_000
+_COMPARISONS = 20_000_000
 
 
 class NonLocalMeansArgs(FilterArgs):
@@ -53,8 +53,8 @@ class NonLocalMeansFilter:
     """Non-local means with integral images (scikit-image).
 
     Buades, Coll & Morel, "A non-local algorithm for image denoising", CVPR 2005; Darbon et al., "Fast nonlocal filtering applied
-    to electron cryomicroscopy", ISBI 2008. The noise is that of `noise_deviation`. In volumes patches are as many voxels deep
-    as they are wide, however thick slices are.
+    to electron cryomicroscopy", ISBI 2008. The noise is that of `noise_deviation`. In volumes patch and distance are half as
+    large, for a cube holds many more voxels, and the same along all axes, however thick slices are.
     """
 
     title = "Non-local means"
@@ -68,14 +68,17 @@ class NonLocalMeansFilter:
 
         checked = parse(NonLocalMeansArgs, args)
         noise = noise_deviation(data)
+        patch, distance = checked.patch, checked.distance
+        if data.ndim == 3:
+            patch, distance = max(3, patch // 2 | 1), max(1, distance // 2)
 
         def change(part: NDArray[np.float32]) -> NDArray[Any]:
             if noise == 0.0:
                 return part
             cleaned: NDArray[Any] = denoise_nl_means(
                 part,
-                patch_size=checked.patch,
-                patch_distance=checked.distance,
+                patch_size=patch,
+                patch_distance=distance,
                 h=checked.strength * noise,
                 sigma=noise,
                 fast_mode=True,
@@ -83,9 +86,10 @@ class NonLocalMeansFilter:
             # scikit-image drops axes of one voxel.
             return cleaned.reshape(part.shape)
 
-        compared = (2 * checked.distance + 1) ** data.ndim
-        halo = checked.distance + checked.patch
-        return by_slabs(data, halo, _COMPARISONS // compared, change)
+        compared = (2 * distance + 1) ** data.ndim
+        return by_blocks(
+            data, [distance + patch // 2 + 1] * data.ndim, _COMPARISONS // compared, change
+        )
 
 
 FILTER = NonLocalMeansFilter()

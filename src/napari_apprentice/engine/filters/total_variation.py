@@ -8,7 +8,7 @@ from pydantic import Field
 
 from napari_apprentice.measure.noise import noise_deviation
 
-from ._filter import FilterArgs, by_slabs, parse
+from ._filter import FilterArgs, by_blocks, parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FILTER", "TotalVariationArgs", "TotalVariationFilter"]
 
-_HALO = 16
-_VOXEL_STEPS = 10_000_000
+_HALO = 12
+_VOXEL_STEPS = 5_000_000
 
 
 class TotalVariationArgs(FilterArgs):
@@ -46,8 +46,8 @@ class TotalVariationArgs(FilterArgs):
 class TotalVariationFilter:
     """Minimises total variation plus squared distance from the image by Chambolle's projection (scikit-image).
 
-    Chambolle, "An algorithm for total variation minimization and applications", J. Math. Imaging Vis. 20, 2004. Volumes are
-    worked on in slabs that overlap by 16 planes to each side, beyond which a voxel has no influence worth the name.
+    Chambolle, "An algorithm for total variation minimization and applications", J. Math. Imaging Vis. 20, 2004. Images are
+    worked on in blocks that see 12 voxels more to each side; what lies beyond has no influence worth the name.
     """
 
     title = "Total variation"
@@ -71,7 +71,7 @@ class TotalVariationFilter:
             )
             return flat
 
-        return by_slabs(data, _HALO, _VOXEL_STEPS // checked.steps, change)
+        return by_blocks(data, [_HALO] * data.ndim, _VOXEL_STEPS // checked.steps, change)
 
 
 FILTER = TotalVariationFilter()
