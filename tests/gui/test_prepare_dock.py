@@ -12,6 +12,7 @@ from napari.layers import Image, Labels
 from napari_apprentice.engine.filters import filtered
 from napari_apprentice.engine.recipe import parse_filters
 from napari_apprentice.session.preparing import Recipe
+from napari_apprentice.widgets.classify import ClassifyDock
 from napari_apprentice.widgets.layers import facts_of, volume_of
 from napari_apprentice.widgets.learn import LearnDock
 from napari_apprentice.widgets.prepare import PrepareDock
@@ -167,9 +168,10 @@ def test_new_models_use_it(dock: PrepareDock, viewer: Any, qtbot: Any) -> None:
     assert not dock.use.isEnabled()
     assert learn.form.value().filters == "median"
     assert learn.form.value().normalization == "percentile"
-    later = LearnDock(viewer)
-    qtbot.addWidget(later)
-    assert later.form.value().filters == "median"
+    for kind in (LearnDock, ClassifyDock):
+        later = kind(viewer)
+        qtbot.addWidget(later)
+        assert later.form.value().filters == "median"
 
 
 def test_what_the_network_will_see(

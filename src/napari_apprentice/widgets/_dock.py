@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import napari
     from psygnal import SignalInstance
 
+    from napari_apprentice.engine.config import TrainConfig
     from napari_apprentice.session.session import Session
+
+    from .form import ConfigForm
 
 __all__ = ["Dock", "SessionWidget", "scrolled"]
 
@@ -47,6 +50,16 @@ class SessionWidget(QWidget):
         """Call `slot` when the session says something, until this dock is gone."""
         signal.connect(slot)
         self._connections.append((signal, slot))
+
+    def follow_recipe(self, form: ConfigForm[TrainConfig]) -> None:
+        """Show in a form how new models prepare images, now and when that changes."""
+
+        def show() -> None:
+            recipe = self.session.recipe
+            form.set_fields({"filters": recipe.filters, "normalization": recipe.normalization})
+
+        self.listen(self.session.recipe_changed, show)
+        show()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """As wide as docks are."""

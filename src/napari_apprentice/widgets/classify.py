@@ -98,6 +98,7 @@ class ClassifyDock(Dock):
         )
         self._lay_out()
         self._connect()
+        self.follow_recipe(self.form)
         self._on_viewer_layers()
         self._on_viewer_theme()
         self.render()

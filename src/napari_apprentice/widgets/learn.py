@@ -86,7 +86,7 @@ class LearnDock(Dock):
         self._connect()
         self._on_viewer_theme()
         self.curves.set_metrics(self.session.curve)
-        self._on_session_recipe()
+        self.follow_recipe(self.form)
         self.render()
         self._render_split()
 
@@ -139,7 +139,6 @@ class LearnDock(Dock):
         self.listen(session.annotations_changed, self._on_session_annotations)
         self.listen(session.image_changed, self.render)
         self.listen(session.model_changed, self.render)
-        self.listen(session.recipe_changed, self._on_session_recipe)
         self.listen(session.candidate_changed, self._on_session_candidate)
         self.listen(session.status_changed, self._on_session_status)
         self.listen(session.metric_added, self._on_session_metric)
@@ -219,10 +218,6 @@ class LearnDock(Dock):
         # A stroke every few milliseconds must not count voxels each time.
         self._soon.start()
         self.render()
-
-    def _on_session_recipe(self) -> None:
-        recipe = self.session.recipe
-        self.form.set_fields({"filters": recipe.filters, "normalization": recipe.normalization})
 
     def _on_session_candidate(self) -> None:
         self.render()
