@@ -72,7 +72,7 @@ class Engine:
         for step in range(3):
             yield Metric("loss", step, 1.0 / (step + 1), step)
         yield Log("held out rows 3–4")
-        yield Preview("held out", annotation.labels.copy(), annotation.grid)
+        yield Preview("held-out preview", annotation.labels.copy(), annotation.grid)
         yield Metric("held-out dice", 3, 0.88, 3.0)
         yield from self._wait("learning", "step", stop)
         split = Split(tuple(items), tuple(items), "")

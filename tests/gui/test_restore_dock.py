@@ -119,7 +119,7 @@ def test_learning_from_the_image_alone_gives_a_method(
     def train(items: Any, *, task: str, name: str, init: Any, **how: Any) -> Any:
         (item,) = items
         taught.extend((task, item.name, item.annotation.clean))
-        yield Preview("held out", item.volume.numpy(), item.volume.grid, labels=False)
+        yield Preview("held-out preview", item.volume.numpy(), item.volume.grid, labels=False)
         spec = make_spec(name, task=task, classes=())
         split = Split(tuple(items), tuple(items), "")
         after = {"hidden_psnr_db": 24.1}

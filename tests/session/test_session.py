@@ -31,7 +31,7 @@ def fake_train(items: Any, *, init: Any, folder: Path, name: str, **how: Any) ->
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "last.safetensors").touch()
     yield Metric("loss", 1, 0.5, 0.1)
-    yield Preview("held out", np.zeros((12, 16), np.uint8), items[0].annotation.grid)
+    yield Preview("held-out preview", np.zeros((12, 16), np.uint8), items[0].annotation.grid)
     yield Metric("held-out dice", 1, 0.88, 0.2)
     spec = make_spec(name)
     before = None if init is None else {"dice": 0.81}

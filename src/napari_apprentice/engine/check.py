@@ -30,7 +30,7 @@ __all__ = ["CheckResult", "Checker", "box_of", "curve_name"]
 
 
 def curve_name(score: str, *, is_held_out: bool) -> str:
-    """Name of a score's curve: ``"held-out dice"``."""
+    """Name of a score's curve, or of a preview: ``"held-out dice"``."""
     return f"held-out {score}" if is_held_out else f"{score} on what it learned from"
 
 
@@ -102,8 +102,8 @@ class Checker:
             prediction = self._task.decode(labels, case.prepared.grid, self._spec)
             rows.append(dict(self._task.score(prediction, case.annotation)))
             if preview is None and prediction.labels is not None:
-                what = "held out" if self._is_held_out else "learned from"
-                preview = Preview(f"{what}: {case.name}", prediction.labels, case.prepared.grid)
+                name = curve_name("preview", is_held_out=self._is_held_out)
+                preview = Preview(name, prediction.labels, case.prepared.grid)
         return CheckResult(_mean(rows), preview, time.perf_counter() - began)
 
     def calibrated(self, spec: ModelSpec) -> ModelSpec:

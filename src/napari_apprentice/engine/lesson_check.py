@@ -186,9 +186,9 @@ class LessonChecker:
         shown = image
         if self._image_task.keeps_units:
             shown = in_units(image, case.seen, np.dtype(case.dtype))
-        what = "held out" if self._is_held_out else "learned from"
+        name = curve_name("preview", is_held_out=self._is_held_out)
         flat = shown[0] if len(shown) == 1 else shown.mean(axis=0)
-        return Preview(f"{what}: {case.name}", flat, case.seen.grid, labels=False)
+        return Preview(name, flat, case.seen.grid, labels=False)
 
 
 def _agreement(guess: NDArray[np.float32], case: _Case) -> float:

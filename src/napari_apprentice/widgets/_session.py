@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["link_for", "session_for"]
 
 _PLACEMENT = ("name", "data", "scale", "translate", "rotate", "shear", "affine", "units")
-_PREVIEW = "held-out preview"
 
 # The only state of the module: it forgets a viewer as soon as nobody else holds it.
 _LINKS: WeakKeyDictionary[Any, ViewerLink] = WeakKeyDictionary()
@@ -248,9 +247,8 @@ class ViewerLink(QObject):
         active = viewer.layers.selection.active
         add = viewer.add_labels if preview.labels else viewer.add_image
         facts = {adapt.METADATA: {"preview": True}}
-        added = add(
-            preview.data, name=_PREVIEW, metadata=facts, **adapt.spatial_kwargs(preview.grid)
-        )
+        placed = adapt.spatial_kwargs(preview.grid)
+        added = add(preview.data, name=preview.name, metadata=facts, **placed)
         state = self.session.annotations.get(self.session.annotation_key or "")
         if preview.labels and state is not None and not state.objects:
             look = adapt.class_colors(state.classes)
