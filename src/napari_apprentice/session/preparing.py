@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _MOST_VOXELS = 2**26
-_REACH = 8
+_REACH = 4
 
 
 @dataclass(frozen=True)
