@@ -1,4 +1,4 @@
-"""Smoothing without learning: blocks without seams, units, what is refused."""
+"""Smoothing without learning: units, what is refused."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def test_noise_goes_and_units_stay(method: str) -> None:
     answer = run_to_end(smooth(volume, method), events.append)
     assert answer.image is not None
     assert (answer.image.dtype, answer.grid) == (np.uint16, grid)
-    assert len(events) == 4  # blocks: it can be cancelled between them
+    assert len(events) >= 2  # it can be cancelled between them
     assert psnr(answer.image, clean, 600) > psnr(noisy, clean, 600) + 4
 
 
-def test_blocks_leave_no_seams() -> None:
+def test_the_strength_is_that_of_the_filter() -> None:
     _, noisy = image()
     volume = Volume(noisy.astype(np.float32), Grid.regular("YX", noisy.shape))
     answer = run_to_end(smooth(volume, "gaussian", SmoothConfig(strength=2)))
     np.testing.assert_allclose(
-        answer.image, gaussian_filter(noisy.astype(np.float32), 2.6), rtol=1e-4
+        answer.image, gaussian_filter(noisy.astype(np.float32), 2.6, mode="nearest"), rtol=1e-4
     )
 
 
