@@ -228,9 +228,6 @@ def restore(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the smoothed image")
     dock.form.row("minutes").value = RESTORE_MINUTES
     dock.learn.click()
-    stage.wait(lambda: sum(m.name != "loss" for m in dock.session.curve) >= 1, "the curve")
-    dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
-    stage.shoot("restore-learning", (0, 0, *SIZE))
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
     dock.card.use.click()
     stage.wait(stage.is_idle, "saving")
