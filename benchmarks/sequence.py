@@ -133,7 +133,11 @@ def one_side(kind: str, arm: str, data: Path, minutes: float, seed: int, thick: 
     torch.set_num_threads(1)
     seen, asked = data_of(kind, data, thick)
     spec = planned(ARMS[kind][arm], kind, seen)
-    config = TrainConfig(device="cpu", minutes=minutes, held_out=0, checks=1, seed=seed)
+    # The usual 32 whole images per step are few steps where images are volumes.
+    batch = 4 if kind == "classify" else None
+    config = TrainConfig(
+        device="cpu", minutes=minutes, held_out=0, checks=1, seed=seed, batch_size=batch
+    )
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         job = train(
