@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 from napari_apprentice.core.annotation import IGNORE, Extent
-from napari_apprentice.core.jobs import run_to_end
+from napari_apprentice.core.jobs import Metric, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.engine.config import TrainConfig
 from napari_apprentice.engine.sample import TrainArray
 from napari_apprentice.engine.split import TrainItem
 from napari_apprentice.engine.teacher import Teacher, teacher_for
 from napari_apprentice.engine.train import TrainResult, train
+from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.models.store import Model
 from napari_apprentice.tasks import TASKS
 
@@ -110,3 +111,31 @@ def test_corrected_slices_do_not_cost_what_was_known_of_the_ends(
         return scored.before["dice"]
 
     assert after(1.0) > after(0.0)
+
+
+def test_an_interrupted_lesson_has_the_same_teacher_afterwards(
+    tmp_path: Path, tiny_spec: ModelSpec, make_item: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The teacher is the starting model, not the state at which the training stopped."""
+    monkeypatch.setattr(
+        "napari_apprentice.tasks.semantic._SURE", 0.0
+    )  # fresh weights are sure of nothing
+    network = NETWORKS[tiny_spec.network].build(
+        ndim=3, in_channels=1, out_channels=3, args=tiny_spec.network_args
+    )
+    start = Model(tiny_spec, network.state_dict())
+    items = [make_item(n, Extent(slices=((0, 5),))) for n in range(2)]
+    settings = {"device": "cpu", "steps": 8, "checks": 1, "held_out": 0, "learning_rate": 1e-2}
+    config = TrainConfig.model_validate(settings)
+    straight = run_to_end(train(items, init=start, config=config, folder=tmp_path / "a"))
+    alone = config.model_copy(update={"believe": 0.0})
+    untaught = run_to_end(train(items, init=start, config=alone, folder=tmp_path / "c"))
+    assert any(not torch.equal(straight.state[k], untaught.state[k]) for k in straight.state)
+    job = train(items, init=start, config=config, folder=tmp_path / "b")
+    for event in job:
+        if isinstance(event, Metric) and event.name == "loss" and event.step == 5:
+            break
+    job.close()
+    again = train(items, init=start, config=config, folder=tmp_path / "b", resume=True)
+    resumed = run_to_end(again)
+    assert all(torch.equal(straight.state[k], resumed.state[k]) for k in straight.state)
