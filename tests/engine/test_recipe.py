@@ -32,6 +32,7 @@ from napari_apprentice.engine.recipe import (
 )
 from napari_apprentice.engine.split import TrainItem
 from napari_apprentice.engine.train import train
+from napari_apprentice.engine.wishes import with_wishes
 from napari_apprentice.models.card import model_card
 from napari_apprentice.models.store import ModelStore
 from napari_apprentice.tasks import TASKS
@@ -178,6 +179,16 @@ def test_a_recipe_stays_with_its_model(
     other = TrainConfig(steps=1, checks=1, device="cpu", filters="gaussian", normalization="lung")
     job = train(items, init=store.load("mine"), config=other, folder=tmp_path / "on", name="on")
     assert run_to_end(job).spec.filters == learned.spec.filters
+
+
+def test_another_network_keeps_the_recipe(tiny_spec: ModelSpec) -> None:
+    config = TrainConfig(network="recurrent_unet", filters="median", normalization="lung")
+    wished = with_wishes(tiny_spec, TASKS["semantic"], config)
+    assert wished.network == "recurrent_unet"
+    assert (wished.filters, wished.normalization) == (
+        parse_filters("median"),
+        parse_normalization("lung"),
+    )
 
 
 def test_planes_of_a_volume_are_filtered_one_by_one_for_a_2d_model(tiny_spec: ModelSpec) -> None:

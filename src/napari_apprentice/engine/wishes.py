@@ -39,7 +39,7 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
     if config.network is not None and config.network != planned.network:
         _check(config.network, task)
         network = NETWORKS[config.network]
-        changes = {"network": config.network, "network_args": {}}
+        changes |= {"network": config.network, "network_args": {}}
         if isinstance(network, FitsSpacing) and planned.spacing is not None:
             changes["network_args"] = dict(network.args_for(planned.spacing))
     if config.tile is not None:
