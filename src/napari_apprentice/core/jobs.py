@@ -23,9 +23,12 @@ __all__ = [
     "Metric",
     "Preview",
     "Progress",
+    "retold",
     "run_to_end",
 ]
 
+E = TypeVar("E")
+F = TypeVar("F")
 R = TypeVar("R")
 
 
@@ -141,3 +144,23 @@ def run_to_end(job: Job[R], listen: Callable[[Event], None] | None = None) -> R:
                 return result
             if listen is not None:
                 listen(event)
+
+
+def retold(job: Generator[E, None, R], tell: Callable[[E], F]) -> Generator[F, None, R]:
+    """Run a job inside another one, with something else in the place of each of its events.
+
+    Parameters
+    ----------
+    job
+        The generator to run; closed when this one is.
+    tell
+        What to yield for an event.
+    """
+    with closing(job):
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as stop:
+                result: R = stop.value
+                return result
+            yield tell(event)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_apprentice.core.annotation import Extent
-from napari_apprentice.core.jobs import Preview, Progress, run_to_end
+from napari_apprentice.core.jobs import Preview, Progress, retold, run_to_end
+from napari_apprentice.tasks import ReducesOutput
 
 from .arrays import prepare_item
 from .cost import tile_count
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.spec import ModelSpec
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
     from .split import TrainItem
 
-__all__ = ["CheckResult", "Checker", "box_of", "curve_name"]
+__all__ = ["CheckResult", "Checker", "answer_to", "box_of", "curve_name", "mean_scores"]
 
 
 def curve_name(score: str, *, is_held_out: bool) -> str:
@@ -98,37 +99,42 @@ class Checker:
         rows: list[dict[str, float]] = []
         preview: Preview | None = None
         for number, case in enumerate(chosen):
-            labels = yield from self._labels(network, device, case, number, len(chosen))
+            now = Progress("checking", number, len(chosen), "image")
+            labels = yield from answer_to(
+                case.prepared, network, device, self._spec, self._reduce, now
+            )
             prediction = self._task.decode(labels, case.prepared.grid, self._spec)
             rows.append(dict(self._task.score(prediction, case.annotation)))
             if preview is None and prediction.labels is not None:
                 name = curve_name("preview", is_held_out=self._is_held_out)
                 preview = Preview(name, prediction.labels, case.prepared.grid)
-        return CheckResult(_mean(rows), preview, time.perf_counter() - began)
+        return CheckResult(mean_scores(rows), preview, time.perf_counter() - began)
 
     def calibrated(self, spec: ModelSpec) -> ModelSpec:
         """Nothing to add: labels are what they are."""
         return spec
 
-    def _labels(
-        self, network: nn.Module, device: str, case: _Case, number: int, count: int
-    ) -> Generator[Progress, None, Any]:
-        from ._sliding import Clock, Plan, Runner
-
+    @property
+    def _reduce(self) -> Callable[[Tensor], Tensor] | None:
         task, spec = self._task, self._spec
-        reduce = getattr(task, "reduce", None)
-        plan = Plan(device=device, stitch=device, batch=1, tile=spec.tile, overlap=0.25)
-        runner = Runner(
-            network, plan, None if reduce is None else lambda scores: reduce(scores, spec)
-        )
-        total = tile_count(case.prepared.grid.shape, spec.tile, plan.overlap)
-        job = runner.run(case.prepared, Clock(total))
-        while True:
-            try:
-                next(job)
-            except StopIteration as stop:
-                return stop.value
-            yield Progress("checking", number, count, "image")
+        return (lambda s: task.reduce(s, spec)) if isinstance(task, ReducesOutput) else None
+
+
+def answer_to(
+    prepared: Prepared,
+    network: nn.Module,
+    device: str,
+    spec: ModelSpec,
+    reduce: Callable[[Tensor], Tensor] | None,
+    now: Progress,
+) -> Generator[Progress, None, Any]:
+    """What a network answers to a case, reduced; tells `now` for each tile."""
+    from ._sliding import Clock, Plan, Runner
+
+    plan = Plan(device=device, stitch=device, batch=1, tile=spec.tile, overlap=0.25)
+    total = tile_count(prepared.grid.shape, spec.tile, plan.overlap)
+    job = Runner(network, plan, reduce).run(prepared, Clock(total))
+    return (yield from retold(job, lambda _: now))
 
 
 def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
@@ -138,16 +144,7 @@ def _case(item: TrainItem, task: Task, spec: ModelSpec) -> _Case:
     start, stop = box_of(counts, spec)
     crop = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     grid = prepared.grid.crop(start, stop)
-    # Everything happens on the crop's own working grid: nothing is turned or resampled again.
-    part = replace(
-        prepared,
-        data=np.ascontiguousarray(prepared.data[(slice(None), *crop)]),
-        grid=grid,
-        turned=grid,
-        source=grid,
-        order=tuple(range(grid.ndim)),
-        flips=(False,) * grid.ndim,
-    )
+    part = prepared.alone(np.ascontiguousarray(prepared.data[(slice(None), *crop)]), grid)
     inside = counts[crop]
     places = annotation.detections
     cropped = replace(
@@ -176,12 +173,12 @@ def box_of(counts: Any, spec: ModelSpec) -> tuple[list[int], list[int]]:
     return start, stop
 
 
-def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each score over the cases that have it (NaN: the class is nowhere)."""
+def mean_scores(rows: Sequence[dict[str, float]], most: float = np.inf) -> dict[str, float]:
+    """Mean of each score over the cases that have it (NaN: the class is nowhere); more than `most` counts as that."""
     names = dict.fromkeys(name for row in rows for name in row)
     mean = {}
     for name in names:
-        values = np.array([row.get(name, np.nan) for row in rows], dtype=float)
+        values = np.minimum([row.get(name, np.nan) for row in rows], most)
         known = values[np.isfinite(values)]
         if known.size:
             mean[name] = float(known.mean())

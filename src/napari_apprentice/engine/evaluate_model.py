@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.core.jobs import Log, Progress
+from napari_apprentice.core.jobs import Log, Progress, retold
 from napari_apprentice.io import pair
 from napari_apprentice.tasks import TASKS, NumbersObjects, WholeImage
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.models.store import Model
@@ -183,11 +183,8 @@ def _unpack(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArra
 
 def _told(job: Job[Prediction], now: Progress) -> Job[Prediction]:
     """Run a job and tell how far all of them are, in place of how far it is; each event is a chance to cancel."""
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as stop:
-            answer: Prediction = stop.value
-            return answer
-        is_news = isinstance(event, Log) and event.level == "warning"
-        yield event if is_news else now
+
+    def news(event: Event) -> Event:
+        return event if isinstance(event, Log) and event.level == "warning" else now
+
+    return retold(job, news)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +13,7 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Preview, Progress
 from napari_apprentice.tasks import primary_of
 
-from .check import CheckResult, box_of, curve_name
-from .cost import tile_count
+from .check import CheckResult, answer_to, box_of, curve_name, mean_scores
 from .hidden import hide, lesson_of, target_of
 from .prepare import preparing
 from .restore import in_units
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["LessonChecker", "lesson_cases"]
 
 _MOST_DB = 120.0
+"""What is perfect counts as: a mean of infinity says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,25 +64,9 @@ def lesson_cases(
         seen = noisy
         if lesson_of(spec) == "hidden":
             seen, asked = (a[0] for a in hide(noisy[np.newaxis], asked[np.newaxis], generator))
-        part = _on_crop(prepared, seen, start, stop)
+        part = prepared.alone(seen, prepared.grid.crop(start, stop))
         cases.append(_Case(item.name, part, noisy, asked, item.volume.dtype))
     return cases
-
-
-def _on_crop(
-    prepared: Prepared, data: NDArray[np.float32], start: list[int], stop: list[int]
-) -> Prepared:
-    grid = prepared.grid.crop(start, stop)
-    n = grid.ndim
-    return replace(
-        prepared,
-        data=data,
-        grid=grid,
-        turned=grid,
-        source=grid,
-        order=tuple(range(n)),
-        flips=(False,) * n,
-    )
 
 
 class LessonChecker:
@@ -125,12 +109,16 @@ class LessonChecker:
         self._images = []
         chosen = self._cases[:most]
         for number, case in enumerate(chosen):
-            output = yield from self._output(network, device, case, number, len(chosen))
+            now = Progress("checking", number, len(chosen), "image")
+            answer = yield from answer_to(
+                case.seen, network, device, self._spec, lambda scores: scores, now
+            )
+            output = np.asarray(answer, dtype=np.float32)
             image = self._image_task.image(output, case.noisy, self._spec)
             rows.append(self._scores(output, image, case))
             self._images.append(image)
             preview = preview or self._preview(image, case)
-        return CheckResult(_mean(rows), preview, time.perf_counter() - began)
+        return CheckResult(mean_scores(rows, _MOST_DB), preview, time.perf_counter() - began)
 
     def calibrated(self, spec: ModelSpec) -> ModelSpec:
         """See `AnswersWithImage.calibrated`; only with strangers."""
@@ -141,23 +129,6 @@ class LessonChecker:
     @property
     def _image_task(self) -> AnswersWithImage:
         return self._task  # type: ignore[return-value]
-
-    def _output(
-        self, network: nn.Module, device: str, case: _Case, number: int, count: int
-    ) -> Generator[Progress, None, NDArray[np.float32]]:
-        from ._sliding import Clock, Plan, Runner
-
-        spec = self._spec
-        plan = Plan(device=device, stitch=device, batch=1, tile=spec.tile, overlap=0.25)
-        runner = Runner(network, plan, lambda scores: scores)
-        total = tile_count(case.seen.grid.shape, spec.tile, plan.overlap)
-        job = runner.run(case.seen, Clock(total))
-        while True:
-            try:
-                next(job)
-            except StopIteration as stop:
-                return np.asarray(stop.value, dtype=np.float32)
-            yield Progress("checking", number, count, "image")
 
     def _scores(
         self, output: NDArray[np.float32], image: NDArray[np.float32], case: _Case
@@ -199,14 +170,3 @@ def _agreement(guess: NDArray[np.float32], case: _Case) -> float:
     error = float(np.mean(np.square(guess[known] - case.asked[known], dtype=np.float64)))
     span = float(np.ptp(case.noisy))
     return float(10 * np.log10(span**2 / error)) if error > 0 and span > 0 else float("nan")
-
-
-def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each score over the cases that have it; what is perfect counts as 120 dB."""
-    mean = {}
-    for name in dict.fromkeys(n for row in rows for n in row):
-        values = np.array([row.get(name, np.nan) for row in rows], dtype=float)
-        known = np.minimum(values[~np.isnan(values)], _MOST_DB)
-        if known.size:
-            mean[name] = float(known.mean())
-    return mean

@@ -82,6 +82,19 @@ class Prepared:
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
+    def alone(self, data: NDArray[np.float32], grid: Grid) -> Prepared:
+        """The same with other voxels, as if they had come on this working grid: nothing is turned or resampled again."""
+        n = grid.ndim
+        return replace(
+            self,
+            data=data,
+            grid=grid,
+            turned=grid,
+            source=grid,
+            order=tuple(range(n)),
+            flips=(False,) * n,
+        )
+
 
 def fits(volume: Volume, spec: ModelSpec) -> str | None:
     """Return why this model cannot take this volume, as a short phrase, or None where it can."""

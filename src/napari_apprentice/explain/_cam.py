@@ -11,21 +11,24 @@ import torch.nn.functional as functional
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Progress
-from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted, unfitted
 from napari_apprentice.engine.prepare import preparing
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 
 from ._explainer import OVERLAP, class_position
-from ._fields import commonest, finish, on_source, tiled
+from ._fields import commonest, finish, likeliest, on_source, tiled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
+    from numpy.typing import NDArray
+
     from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
+    from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
 __all__ = ["class_map", "grad_cam", "voxel_map"]
@@ -74,24 +77,13 @@ def class_map(
     where = choose_device(device).name
     network = model.network.to(where)
     if wanted is None:
-        with torch.inference_mode():
-            wanted = int(network(parts.to(where)).softmax(dim=1).mean(dim=0).argmax())
+        wanted = likeliest(network, parts, where)
     maps = []
     for number, part in enumerate(parts):
         yield Progress("explaining", number, len(parts), "image")
         maps.append(grad_cam(network, part[None].to(where), wanted)[0].cpu().numpy())
     heat = yield from unfitted(np.stack(maps), prepared, spec)
-    heat /= max(float(heat.max()), 1e-12)
-    name = spec.classes[wanted].name
-    seconds = time.perf_counter() - began
-    made = Provenance(spec.name, model.fingerprint, where, seconds, {"method": "Grad-CAM"})
-    return Prediction(
-        prepared.source,
-        image=np.clip(heat, 0, 1),
-        image_class=name,
-        summary=f"evidence for {name}",
-        provenance=made,
-    )
+    return _evidence(heat, prepared, model, wanted, "Grad-CAM", where, began)
 
 
 def voxel_map(
@@ -119,12 +111,23 @@ def voxel_map(
 
     heat = yield from tiled(prepared, spec, OVERLAP, each, "explaining")
     heat = yield from on_source(heat, prepared)
-    heat /= max(float(heat.max()), 1e-12)
-    name = spec.classes[wanted].name
-    told = "Seg-Grad-CAM"
-    return finish(
-        heat, prepared, model, told, where, began, image_class=name, summary=f"evidence for {name}"
-    )
+    return _evidence(heat, prepared, model, wanted, "Seg-Grad-CAM", where, began)
+
+
+def _evidence(
+    heat: NDArray[np.float32],
+    prepared: Prepared,
+    model: Model,
+    position: int,
+    method: str,
+    device: str,
+    began: float,
+) -> Prediction:
+    """A map as a share of its strongest evidence."""
+    heat = heat / max(float(heat.max()), 1e-12)
+    name = model.spec.classes[position].name
+    told = f"evidence for {name}"
+    return finish(heat, prepared, model, method, device, began, image_class=name, summary=told)
 
 
 def _tile_map(network: torch.nn.Module, tile: torch.Tensor, channel: int) -> torch.Tensor | None:

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 
-from napari_apprentice.core.jobs import Progress
+from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted, unfitted
 from napari_apprentice.engine.prepare import preparing
 
 from ._explainer import class_position, has_classes_per_voxel
-from ._fields import commonest, fast_network, finish, on_source, tiled
+from ._fields import commonest, fast_network, finish, likeliest, on_source, tiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,28 +126,21 @@ def _of_image(
     device: str,
 ) -> Generator[Progress, None, tuple[NDArray[np.float32], int]]:
     parts = torch.from_numpy((yield from fitted(prepared, spec)))
-    known = wanted
-    if known is None:
-        with torch.inference_mode():
-            known = int(network(parts.to(device)).softmax(dim=1).mean(dim=0).argmax())
-    position = known
+    position = likeliest(network, parts, device) if wanted is None else wanted
 
     def ask(copies: torch.Tensor) -> torch.Tensor:
         shares: torch.Tensor = network(copies).float().softmax(dim=1)
         return shares[:, position]
 
+    def told(number: int) -> Callable[[None], Progress]:
+        return lambda _: Progress("covering parts", number, len(parts), "image")
+
     maps = []
     for number, part in enumerate(parts):
-        job = _covered(part[None].to(device), cells, ask)
-        while True:
-            try:
-                next(job)
-                yield Progress("covering parts", number, len(parts), "image")
-            except StopIteration as stop:
-                maps.append(stop.value.cpu().numpy())
-                break
+        drop = yield from retold(_covered(part[None].to(device), cells, ask), told(number))
+        maps.append(drop.cpu().numpy())
     heat = yield from unfitted(np.stack(maps).astype(np.float32), prepared, spec)
-    return heat, known
+    return heat, position
 
 
 def _covered(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_apprentice.core.jobs import Progress
+from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.engine._resample import resample
 from napari_apprentice.engine._tune import tune
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
-__all__ = ["Each", "commonest", "fast_network", "finish", "on_source", "tiled"]
+__all__ = ["Each", "commonest", "fast_network", "finish", "likeliest", "on_source", "tiled"]
 
 Each = Callable[[torch.Tensor], Generator[None, None, "torch.Tensor | None"]]
 """From a tile ``(1, C, *tile)`` to its map ``(*tile)``, or None where there is nothing to show; yields now and then."""
@@ -46,18 +46,17 @@ def tiled(
     total = count_tiles(data.shape[1:], tile, overlap)
     result = np.zeros(data.shape[1:], np.float32)
     done = 0
+
+    def counted(finished: int) -> Progress:
+        nonlocal done
+        done += finished
+        return Progress(stage, done, total, "tile")
+
     for place in itertools.product(*(range(n) for n in lead)):
         # The leading axes of a volume that the network sees plane by plane.
         plane = np.moveaxis(data, 0, len(lead))[place]
         field = torch.from_numpy(np.ascontiguousarray(plane))
-        walk = _field(field, tile, overlap, each)
-        while True:
-            try:
-                done += next(walk)
-                yield Progress(stage, done, total, "tile")
-            except StopIteration as stop:
-                result[place] = stop.value
-                break
+        result[place] = yield from retold(_field(field, tile, overlap, each), counted)
     return result
 
 
@@ -71,15 +70,9 @@ def _field(
     total, weight = torch.zeros(padded.shape[1:]), torch.zeros(padded.shape[1:])
     for start in tiles(padded.shape[1:], tile, overlap):
         place = tuple(slice(s, s + t) for s, t in zip(start, tile, strict=True))
-        job = each(padded[(slice(None), *place)][None])
-        while True:
-            try:
-                next(job)
-                yield 0
-            except StopIteration as stop:
-                if stop.value is not None:
-                    total[place] += stop.value.cpu() * weights
-                break
+        heat = yield from retold(each(padded[(slice(None), *place)][None]), lambda _: 0)
+        if heat is not None:
+            total[place] += heat.cpu() * weights
         weight[place] += weights
         yield 1
     crop = tuple(slice(b, b + n) for (b, _), n in zip(pad, data.shape[1:], strict=True))
@@ -116,6 +109,14 @@ def commonest(
 
     yield from tiled(prepared, spec, 0.0, each, "finding the commonest class")
     return int(counts[1:].argmax())
+
+
+def likeliest(
+    network: Callable[[torch.Tensor], torch.Tensor], parts: torch.Tensor, device: str
+) -> int:
+    """Position of the class that an image ``(N, C, *tile)`` as a whole most likely is of."""
+    with torch.inference_mode():
+        return int(network(parts.to(device)).softmax(dim=1).mean(dim=0).argmax())
 
 
 def on_source(

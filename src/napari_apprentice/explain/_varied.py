@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_apprentice.core.jobs import Progress
+from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.engine._sliding import Clock, Plan, Runner
 from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import tile_for
@@ -191,25 +191,22 @@ def _mean_answer(
     tile = tile_for(spec, PredictConfig())
     plan = Plan(device=device, stitch=device, batch=1, tile=tile, overlap=OVERLAP)
     runner = Runner(model.build(), plan, _levels)
-    grid, n = prepared.grid, prepared.grid.ndim
-    # On the working grid: a shift is taken back voxel by voxel there.
-    field = replace(prepared, turned=grid, source=grid, order=tuple(range(n)), flips=(False,) * n)
     shape = prepared.data.shape[-spec.ndim :]
-    clock = Clock(count * count_tiles(grid.shape, tile, OVERLAP))
+    clock = Clock(count * count_tiles(prepared.grid.shape, tile, OVERLAP))
     total: NDArray[np.uint16] | None = None
     for change in variations(count, spec, shape, seed):
-        copy = replace(field, data=change.apply(prepared.data))
-        for_one = runner.run(copy, clock)
-        while True:
-            try:
-                yield replace(next(for_one), stage="explaining")
-            except StopIteration as stop:
-                levels = change.undo(stop.value)
-                break
+        # On the working grid: a shift is taken back voxel by voxel there.
+        copy = prepared.alone(change.apply(prepared.data), prepared.grid)
+        answer = yield from retold(runner.run(copy, clock), _explaining)
+        levels = change.undo(answer)
         total = levels.astype(np.uint16) if total is None else total + levels
     if total is None:
         raise ValueError("expected at least one pass, found none")
     return (total / np.float32(255 * count)).astype(np.float32)
+
+
+def _explaining(now: Progress) -> Progress:
+    return replace(now, stage="explaining")
 
 
 def _levels(scores: torch.Tensor) -> torch.Tensor:
