@@ -4,7 +4,9 @@ Run with the folder that holds ``hippocampus3d`` and ``nuclei2d``; an interrupte
 
     python scripts/train_starters.py --data DATA --work WORK --model hippocampus-mri --minutes 60
 
-Only the training split is ever opened here; ``--score`` marks the finished model on the validation split, once, for its card.
+``--last`` ships the moving average of the last step that is in WORK, not the best of the checks on what was learned from.
+Only the training split is learned from; the finished model is marked on the validation split, once, for its card
+(``--score`` does that alone).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.jobs import Event, Log, Metric, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine.checkpoints import LAST, read_checkpoint
 from napari_apprentice.engine.config import PredictConfig, TrainConfig
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.train import TrainItem, train
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 
 _SHOWN = ("dice", "hd95", "surface_dice")
 _SHOWN_OBJECTS = ("ap50", "ap75", "ap", "f1_50")
+# Average precision asks for doubtful objects, too.
+_DOUBTFUL = 0.05
 # Images of each modality, inversely to how many there are, but not so far that a few are learned by heart.
 _WEIGHTS = {
     "brightfield_gray": 4.0,
@@ -128,12 +133,16 @@ def centre_items(data: Path, split: str) -> list[TrainItem]:
 
 @dataclasses.dataclass(frozen=True)
 class Starter:
-    """One starter model: what it is, what it learns from, and how; whether mirrored copies are averaged in its score."""
+    """One starter model: what it is, what it learns from, and how; whether mirrored copies are averaged in its score.
+
+    `chosen` says on the card what else was decided, and by which images.
+    """
 
     spec: ModelSpec
     items: Callable[[Path, str], list[TrainItem]]
     config: TrainConfig
     mirror: bool = True
+    chosen: str = ""
 
 
 STARTER_MODELS = {
@@ -199,11 +208,11 @@ STARTER_MODELS = {
                 "strides": [2, 2, 2, 2],
                 "num_res_units": 1,
             },
-            task_args={"diameter": 20.0, "boxes": True},
+            task_args={"diameter": 20.0, "boxes": True, "least_score": 0.2},
             ndim=2,
             channels=("image",),
             normalization=Normalization(kind="percentile", low=0.5, high=99.8),
-            classes=(ClassSpec(value=1, name="nucleus", color="#56B4E9"),),
+            classes=(ClassSpec(value=1, name="nucleus", color="#E69F00"),),
             tile=(160, 160),
             mirror_axes=(0, 1),
             description="Middles of nuclei in fluorescence microscopy and the boxes around them, 2-D, of any size.",
@@ -214,6 +223,7 @@ STARTER_MODELS = {
         centre_items,
         TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
         mirror=False,
+        chosen="least_score 0.2, on training images",
     ),
     "modality": Starter(
         ModelSpec(
@@ -270,11 +280,38 @@ def learn(starter: Starter, data: Path, work: Path, config: TrainConfig, *, resu
 
 def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -> Model:
     """Write the starter folder; the words of its card are those of the recipe above."""
-    words = ("description", "licence", "data", "citation")
+    words = ("description", "licence", "data", "citation", "task_args")
+    training = trained.training | ({"chosen": starter.chosen} if starter.chosen else {})
     spec = trained.model_copy(
-        update={word: getattr(starter.spec, word) for word in words} | {"scores": {}}
+        update={word: getattr(starter.spec, word) for word in words}
+        | {"scores": {}, "training": training}
     )
     return save_model(spec, state, STARTERS / spec.name, dtype="float16")
+
+
+def ship_last(starter: Starter, work: Path, config: TrainConfig) -> Model:
+    """Ship the moving average of the last checkpoint, and say whether a check had been better before."""
+    tensors, data = read_checkpoint(work / LAST)
+    average = {
+        key.removeprefix("average/"): value
+        for key, value in tensors.items()
+        if key.startswith("average/")
+    }
+    best = data["best"][1]
+    training = {
+        "steps": data["learner"]["step"],
+        "weights": f"moving average of the last step; the best check on images that it learned from was at step {best}",
+        "seconds": round(data["elapsed"], 1),
+        "config": config.model_dump(mode="json"),
+    }
+    spec = ModelSpec.model_validate(data["spec"]).model_copy(
+        update={
+            "name": starter.spec.name,
+            "data_fingerprint": data["fingerprint"],
+            "training": training,
+        }
+    )
+    return ship(starter, spec, average)
 
 
 def score(starter: Starter, data: Path) -> dict[str, float]:
@@ -289,7 +326,9 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
     classed: list[tuple[str, dict[str, float]]] = []
     placed: list[tuple[Detections, Detections]] = []
     for item in starter.items(data, "val"):
-        config = PredictConfig(mirror=starter.mirror and bool(starter.spec.mirror_axes))
+        config = PredictConfig(
+            mirror=starter.mirror and bool(starter.spec.mirror_axes), least_score=_DOUBTFUL
+        )
         prediction = run_to_end(predict(item.volume, model, config))
         if item.annotation.image_class is not None:
             classed.append((item.annotation.image_class, dict(prediction.table)))
@@ -308,7 +347,7 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
     if found:
         return _by_modality(found)
     if placed:
-        return _of_places(placed)
+        return _of_places(placed, starter.spec.task_args["least_score"])
     if classed:
         return _of_classes(classed, [c.name for c in starter.spec.classes])
     return {
@@ -331,13 +370,14 @@ def _of_classes(rows: list[tuple[str, dict[str, float]]], names: list[str]) -> d
     return {name: round(value, 4) for name, value in scores.items()}
 
 
-def _of_places(pairs: list[tuple[Detections, Detections]]) -> dict[str, float]:
-    """Scores of all images taken together: F1 within each nucleus's radius, and AP50 of boxes."""
-    pooled = DetectionScores.pooled(score_detections(f, t, (1.0,) * t.ndim) for f, t in pairs)
+def _of_places(pairs: list[tuple[Detections, Detections]], least: float) -> dict[str, float]:
+    """Scores of all images taken together: F1 within each nucleus's radius, and AP50 of boxes down to doubtful ones."""
+    pooled = DetectionScores.pooled(
+        score_detections(f.select(f.scores >= least), t, (1.0,) * t.ndim) for f, t in pairs
+    ).to_dict("pixel")
+    shown = ("f1", "precision", "recall", "distance_px")
     ranked = Ranked.pooled(rank_boxes(f, t) for f, t in pairs)
-    scores = {name: pooled.to_dict("pixel")[name] for name in ("f1", "precision", "recall")}
-    scores["distance_px"] = pooled.to_dict("pixel")["distance_px"]
-    scores["ap50"] = ranked.average_precision()
+    scores = {name: pooled[name] for name in shown} | {"ap50": ranked.average_precision()}
     return {name: round(value, 4) for name, value in scores.items()}
 
 
@@ -362,13 +402,16 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--last", action="store_true", help="only ship and score the last step")
     parser.add_argument("--score", action="store_true", help="only score the shipped model")
     given = parser.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     starter = STARTER_MODELS[given.model]
-    if not given.score:
-        config = starter.config.model_copy(update={"minutes": given.minutes})
+    config = starter.config.model_copy(update={"minutes": given.minutes})
+    if given.last:
+        ship_last(starter, given.work, config)
+    elif not given.score:
         learn(starter, given.data, given.work, config, resume=given.resume)
     model = load_model(STARTERS / given.model)
     scores = score(starter, given.data)

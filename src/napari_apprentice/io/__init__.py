@@ -65,7 +65,6 @@ __all__ = [
     "pair",
     "place_axes",
     "place_of",
-    "place_stem",
     "read_places",
     "read_rows",
     "save",

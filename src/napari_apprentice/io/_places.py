@@ -1,22 +1,20 @@
-"""Points and boxes in files: CSV as napari keeps points and rectangles, and GeoJSON for QuPath."""
+"""Points and boxes in files: CSV as napari keeps points and rectangles, or GeoJSON for QuPath, by the file's name."""
 
 from __future__ import annotations
 
-import csv
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_apprentice.core.detections import Detections
-from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError
 
-from ._atomic import writing
+from ._places_csv import axes_of_table, read_table, write_table
 from ._places_geojson import read_features, write_features
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,9 +32,6 @@ __all__ = [
 ]
 
 PLACE_SUFFIXES = (".csv", ".geojson")
-_CLASSES = ("class", "class name", "label", "name")
-_SCORES = ("score", "confidence", "probability")
-_Row = dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +95,7 @@ def save_places(
     path: Path,
     frames: NDArray[Any] | None = None,
 ) -> None:
-    """Write points and boxes; a complete file, or none.
-
-    CSV has the columns by which napari knows points (``index``, ``axis-0`` … in voxels), then the lengths of boxes, class,
-    score, and where voxels have a size the place in the world.
+    """Write points and boxes; a complete file, or none. What a CSV holds says `_places_csv`.
 
     Parameters
     ----------
@@ -138,43 +130,7 @@ def save_places(
             f"expected a file name ending in {' or '.join(PLACE_SUFFIXES)}, found {path.suffix!r}",
             path=path,
         )
-    columns = _columns(detections, grid, names, frames)
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
-
-
-def _columns(
-    found: Detections,
-    grid: Grid,
-    names: Mapping[int, LabelClass],
-    frames: NDArray[Any] | None,
-) -> dict[str, list[Any]]:
-    count, n = found.centres.shape
-    lead = [] if frames is None else [np.asarray(frames)]
-    axes = [*lead, *found.centres.T]
-    columns: dict[str, list[Any]] = {"index": list(range(count))}
-    columns |= {f"axis-{k}": [_text(v) for v in axis] for k, axis in enumerate(axes)}
-    if found.are_boxes.any():
-        columns |= {
-            f"size-{k + len(lead)}": [_text(v) for v in found.sizes[:, k]] for k in range(n)
-        }
-    if frames is not None:
-        columns["frame"] = np.asarray(frames).tolist()
-    columns["class"] = [names[k].name if k in names else str(k) for k in found.kinds.tolist()]
-    columns["score"] = [f"{score:.4g}" for score in found.scores]
-    if grid.unit != "pixel":
-        world = grid.to_world(found.centres).reshape(-1, n)
-        for k, axis in enumerate(grid.spatial_axes.lower()):
-            columns[f"{axis} [{grid.unit}]"] = [f"{v:.6g}" for v in world[:, k]]
-        for k, length in enumerate(grid.spacing):
-            columns[f"spacing-{k + len(lead)} [{grid.unit}]"] = [f"{length:.9g}"] * count
-    return columns
-
-
-def _text(value: float) -> str:
-    return "" if math.isnan(value) else f"{float(value):.8g}"
+    write_table(detections, grid, names, path, frames)
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -190,9 +146,7 @@ def place_axes(path: Path) -> int:
     """
     if path.suffix.lower() == ".geojson":
         return 2
-    heads = {head.casefold() for head in _rows(path)[0]}
-    axes = sum(f"axis-{k}" in heads for k in range(5)) or len(heads & {"z", "y", "x"})
-    return 3 if axes - ("frame" in heads) > 2 else 2
+    return axes_of_table(path)
 
 
 def read_places(path: Path, ndim: int) -> PlaceTable:
@@ -212,132 +166,7 @@ def read_places(path: Path, ndim: int) -> PlaceTable:
         if path.suffix.lower() == ".geojson":
             detections, names = read_features(path, ndim)
             return PlaceTable(detections, names)
-        return _read_table(path, ndim)
+        return PlaceTable(*read_table(path, ndim))
     except ApprenticeError as error:
         error.path = error.path or str(path)
         raise
-
-
-def _read_table(path: Path, ndim: int) -> PlaceTable:
-    heads, rows = _rows(path)
-    known = {head.casefold(): head for head in heads}
-    if "vertex-index" in known:
-        rows = _rectangles(rows, known)
-    places, frames = _places(rows, known, ndim)
-    lead = int(frames is not None)
-    sizes = [f"size-{k + lead}" for k in range(ndim)]
-    lengths = (
-        _numbers(rows, [known[s] for s in sizes], blank=True) if set(sizes) <= set(known) else None
-    )
-    names, kinds = _names(rows, known)
-    score = next((known[s] for s in _SCORES if s in known), None)
-    scores = None if score is None else _numbers(rows, [score], blank=True)[:, 0]
-    if scores is not None:
-        scores = np.where(np.isnan(scores), 1.0, scores)
-    spacing, unit = _spacing(rows, heads, lead, ndim)
-    found = Detections.of(places, lengths, kinds, scores)
-    return PlaceTable(found, names, frames, spacing, unit)
-
-
-def _rows(path: Path) -> tuple[list[str], list[_Row]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            heads = [str(head).strip() for head in reader.fieldnames or ()]
-            reader.fieldnames = heads
-            rows = [{str(k): v or "" for k, v in row.items() if k} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"the table cannot be read ({error})", path=path) from error
-    if not heads:
-        raise FormatError("expected a table of points, found an empty file", path=path)
-    return heads, rows
-
-
-def _places(
-    rows: Sequence[_Row], known: Mapping[str, str], ndim: int
-) -> tuple[NDArray[np.float64], NDArray[np.int32] | None]:
-    """Coordinates in voxels, and the frame where there is one axis more."""
-    axes = [known[name] for name in (f"axis-{k}" for k in range(ndim + 2)) if name in known]
-    plain = [known[a] for a in "zyx"[3 - ndim :] if a in known]
-    if len(axes) not in (ndim, ndim + 1):
-        if axes or len(plain) != ndim:
-            wanted = ", ".join(f"axis-{k}" for k in range(ndim))
-            raise FormatError(
-                f"expected the columns {wanted} of an image with {ndim} axes, found {', '.join(known.values())}",
-                remedy="Save the points layer of napari as CSV, or name the columns so.",
-            )
-        axes = plain
-    values = _numbers(rows, axes)
-    if len(axes) == ndim:
-        return values, None
-    if not np.isfinite(values[:, 0]).all():
-        raise BadInputError("expected whole numbers as frames, found others")
-    return values[:, 1:], np.round(values[:, 0]).astype(np.int32)
-
-
-def _numbers(
-    rows: Sequence[_Row], names: Sequence[str], *, blank: bool = False
-) -> NDArray[np.float64]:
-    """Columns as numbers ``(rows, names)``; NaN for empty cells where they may be."""
-    values = np.empty((len(rows), len(names)))
-    for number, row in enumerate(rows):
-        for k, name in enumerate(names):
-            text = row.get(name, "").strip()
-            try:
-                values[number, k] = float(text) if text or not blank else np.nan
-            except ValueError:
-                raise FormatError(
-                    f"expected a number in column {name} of row {number + 1}, found {text!r}"
-                ) from None
-    return values
-
-
-def _names(
-    rows: Sequence[_Row], known: Mapping[str, str]
-) -> tuple[tuple[str, ...], NDArray[np.int32] | None]:
-    column = next((known[c] for c in _CLASSES if c in known), None)
-    said = [] if column is None else [row.get(column, "").strip() for row in rows]
-    if not any(said):
-        return (), None
-    if not all(said):
-        missing = said.index("")
-        raise BadInputError(f"expected a class in every row, found none in row {missing + 1}")
-    names = tuple(dict.fromkeys(said))
-    numbers = {name: k for k, name in enumerate(names, start=1)}
-    return names, np.array([numbers[name] for name in said], np.int32)
-
-
-def _spacing(
-    rows: Sequence[_Row], heads: Sequence[str], lead: int, ndim: int
-) -> tuple[tuple[float, ...] | None, str]:
-    for head in heads:
-        if rows and head.startswith(f"spacing-{lead} [") and head.endswith("]"):
-            unit = head[head.index("[") + 1 : -1]
-            columns = [f"spacing-{k + lead} [{unit}]" for k in range(ndim)]
-            if set(columns) <= set(heads):
-                values = _numbers(rows[:1], columns)[0]
-                if (np.isfinite(values) & (values > 0)).all():
-                    return tuple(map(float, values)), unit
-    return None, "pixel"
-
-
-def _rectangles(rows: Sequence[_Row], known: dict[str, str]) -> list[_Row]:
-    """The rows of napari's shapes, a vertex each, as one row per shape: the box around its vertices."""
-    axes = [name for name in (f"axis-{k}" for k in range(4)) if name in known]
-    index = known.get("index")
-    if index is None or not axes:
-        raise FormatError("expected the columns index and axis-0 … of shapes, found others")
-    groups: dict[str, list[_Row]] = {}
-    for row in rows:
-        groups.setdefault(row[index], []).append(row)
-    boxes = []
-    for group in groups.values():
-        corners = _numbers(group, [known[a] for a in axes])
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        box = dict(group[0])
-        for k, axis in enumerate(axes):
-            box[known[axis]] = repr(float((low[k] + high[k]) / 2))
-            box[f"size-{k}"] = repr(float(high[k] - low[k]))
-        boxes.append(box)
-    known |= {f"size-{k}": f"size-{k}" for k in range(len(axes))}
-    return boxes

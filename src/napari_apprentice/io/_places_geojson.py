@@ -11,8 +11,8 @@ import numpy as np
 from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import FormatError
 
-from ._atomic import writing
 from ._colors import rgb_of
+from ._tables import save_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,8 +27,7 @@ def write_features(detections: Detections, classes: Mapping[int, LabelClass], pa
     """Write a feature collection: rectangles of boxes, points of the rest, each on its plane."""
     features = [_feature(detections, n, classes) for n in range(len(detections))]
     document = {"type": "FeatureCollection", "features": features}
-    with writing(path) as temporary:
-        temporary.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
+    save_text(json.dumps(document, ensure_ascii=False) + "\n", path)
 
 
 def _feature(detections: Detections, n: int, classes: Mapping[int, LabelClass]) -> dict[str, Any]:

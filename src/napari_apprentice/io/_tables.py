@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_apprentice.core.errors import BadInputError, MissingDependencyError
+from napari_apprentice.core.errors import BadInputError, FormatError, MissingDependencyError
 
 from ._atomic import writing
 
@@ -22,6 +22,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "check_table_path",
     "column_named",
+    "heads_and_rows",
     "read_rows",
     "save_json",
     "save_table",
@@ -90,9 +91,8 @@ def save_json(document: Any, path: os.PathLike[str] | str) -> None:
     BadInputError
         A folder that cannot be written to.
     """
-    with writing(Path(path)) as temporary:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(f"{text}\n", encoding="utf-8")
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    save_text(f"{text}\n", path)
 
 
 def read_rows(table: Path) -> list[dict[str, str]]:
@@ -103,15 +103,29 @@ def read_rows(table: Path) -> list[dict[str, str]]:
     BadInputError
         The file cannot be read or has no rows.
     """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
-            rows = [{str(k).strip(): v or "" for k, v in row.items()} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInputError(f"the table cannot be read ({error})", path=table) from error
+    rows = heads_and_rows(table)[1]
     if not rows:
         raise BadInputError("expected rows in the table, found none", path=table)
     return rows
+
+
+def heads_and_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Heads and rows of a CSV or TSV file, without what stands below no head; both may be empty.
+
+    Raises
+    ------
+    FormatError
+        The file cannot be read.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
+            heads = [str(head).strip() for head in reader.fieldnames or ()]
+            reader.fieldnames = heads
+            rows = [{k: v or "" for k, v in row.items() if k} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"the table cannot be read ({error})", path=table) from error
+    return heads, rows
 
 
 def column_named(rows: Sequence[Mapping[str, str]], names: Sequence[str], table: Path) -> str:
