@@ -204,8 +204,9 @@ def _keys() -> str:
 
     parts = ["# Keys", "They work while the dock is open. napari's own keys keep their meaning."]
     parts.append(
-        "They cannot be changed in napari's Preferences: napari 0.9 ignores the keys that a plugin's manifest proposes, and "
-        "would bind them whether the dock is open or not."
+        "Change them in napari's Preferences under *napari-apprentice*, *Keys*: a key with or without Shift, Ctrl, Alt, such as `Shift+Q` or `F6`; "
+        "Ctrl with a number and Ctrl+Z are fixed. A key that napari uses itself, or one for two things, is refused, and the default stays. "
+        "What you change holds from the next dock or layer on."
     )
     for title, keys in (
         ("In the Apprentice dock", apprentice.KEYS),

@@ -119,8 +119,8 @@ def test_writer_extensions_are_those_of_the_writable_formats(manifest: PluginMan
 
 def test_settings_have_titles_descriptions_and_usable_defaults(manifest: PluginManifest) -> None:
     settings = manifest.contributions.configurations
-    assert set(settings) == {"apprentice_general"}
-    for key, item in settings["apprentice_general"].properties.items():
+    assert set(settings) == {"apprentice_general", "apprentice_keys"}
+    for key, item in [pair for one in settings.values() for pair in one.properties.items()]:
         assert item.title, key
         assert item.description, key
         assert item.default is not None, key

@@ -177,9 +177,7 @@ def add_object(state: AnnotationState, place: Sequence[int], grown: GrownObject 
     from scipy import ndimage
 
     if grown is None:
-        raise BadInputError(
-            "the model shows no object there", remedy="Paint it as a new object (Shift+O)."
-        )
+        raise BadInputError("the model shows no object there", remedy="Paint it as a new object.")
     box = tuple(slice(a, a + n) for a, n in zip(grown.start, grown.mask.shape, strict=True))
     before = state.labels[box].copy()
     inner = tuple(int(v) - a for v, a in zip(place, grown.start, strict=True))

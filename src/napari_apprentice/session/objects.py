@@ -127,7 +127,7 @@ def one_object(state: AnnotationState, value: int) -> tuple[Box, NDArray[np.bool
             "expected an object, found background", remedy="Pick an object first (L)."
         )
     if value in state.locked:
-        raise BadInputError(f"object {value} is locked", remedy="Unlock it first (Shift+K).")
+        raise BadInputError(f"object {value} is locked", remedy="Unlock it first.")
     found = state.index.mask(value)
     if found is None:
         raise BadInputError(

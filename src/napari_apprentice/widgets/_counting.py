@@ -19,6 +19,7 @@ from napari_apprentice.session.navigate import next_unfinished
 
 from ._box import Drawing, box_around, box_in_view
 from ._buttons import ElidedButton
+from ._keys import key_for
 from ._parts import elided, wrapped
 from .styles import CHIP
 
@@ -117,7 +118,9 @@ class Counting(QWidget):
         flat = state.grid.ndim < 3
         no_layer = "Show the annotation first" if layer is None else ""
         in_3d = no_layer or (_IN_3D if self._annotator.viewer.dims.ndisplay == 3 else "")
-        _allow(self.box, in_3d, "Draw a rectangle in which everything is right (Shift+B)")
+        _allow(
+            self.box, in_3d, f"Draw a rectangle in which everything is right ({key_for('Shift+B')})"
+        )
         _allow(self.view, in_3d, "Everything that is in view now is right")
         self.box.setChecked(self.drawing.is_active)
         self.box.set_full("Draw on the image…" if self.drawing.is_active else "Draw box")
@@ -145,12 +148,12 @@ class Counting(QWidget):
         text = "slice" if where is None else f"slice {where[1]}"
         self.slice.set_full(f"Reopen {text}" if finished else f"Finish {text}")
         tip = "Go on correcting here" if finished else "Everything in this slice is right"
-        _allow(self.slice, "" if where is not None else reason, f"{tip} (Shift+F)")
+        _allow(self.slice, "" if where is not None else reason, f"{tip} ({key_for('Shift+F')})")
         _allow(
             self.next,
             "" if where is not None else reason,
             "Go to the next slice that is not finished; "
-            "first to those where the newest prediction says something else (Shift+N)",
+            f"first to those where the newest prediction says something else ({key_for('Shift+N')})",
         )
 
     def _is_flat_frame(self) -> bool:
@@ -162,8 +165,8 @@ class Counting(QWidget):
         frame = self._annotator.session.frame
         self.slice.set_full(f"{'Reopen' if finished else 'Finish'} frame {frame}")
         tip = "Go on correcting here" if finished else "Everything in this frame is right"
-        _allow(self.slice, "", f"{tip} (Shift+F)")
-        _allow(self.next, "", "Go to the next frame that is not finished (Shift+N)")
+        _allow(self.slice, "", f"{tip} ({key_for('Shift+F')})")
+        _allow(self.next, "", f"Go to the next frame that is not finished ({key_for('Shift+N')})")
 
     # -- where the viewer is --------------------------------------------------------------
 

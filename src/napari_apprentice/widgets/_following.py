@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._keys import key_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -26,10 +28,11 @@ class Following:
             self._pairs.append((source, slot))
 
     def bind(self, layer: Layer, keys: Mapping[str, Callable[[], object]]) -> None:
-        """Bind keys to a layer and to no other."""
-        for key, action in keys.items():
+        """Bind keys to a layer and to no other; defaults stand for the keys that the person chose."""
+        chosen = {key_for(key).replace("Return", "Enter"): action for key, action in keys.items()}
+        for key, action in chosen.items():
             layer.bind_key(key, lambda _, do=action: do(), overwrite=True)
-        self._keys = (layer, tuple(keys))
+        self._keys = (layer, tuple(chosen))
 
     def stop(self, *_: object) -> None:
         """Let go of everything."""

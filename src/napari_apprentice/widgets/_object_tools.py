@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ._keys import key_for
+
 __all__ = ["KEYS", "TOOLS", "ObjectTool"]
 
 
@@ -37,7 +39,7 @@ class ObjectTool:
     def tooltip(self, value: int) -> str:
         """What the button says under the mouse."""
         tip = self.tip or self.does[:1].upper() + self.does[1:]
-        return f"{tip.format(name=f'object {value}')} ({self.key})"
+        return f"{tip.format(name=f'object {value}')} ({key_for(self.key)})"
 
 
 TOOLS = (

@@ -19,6 +19,7 @@ from ._buttons import ElidedButton
 from ._clicks import VoxelClicks
 from ._coloring import Coloring
 from ._following import Following
+from ._keys import key_for
 from ._object_table import features_of, title_of
 from ._object_tools import KEYS, TOOLS
 from ._parts import elided, wrapped
@@ -178,7 +179,7 @@ class ObjectButtons(QWidget):
             if tool.on_one or tool.key == "Shift+K":
                 button.setEnabled(bool(value) and not (locked and tool.on_one))
             if not button.isEnabled():
-                why = f"Object {value} is locked; unlock it first (Shift+K)"
+                why = f"Object {value} is locked; unlock it first ({key_for('Shift+K')})"
                 button.setToolTip(why if value else "Pick an object first (L)")
         self._render_adding()
         self.buttons["Shift+K"].set_full("Unlock" if locked else "Lock")

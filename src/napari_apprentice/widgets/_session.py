@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from napari.layers import Image, Labels, Points, Shapes
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_info, show_warning
 from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_apprentice.core.errors import ApprenticeError
@@ -14,6 +14,7 @@ from napari_apprentice.session.session import Predicted, Session
 from napari_apprentice.session.settings import Preferences
 
 from . import layers as adapt
+from ._keys import refused_keys
 from .workers import MainThread, start_worker
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class ViewerLink(QObject):
     def _new_session(self) -> Session:
         from napari_apprentice.models.store import ModelStore
 
+        for sentence in refused_keys():
+            show_warning(sentence)
         return Session(ModelStore(), self._start, self._main.post, preferences=preferences())
 
     def _start(self, function: Callable[[], None]) -> None:

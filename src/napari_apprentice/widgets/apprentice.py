@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from ._dock import SessionWidget
 from ._empty import EmptyPage
+from ._keys import key_for, listed
 from ._parts import ImageHead, JobLine
 from .correct import KEYS as CORRECT_KEYS
 from .correct import CorrectDock
@@ -25,8 +26,6 @@ from .learn import LearnDock
 from .predict import PredictDock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import napari
 
     from napari_apprentice.session.session import Session
@@ -103,14 +102,14 @@ class ApprenticeDock(SessionWidget):
         layout.addLayout(foot)
         self.help.setText("?")
         self.help.setToolTip(
-            _listed("Keys", KEYS) + "\n\n" + _listed("On the annotation", CORRECT_KEYS)
+            listed("Keys", KEYS) + "\n\n" + listed("On the annotation", CORRECT_KEYS)
         )
         self.help.setAccessibleName("Keys")
 
     def _step_row(self) -> QHBoxLayout:
         for number, name in enumerate(STEPS):
             self.tabs.addTab(f"{number + 1}  {name}")
-            self.tabs.setTabToolTip(number, f"{name} (Alt+{number + 1})")
+            self.tabs.setTabToolTip(number, f"{name} ({key_for(f'Alt+{number + 1}')})")
         self.tabs.setExpanding(True)
         self.tabs.setDrawBase(False)
         self.tabs.setUsesScrollButtons(False)
@@ -128,7 +127,7 @@ class ApprenticeDock(SessionWidget):
             "Alt+Backspace": self.session.cancel,
         }
         for key, action in does.items():
-            QShortcut(QKeySequence(key), self, action)
+            QShortcut(QKeySequence(key_for(key)), self, action)
         self.help.clicked.connect(self._on_help_clicked)
 
     # -- session → dock ---------------------------------------------------------------------
@@ -165,7 +164,3 @@ class ApprenticeDock(SessionWidget):
 
         below = self.help.mapToGlobal(self.help.rect().bottomLeft())
         QToolTip.showText(below, self.help.toolTip(), self.help)
-
-
-def _listed(title: str, keys: Mapping[str, str]) -> str:
-    return f"{title}:\n" + "\n".join(f"{key}   {does}" for key, does in keys.items())

@@ -21,6 +21,7 @@ from ._class_list import ClassList
 from ._dock import Dock
 from ._following import Following
 from ._gallery_view import GalleryView, layer_sources
+from ._keys import key_for
 from ._parts import ElidedList, ErrorLine, ModelList, elided, wrapped
 from .curves import CurvePlot
 from .form import ConfigForm
@@ -124,7 +125,7 @@ class ClassifyDock(Dock):
         self.folder.setToolTip("Pictures of a folder, or of a folder with one folder per class")
         for key, button in self._moves.items():
             does = KEYS[key]
-            button.setToolTip(f"{does[:1].upper()}{does[1:]} ({key})")
+            button.setToolTip(f"{does[:1].upper()}{does[1:]} ({key_for(key)})")
         self.stop.setToolTip("End now and keep the best model so far")
 
     def _connect(self) -> None:
@@ -218,7 +219,7 @@ class ClassifyDock(Dock):
         layer = self.view.layer
         if layer is not None:
             lead = "" if layer is self.view.own else "Control-"
-            keys = {k: lead + k if k.isdecimal() else k.replace("+", "-") for k in self._actions}
+            keys = {k: lead + k if k.isdecimal() else k for k in self._actions}
             self._keys.bind(layer, {keys[k]: action for k, action in self._actions.items()})
 
     def _on_session_metric(self, metric: Metric) -> None:
