@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.cells import inert
 from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import BadInputError, FormatError
 
@@ -48,7 +49,8 @@ def write_table(
     with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+        rows = zip(*columns.values(), strict=True)
+        writer.writerows([inert(cell) for cell in row] for row in rows)
 
 
 def _columns(

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_apprentice.core.cells import inert, original
 from napari_apprentice.core.errors import BadInputError, FormatError, MissingDependencyError
 
 from ._atomic import writing
@@ -78,7 +79,8 @@ def save_table(table: pd.DataFrame, path: os.PathLike[str] | str) -> None:
     check_table_path(path)
     with writing(Path(path)) as temporary:
         if Path(path).suffix.lower() == ".csv":
-            table.to_csv(temporary, index=False, encoding="utf-8-sig", lineterminator="\n")
+            safe = table.rename(columns=inert).map(inert)
+            safe.to_csv(temporary, index=False, encoding="utf-8-sig", lineterminator="\n")
         else:
             table.to_parquet(temporary, index=False, engine="pyarrow")
 
@@ -120,9 +122,9 @@ def heads_and_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
-            heads = [str(head).strip() for head in reader.fieldnames or ()]
+            heads = [original(str(head).strip()) for head in reader.fieldnames or ()]
             reader.fieldnames = heads
-            rows = [{k: v or "" for k, v in row.items() if k} for row in reader]
+            rows = [{k: original(v or "") for k, v in row.items() if k} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"the table cannot be read ({error})", path=table) from error
     return heads, rows

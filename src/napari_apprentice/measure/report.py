@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.cells import inert
 from napari_apprentice.core.errors import BadInputError
 
 from ._flat import nan_mean
@@ -129,12 +130,13 @@ class Report:
         writer = csv.writer(stream, lineterminator="\n")
         facts = list(dict.fromkeys(fact for case in self.cases for fact in case.facts))
         keys = list(dict.fromkeys([*self.mean, *(k for case in self.cases for k in case.scores)]))
-        writer.writerow(["path", *facts, *keys])
+        writer.writerow([inert(head) for head in ("path", *facts, *keys)])
         rows = [*self.cases, CaseScores("mean", self.mean)]
         for row in rows + ([CaseScores("pooled", self.pooled)] if self.pooled else []):
             values = (row.scores.get(key, float("nan")) for key in keys)
             texts = ("" if np.isnan(v) else repr(float(v)) for v in values)
-            writer.writerow([row.name, *(row.facts.get(fact, "") for fact in facts), *texts])
+            told = (row.name, *(row.facts.get(fact, "") for fact in facts))
+            writer.writerow([*map(inert, told), *texts])
 
 
 @dataclass(frozen=True)
