@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from napari_apprentice.core.errors import ModelError
-from napari_apprentice.models.networks import NETWORKS, answers_per_image
+from napari_apprentice.models.networks import NETWORKS, answers_per_image, makes_pictures
 
 # Small enough for a test; a network that is not listed is asked with its defaults.
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -57,6 +57,7 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"channels": [4, 8], "strides": [2]},
         {"channels": [4, 4, 8], "strides": [1, 2]},
     ],
+    "gan": [{"channels": [4, 8], "latent": 5}, {"channels": [4, 4, 4], "latent": 3}],
     "densenet": [{"blocks": [1, 2], "init_features": 8, "growth": 4}],
     "resnet": [
         {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},
@@ -90,7 +91,8 @@ def assert_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
             module.train(training)
             output = module(torch.randn(1, 2, *shape))
             assert isinstance(output, torch.Tensor)
-            assert output.shape == ((1, 3) if answers_per_image(network) else (1, 3, *shape))
+            once = answers_per_image(network) or makes_pictures(network)
+            assert output.shape == ((1, 3) if once else (1, 3, *shape))
             assert output.isfinite().all()
 
 
@@ -119,7 +121,11 @@ def test_every_weight_learns(name: str, args: dict[str, Any], ndim: int) -> None
     module = network.build(ndim=ndim, in_channels=1, out_channels=2, args=args).train()
     shape = network.divisor(ndim=ndim, args=args)
     output = module(torch.randn(2, 1, *(2 * s for s in shape)))
-    (output * torch.randn_like(output)).sum().backward()
+    answer = (output * torch.randn_like(output)).sum()
+    if makes_pictures(network):
+        made = module.make(torch.randn(2, module.latent), torch.arange(2))
+        answer = answer + (made * torch.randn_like(made)).sum()
+    answer.backward()
     idle = [
         key for key, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()
     ]
@@ -138,6 +144,34 @@ def test_batch_items_do_not_disturb_each_other(name: str, args: dict[str, Any]) 
         together = module(images)
         alone = torch.cat([module(images[:1]), module(images[1:])])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+MAKERS = [case for case in CASES if makes_pictures(NETWORKS[case[0]])]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("name", "args"), MAKERS)
+def test_made_up_images_have_the_size_asked_for_and_depend_on_numbers_and_kind_alone(
+    name: str, args: dict[str, Any], ndim: int
+) -> None:
+    network = NETWORKS[name]
+    size = [n * d for n, d in zip((3, 2, 4), network.divisor(ndim=ndim, args=args), strict=False)]
+    module = network.build(ndim=ndim, in_channels=2, out_channels=3, args={**args, "size": size})
+    latent, kinds = torch.randn(3, module.latent), torch.tensor([0, 2, 2])
+    for training in (True, False):
+        made = module.train(training).make(latent, kinds).detach()
+        assert made.shape == (3, 2, *size)
+        assert 0 <= float(made.min()) < float(made.max()) <= 1
+    with torch.inference_mode():
+        alone = torch.cat([module.make(latent[n : n + 1], kinds[n : n + 1]) for n in range(3)])
+        other = module.make(latent, torch.tensor([0, 2, 1]))
+        assert module(made).shape == (3, 3)
+    torch.testing.assert_close(made, alone, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(made[:2], other[:2], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(made[2], other[2])
+    assert not any(p is q for p in module.rival.parameters() for q in module.maker.parameters())
+    with pytest.raises(ModelError, match=r"expected a size of \d multiples of"):
+        network.build(ndim=ndim, in_channels=1, out_channels=1, args={**args, "size": [3] * ndim})
 
 
 @pytest.mark.parametrize("name", NETWORKS.names())

@@ -13,6 +13,7 @@ import torch
 
 from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
 from napari_apprentice.core.detections import Detections
+from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
@@ -21,10 +22,13 @@ from napari_apprentice.tasks import (
     TASKS,
     AnswersWithImage,
     FindsPlaces,
+    HasOwnStep,
+    MakesImages,
     NumbersObjects,
     ReducesOutput,
     Task,
     WholeImage,
+    primary_of,
 )
 from napari_apprentice.tasks._heat import log_sizes
 
@@ -33,7 +37,10 @@ if TYPE_CHECKING:
 
 CLASSES = (LabelClass(1, "round"), LabelClass(2, "square"))
 NAMES = TASKS.names()
-DENSE = [name for name in NAMES if not isinstance(TASKS[name], WholeImage)]
+DENSE = [name for name in NAMES if not isinstance(TASKS[name], WholeImage | MakesImages)]
+BOTH = [
+    (name, n) for name in NAMES for n in ((2,) if isinstance(TASKS[name], MakesImages) else (2, 3))
+]
 
 
 def case(ndim: int) -> tuple[Volume, Annotation]:
@@ -105,8 +112,7 @@ def test_it_says_who_it_is(name: str) -> None:
     assert task.primary
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "ndim"), BOTH)
 def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> None:
     task, spec, _, _ = planned(name, ndim)
     assert (spec.name, spec.task, spec.ndim) == ("m", name, ndim)
@@ -124,8 +130,7 @@ def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> No
     assert all(t % d == 0 for t, d in zip(spec.tile, divisor, strict=True))
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "ndim"), BOTH)
 def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
     name: str, ndim: int
 ) -> None:
@@ -137,13 +142,13 @@ def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
         return
     assert target.dtype == np.uint8
     maps = (task.output_channels(spec),) if isinstance(task, FindsPlaces) else ()
-    assert target.shape == (() if isinstance(task, WholeImage) else (*maps, *said.grid.shape))
+    whole = isinstance(task, WholeImage | MakesImages)
+    assert target.shape == (() if whole else (*maps, *said.grid.shape))
     assert not (target == IGNORE).any()
     np.testing.assert_array_equal(said.labels, before)
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "ndim"), BOTH)
 def test_the_loss_can_be_learned_from(name: str, ndim: int) -> None:
     task, spec, _, said = planned(name, ndim)
     target = torch.from_numpy(np.asarray(task.targets(said, spec)))[None].repeat(
@@ -162,10 +167,11 @@ def test_the_loss_can_be_learned_from(name: str, ndim: int) -> None:
     assert float(better) < float(first.detach())
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "ndim"), BOTH)
 def test_a_perfect_answer_has_a_perfect_score(name: str, ndim: int) -> None:
     task, spec, _, said = planned(name, ndim)
+    if isinstance(task, MakesImages):
+        pytest.skip("only sets are scored: see below")
     prediction = answered(task, spec, said)
     assert prediction.grid == said.grid
     assert prediction.summary
@@ -221,6 +227,63 @@ def test_images_come_from_what_the_network_says_and_saw(name: str, ndim: int) ->
     assert not bool(answer.grad.any())
 
 
+MAKERS = [name for name in NAMES if isinstance(TASKS[name], MakesImages)]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_sets_of_made_up_images_are_scored_and_single_ones_are_not(name: str) -> None:
+    task, spec, _, said = planned(name, 2)
+    assert isinstance(task, MakesImages)
+    assert task.lower_is_better
+    assert spec.normalization.kind == "window"
+    assert spec.task_args["sees"] in ("whole", "patch")
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(400, 5))
+    alike, apart, same = rng.normal(size=(300, 5)), 2 + real, np.zeros((300, 5))
+    for count in (400, 4):  # many, and fewer than there are features
+        scores = [task.judge(one, real[:count]) for one in (alike, apart, same)]
+        primary = primary_of(task, scores[0])
+        assert scores[0][primary] < scores[1][primary]
+        assert scores[2]["variety"] == 0 < scores[0]["variety"]
+    assert task.judge(np.full((9, 5), np.nan), real) == {}
+    made = np.random.default_rng(0).random((1, *spec.tile)).astype(np.float32)
+    answer = task.decode(made, Grid.regular("YX", spec.tile), spec)
+    assert answer.image is not None
+    assert str(answer.image.dtype) == spec.task_args["dtype"]
+    assert answer.summary
+    with pytest.raises(BadInputError, match="only sets"):
+        task.score(answer, said)
+    with pytest.raises(BadInputError, match="found volumes"):
+        task.default_spec("m", [case(3)[0]], CLASSES)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if isinstance(TASKS[n], HasOwnStep)])
+def test_one_backward_pass_teaches_every_weight_and_leaves_nothing_behind(name: str) -> None:
+    task, spec, *_ = planned(name, 2)
+    assert isinstance(task, HasOwnStep)
+    network = NETWORKS[spec.network].build(
+        ndim=2,
+        in_channels=1,
+        out_channels=task.output_channels(spec),
+        args={**spec.network_args, "channels": (4, 8)},
+    )
+    data, target = torch.rand(4, 1, *spec.tile), torch.tensor([0, 1, 1, 0])
+    losses = []
+    for varied in ("none", "light", "strong", "strong"):
+        generator = torch.Generator().manual_seed(7)
+        network.train().zero_grad()
+        how = {"varied": varied, "generator": generator}
+        loss = task.step_loss(network, data, target, spec, **how)
+        loss.backward()
+        losses.append(float(loss.detach()))
+        idle = [k for k, p in network.named_parameters() if p.grad is None or not p.requires_grad]
+        assert idle == []
+    assert network.training
+    assert len(set(losses[:3])) == 3
+    assert losses[2] == pytest.approx(losses[3], rel=0.2)  # chance comes from the generator alone
+    assert task.trouble({}, 1.0, 0.5)
+
+
 def test_listing_tasks_loads_no_torch() -> None:
     code = (
         "import sys\n"
@@ -235,6 +298,5 @@ def test_listing_tasks_loads_no_torch() -> None:
 
 
 def test_there_are_tasks() -> None:
-    assert {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"} <= set(
-        NAMES
-    )
+    known = {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"}
+    assert {*known, "synthesis"} <= set(NAMES)

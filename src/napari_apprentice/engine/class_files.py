@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ClassedFile", "class_folders", "list_classes", "open_classes"]
+__all__ = ["ClassedFile", "class_folders", "list_classes", "list_kinds", "open_classes"]
 
 _FILE = ("file", "path", "name", "image", "filename")
 _CLASS = ("class", "label", "category")
@@ -100,6 +100,39 @@ def list_classes(
         replace(f, group=f.group or groups.get(f.name) or groups.get(stem(f.path)) or None)
         for f in files
     ]
+
+
+def list_kinds(
+    images: Path,
+    table: Path | None = None,
+    groups: Mapping[str, str] | None = None,
+    *,
+    only: str,
+) -> Generator[Event, None, list[ClassedFile]]:
+    """List images with their classes as `list_classes` does, or those of a plain folder as all of one class.
+
+    Parameters
+    ----------
+    images, table, groups
+        See `list_classes`; without a table also a folder of images, or one image.
+    only
+        Name of the class where there are no class folders.
+
+    Raises
+    ------
+    BadInputError
+        No image, a table that cannot be read, files that are not there.
+    """
+    if table is None and images.suffix.lower() not in _TABLES:
+        try:
+            paths = list_images(images)
+        except BadInputError:
+            if not class_folders(images):
+                raise
+        else:
+            names = groups or {}
+            return [ClassedFile(p, only, stem(p), names.get(stem(p))) for p in paths]
+    return (yield from list_classes(images, table, groups))
 
 
 def _from_folders(images: Path) -> Generator[Event, None, list[ClassedFile]]:

@@ -1,4 +1,4 @@
-"""What a network is fed while it learns: patches of labelled volumes, whole images, or patches of images without labels.
+"""What a network is fed while it learns: patches with labels or without, whole images, or images to make more of.
 
 All else of a training is the same.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
-from napari_apprentice.tasks import AnswersWithImage, NumbersObjects, WholeImage
+from napari_apprentice.tasks import AnswersWithImage, MakesImages, NumbersObjects, WholeImage
 
 from .adapt import adapt_image_spec, adapt_spec
 from .arrays import prepare_items
 from .check import Checker
+from .contest import PictureSampler, check_pictures, parts_of, picture_spec, sees_whole
 from .hidden import LessonArray, LessonSampler, lesson_of, prepare_lessons
 from .image_split import check_images, find_leaks, plan_image_split
 from .images import ImageArray, ImageSampler, prepare_images
@@ -31,13 +32,15 @@ if TYPE_CHECKING:
     from napari_apprentice.tasks import Task
 
     from .config import TrainConfig
+    from .contest_check import PictureChecker
     from .image_check import ImageChecker
     from .lesson_check import LessonChecker
     from .split import Split, TrainItem
 
-__all__ = ["Feed", "feed_of"]
+__all__ = ["AnyChecker", "Feed", "feed_of"]
 
 _CASES_WHILE_LEARNING = 8
+_FEWEST_TO_COMPARE = 8
 
 
 class Patches:
@@ -205,11 +208,78 @@ class Lessons:
         return LessonChecker(cases, self._task, spec, is_held_out=bool(split.held_out))
 
 
-Feed: TypeAlias = Patches | Images | Lessons
+class Pictures:
+    """Flat images of some kinds, where a network learns to make more of them."""
+
+    batch_size = 16
+    can_shrink = False
+    quick: int | None = None
+
+    def __init__(self, task: Task, judge: MakesImages) -> None:
+        self._task, self._judge = task, judge
+
+    def check(self, items: Sequence[TrainItem]) -> None:
+        """See `check_pictures`."""
+        check_pictures(items)
+
+    def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
+        """See `plan_image_split`."""
+        return plan_image_split(items, config)
+
+    def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
+        """See `adapt_image_spec`; nothing changes where nobody tells kinds apart."""
+        return adapt_image_spec(parent, classes) if classes else parent
+
+    def fixed(self, spec: ModelSpec, items: Sequence[TrainItem]) -> ModelSpec:
+        """See `picture_spec`."""
+        return picture_spec(spec, items)
+
+    def prepare(
+        self, items: Sequence[TrainItem], spec: ModelSpec
+    ) -> Generator[Event, None, tuple[list[ImageArray], str]]:
+        """See `prepare_images`."""
+        return prepare_images(items, self._task, spec, parts_of)
+
+    def sampler(
+        self,
+        arrays: list[ImageArray],
+        spec: ModelSpec,
+        config: TrainConfig,
+        generator: np.random.Generator,
+    ) -> PictureSampler:
+        """See `PictureSampler`."""
+        axes = () if config.augment == "none" else spec.mirror_axes
+        return PictureSampler(
+            arrays, spec.tile, balance=config.balance, axes=axes, generator=generator
+        )
+
+    def checker(
+        self, split: Split, arrays: list[Any], spec: ModelSpec
+    ) -> Generator[Event, None, PictureChecker]:
+        """Compare with what was held out; with too little of that, with what is learned from."""
+        from .contest_check import PictureChecker
+
+        seen = arrays
+        if split.held_out:
+            seen, _ = yield from prepare_images(split.held_out, self._task, spec, parts_of)
+        is_enough = bool(split.held_out) and (
+            len(seen) >= _FEWEST_TO_COMPARE or not sees_whole(spec)
+        )
+        if is_enough:
+            yield from find_leaks(arrays, seen)
+        return PictureChecker(
+            seen if is_enough else arrays, self._task, self._judge, spec, is_held_out=is_enough
+        )
+
+
+Feed: TypeAlias = Patches | Images | Lessons | Pictures
+AnyChecker: TypeAlias = "Checker | ImageChecker | LessonChecker | PictureChecker"
 
 
 def feed_of(task: Task) -> Feed:
     """What the networks of a task are fed."""
     if isinstance(task, AnswersWithImage):
         return Lessons(task, task)
+    if isinstance(task, MakesImages):
+        return Pictures(task, task)
     return Images(task, task) if isinstance(task, WholeImage) else Patches(task)

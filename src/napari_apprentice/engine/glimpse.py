@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.tasks import TASKS
 
+from ._sheet import laid_out
 from .feed import feed_of
 from .start import first_spec
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from .split import TrainItem
 
 __all__ = ["Glimpse", "glimpse", "mosaic"]
-
-_GAP = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,23 +120,9 @@ def mosaic(seen: Glimpse) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None
     Grid
         Of the whole, beginning at 0.
     """
-    images = _laid_out(seen.images, float(seen.images.min()))
+    images = laid_out(seen.images, float(seen.images.min()))
     labels = None
     if seen.targets is not None:
         targets = np.where(seen.targets == IGNORE, np.uint8(0), seen.targets)
-        labels = _laid_out(targets[:, np.newaxis], 0)[0]
+        labels = laid_out(targets[:, np.newaxis], 0)[0]
     return images, labels, seen.grid.crop((0,) * seen.grid.ndim, images.shape[1:])
-
-
-def _laid_out(patches: NDArray[Any], between: float) -> NDArray[Any]:
-    """From ``(n, C, *patch)`` to ``(C, *spatial)``."""
-    count = len(patches)
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    *lead, height, width = patches.shape[1:]
-    shape = (*lead, rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP)
-    result = np.full(shape, between, patches.dtype)
-    for number, patch in enumerate(patches):
-        y, x = (number // columns) * (height + _GAP), (number % columns) * (width + _GAP)
-        result[..., y : y + height, x : x + width] = patch
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,12 +105,25 @@ def _centred(length: int, size: int) -> tuple[slice, slice]:
     return slice(start, start + size), slice(0, size)
 
 
+Parts = Callable[["Prepared", "ModelSpec"], "Generator[Progress, None, NDArray[np.float32]]"]
+
+
 def prepare_images(
-    items: Sequence[TrainItem], task: Task, spec: ModelSpec
+    items: Sequence[TrainItem],
+    task: Task,
+    spec: ModelSpec,
+    parts: Parts = fitted,
 ) -> Generator[Event, None, tuple[list[ImageArray], str]]:
     """Prepare and fit every image; one that cannot be read is left out, named and counted.
 
     Volumes of a 2-D model become their planes, each of the volume's class.
+
+    Parameters
+    ----------
+    items, task, spec
+        What is learned from, and by which model.
+    parts
+        What an image gives to learn from; default: the image, fitted to the model's size.
 
     Returns
     -------
@@ -135,7 +149,7 @@ def prepare_images(
             error.path = error.path or item.name
             faults.append(error)
             continue
-        for part in (yield from fitted(prepared, spec)):
+        for part in (yield from parts(prepared, spec)):
             own = hashlib.sha256(part.tobytes()).hexdigest()
             arrays.append(ImageArray(item.name, np.ascontiguousarray(part), target, own))
             digest.update(f"{own} {target}".encode())

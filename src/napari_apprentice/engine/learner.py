@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from napari_apprentice.core.errors import BadInputError, TrainingDivergedError
-from napari_apprentice.tasks import FindsPlaces
+from napari_apprentice.tasks import FindsPlaces, HasOwnStep
 
 from .augment import RECIPES, apply, magnification, make_parameters
 from .loading import without_triton
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from .adapt import Freezer
     from .config import TrainConfig
+    from .contest import PictureSampler
     from .hidden import LessonSampler
     from .images import ImageSampler
     from .sample import PatchSampler
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Learner", "learning_rate", "numpy_generator", "varied"]
 
 _CLIP = 12.0
+_BETAS = (0.9, 0.999)
 _MOST_BAD_STEPS = 10
 
 
@@ -91,7 +93,7 @@ class Learner:
     task: Task
     spec: ModelSpec
     config: TrainConfig
-    sampler: PatchSampler | ImageSampler | LessonSampler
+    sampler: PatchSampler | ImageSampler | LessonSampler | PictureSampler
     device: torch.device
     peak: float
     batch_size: int
@@ -107,6 +109,7 @@ class Learner:
             self.optimizer = torch.optim.AdamW(
                 self.parameters,
                 lr=self.peak,
+                betas=self.task.betas if isinstance(self.task, HasOwnStep) else _BETAS,
                 weight_decay=self.config.weight_decay,
                 # On a CPU eight times as fast as one tensor after the other: a twentieth of a small network's step.
                 fused=True if self.device.type == "cpu" else None,
@@ -139,10 +142,7 @@ class Learner:
             self.freezer.update(fraction)
             self.freezer.calm()
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
-            output = self.network(data)
-            known = self.teacher.loss(data, output, target) if self.teacher else 0.0
-        loss = self.task.loss(output, target, self.spec) + known
+        loss = self._loss(data, target)
         value = float(loss.detach())
         if self._is_good(value):
             self.scaler.scale(loss).backward()
@@ -154,6 +154,21 @@ class Learner:
                 self._follow()
         self.step_number += 1
         return value
+
+    def _loss(self, data: Tensor, target: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
+            if isinstance(self.task, HasOwnStep):
+                return self.task.step_loss(
+                    self.network,
+                    data,
+                    target,
+                    self.spec,
+                    varied=self.config.augment,
+                    generator=self.generator,
+                )
+            output = self.network(data)
+            known = self.teacher.loss(data, output, target) if self.teacher else 0.0
+        return self.task.loss(output, target, self.spec) + known
 
     def _is_good(self, value: float) -> bool:
         """Leave single bad batches out; give up after several in a row."""

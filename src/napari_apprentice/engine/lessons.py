@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .config import TrainConfig
     from .split import TrainItem
 
-__all__ = ["check_lessons", "lesson_patch", "lesson_spec"]
+__all__ = ["check_lessons", "is_constant", "lesson_patch", "lesson_spec"]
 
 _PATCH = {2: 64, 3: 32}
 
@@ -46,7 +46,7 @@ def check_lessons(items: Sequence[TrainItem]) -> None:
         )
     for item in with_clean:
         _check_pair(item)
-    if all(_is_constant(item) for item in items):
+    if all(is_constant(item) for item in items):
         raise BadInputError(
             "expected an image with something on it, found the same value everywhere",
             path=items[0].name,
@@ -65,7 +65,7 @@ def _check_pair(item: TrainItem) -> None:
         )
 
 
-def _is_constant(item: TrainItem) -> bool:
+def is_constant(item: TrainItem) -> bool:
     """Whether no two values differ, those that are not finite left out."""
     values = np.asarray(item.volume.data)
     known = values[np.isfinite(values)] if values.dtype.kind == "f" else values

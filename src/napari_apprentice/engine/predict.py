@@ -16,7 +16,7 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, WholeImage
+from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, MakesImages, WholeImage
 
 from ._frames import frames_of, joined_frames
 from .cost import Cost, estimate, overlap_for, remember_speed, tile_count, tile_for
@@ -93,6 +93,11 @@ def predict(
         Smaller batches and tiles, stitching in main memory and the CPU were all tried.
     """
     asked = TASKS[model.spec.task]
+    if isinstance(asked, MakesImages):
+        raise BadInputError(
+            f"the model {model.spec.name} makes images up and is not applied to one",
+            remedy="Ask it for images: napari-apprentice synthesise, or the dock Synthesise.",
+        )
     kind = _PlacePrediction if isinstance(asked, FindsPlaces) else _Prediction
     if isinstance(asked, WholeImage):
         kind = _ImagePrediction

@@ -7,13 +7,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.errors import ApprenticeError, BadInputError, OutOfMemoryError
+from napari_apprentice.core.errors import (
+    ApprenticeError,
+    BadInputError,
+    OutOfMemoryError,
+    TrainingDivergedError,
+)
 from napari_apprentice.core.jobs import Log, Metric, Progress
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, primary_of
+from napari_apprentice.tasks import TASKS, HasOwnStep
 
 from .adapt import Freezer, gains_classes, head_keys, take_over
+from .best import Best, mark_of, reason_to_stop, score_of
 from .budget import Budget
 from .checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from .feed import feed_of
@@ -34,15 +40,12 @@ if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
     from napari_apprentice.tasks import Task
 
-    from .check import Checker, CheckResult
+    from .check import CheckResult
     from .config import TrainConfig
-    from .feed import Feed
-    from .image_check import ImageChecker
+    from .feed import AnyChecker, Feed
     from .learner import Learner
-    from .lesson_check import LessonChecker
 
     Weights = Mapping[str, torch.Tensor]
-    AnyChecker = Checker | ImageChecker | LessonChecker
 
 __all__ = ["Split", "TrainItem", "TrainResult", "plan_split", "train"]
 
@@ -97,19 +100,12 @@ def train(
     BadInputError
         Items that cannot be learned from, or do not fit the model; nothing is written then.
     TrainingDivergedError
-        The loss became NaN; ``best.safetensors`` is the last good state.
+        The loss became NaN; ``best.safetensors`` is the last good state. A task with a step of its own ends with that
+        state instead, once there is one, and so where its checks find trouble.
     OutOfMemoryError
         After halving batch and patch as far as the network allows.
     """
     return _Training(items, init, config, folder, task, name, resume, stop, backbone).run()
-
-
-@dataclass(eq=False)
-class _Best:
-    score: float = -math.inf
-    step: int = 0
-    checks_since: int = 0
-    tie: float = 0.0
 
 
 @dataclass(eq=False)
@@ -126,7 +122,7 @@ class _Training:
     stop: threading.Event | None
     backbone: Weights | None = None
     next_check: float = 0.0
-    best: _Best = field(default_factory=_Best)
+    best: Best = field(default_factory=Best)
     before: dict[str, float] | None = None
 
     def run(self) -> Job[TrainResult]:
@@ -179,7 +175,8 @@ class _Training:
         start = yield from take_over(network, self.spec, self.init, self.backbone)
         network = network.to(self.device.name)
         told = images_told(array.target for array in arrays)
-        self.blend = Blend(network, start, self.config.keep, images=told)
+        keep = 0.0 if isinstance(self.task, HasOwnStep) else self.config.keep
+        self.blend = Blend(network, start, keep, images=told)
         frozen, heads = self.config.freeze, head_keys(self.spec)
         return Learner(
             network=network,
@@ -197,8 +194,9 @@ class _Training:
         )
 
     def _peak(self) -> float:
-        fresh = self.init is None or isinstance(self.init, ModelSpec)
-        return _PEAK_FROM_NOTHING if fresh and self.backbone is None else _PEAK_FROM_MODEL
+        if (self.init is None or isinstance(self.init, ModelSpec)) and self.backbone is None:
+            return self.task.peak if isinstance(self.task, HasOwnStep) else _PEAK_FROM_NOTHING
+        return _PEAK_FROM_MODEL
 
     def _before(
         self, learner: Learner, checker: AnyChecker
@@ -212,7 +210,7 @@ class _Training:
             self._keep_if_better(state, learner, result)
         if len(checker) > self._quick(checker):
             result = yield from self._check(state, checker, most=None)
-        yield Metric(checker.metric, 0, self._score(result), 0.0)
+        yield Metric(checker.metric, 0, score_of(self.task, result.scores), 0.0)
         return result.scores
 
     # -- learning ---------------------------------------------------------------------
@@ -224,16 +222,22 @@ class _Training:
             if self.stop is not None and self.stop.is_set():
                 return
             if fraction >= self.next_check:
-                yield from self._check_while_learning(learner, checker)
+                reason = yield from self._check_while_learning(learner, checker, fraction)
                 saved = time.perf_counter()
-                if self._has_waited_enough():
-                    yield Log(f"no better score for {self.config.patience} checks: stopped")
+                if reason:
+                    yield Log(f"{reason}: stopped")
                     return
             if time.perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self._save_last(learner)
                 saved = time.perf_counter()
             yield self.budget.progress(learner.step_number)
-            loss = yield from self._step(learner, fraction)
+            try:
+                loss = yield from self._step(learner, fraction)
+            except TrainingDivergedError as error:
+                if not (isinstance(self.task, HasOwnStep) and math.isfinite(self.best.score)):
+                    raise
+                yield Log(f"{error.message}: stopped; the best so far is kept", "warning")
+                return
             smooth = loss if smooth is None else 0.9 * smooth + 0.1 * loss
             yield Metric("loss", learner.step_number, smooth, self.budget.elapsed)
 
@@ -280,9 +284,10 @@ class _Training:
     # -- checking ---------------------------------------------------------------------
 
     def _check_while_learning(
-        self, learner: Learner, checker: AnyChecker
-    ) -> Generator[Event, None, None]:
-        state = self.blend.state(learner.average)
+        self, learner: Learner, checker: AnyChecker, fraction: float
+    ) -> Generator[Event, None, str]:
+        """Check, keep and save; return what speaks against going on."""
+        state, before = self.blend.state(learner.average), self.best.score
         result = yield from self._check(state, checker, most=self.feed.quick)
         self._keep_if_better(state, learner, result)
         # Looking must not eat up the time for learning.
@@ -292,10 +297,13 @@ class _Training:
         per_case = result.seconds / self._quick(checker)
         self.budget.reserve(per_case * len(checker))
         self._save_last(learner)
-        value = self._score(result)
+        value = score_of(self.task, result.scores)
         yield Metric(checker.metric, learner.step_number, value, self.budget.elapsed)
         if result.preview is not None:
             yield result.preview
+        if self._has_waited_enough():
+            return f"no better score for {self.config.patience} checks"
+        return reason_to_stop(self.task, result.scores, before, self.best, fraction)
 
     def _check(
         self,
@@ -307,18 +315,15 @@ class _Training:
         network = self.blend.network(state)
         return (yield from checker.run(network, self.device.name, most=most))
 
-    def _score(self, result: CheckResult) -> float:
-        return result.scores.get(primary_of(self.task, result.scores), 0.0)
-
     def _quick(self, checker: AnyChecker) -> int:
         """Cases that are checked while learning."""
         return min(len(checker), self.feed.quick or len(checker))
 
     def _keep_if_better(self, state: Weights, learner: Learner, result: CheckResult) -> None:
-        score = self._score(result)
+        score = mark_of(self.task, result.scores)
         mark, best = (score, result.tie), (self.best.score, self.best.tie)
         if mark > best or (mark == best and gains_classes(self.init, self.spec)):
-            self.best = _Best(score, learner.step_number, tie=result.tie)
+            self.best = Best(score, learner.step_number, tie=result.tie)
             data = {"step": learner.step_number, "scores": result.scores}
             write_checkpoint(self.folder / BEST, state, data)
         else:
@@ -329,7 +334,7 @@ class _Training:
         if not self.blend.is_mixing:
             return
         alone = yield from self._check(learner.average, checker, most=self.feed.quick)
-        if self._score(alone) > self.best.score + _MIXING_MAY_COST:
+        if mark_of(self.task, alone.scores) > self.best.score + _MIXING_MAY_COST:
             self._keep_if_better(learner.average, learner, alone)
             yield Log("too far from the start to keep any of it")
 
@@ -341,7 +346,7 @@ class _Training:
             "spec": self.spec.model_dump(mode="json"),
             "elapsed": self.budget.elapsed,
             "next_check": self.next_check,
-            "best": [self.best.score, self.best.step, self.best.checks_since, self.best.tie],
+            "best": self.best.plain(),
             "fingerprint": self.fingerprint,
             "before": self.before,
         }
@@ -358,8 +363,7 @@ class _Training:
         learner.restore(tensors, data["learner"])
         self.budget.continue_from(float(data["elapsed"]))
         self.next_check = float(data["next_check"])
-        score, step, since, *tie = data["best"]
-        self.best = _Best(float(score), int(step), int(since), float(tie[0]) if tie else 0.0)
+        self.best = Best.read(data["best"])
         self.before = data.get("before")
 
     def _finish(

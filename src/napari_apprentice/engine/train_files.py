@@ -12,10 +12,10 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.models.store import Model, ModelStore, save_model
 from napari_apprentice.models.weights import read_weights
-from napari_apprentice.tasks import TASKS, AnswersWithImage, WholeImage
+from napari_apprentice.tasks import ONE_KIND, TASKS, AnswersWithImage, MakesImages, WholeImage
 
 from .checkpoints import LAST
-from .class_files import list_classes, open_classes
+from .class_files import list_classes, list_kinds, open_classes
 from .files import parse_classes, read_images, read_items
 from .train import train
 
@@ -94,13 +94,14 @@ def _items(
     listen: Callable[[Event], None] | None,
 ) -> list[TrainItem]:
     """Open what is to be learned from: images with labels, with one class each, with clean counterparts, or alone."""
-    if isinstance(TASKS[task], WholeImage):
+    if isinstance(TASKS[task], WholeImage | MakesImages):
         if classes:
             raise BadInputError(
                 "expected no label values where images as a whole have classes, found some",
                 remedy="Leave out the classes: folders or the table name them.",
             )
-        return run_to_end(_classed(images, labels, groups, known), listen)
+        job = _pictures if isinstance(TASKS[task], MakesImages) else _classed
+        return run_to_end(job(images, labels, groups, known), listen)
     if isinstance(TASKS[task], AnswersWithImage):
         return run_to_end(read_images(images, labels, groups), listen)
     if labels is None:
@@ -117,6 +118,16 @@ def _classed(
     known: Sequence[LabelClass],
 ) -> Job[list[TrainItem]]:
     files = yield from list_classes(images, table, groups)
+    return (yield from open_classes(files, known=known))
+
+
+def _pictures(
+    images: Path,
+    table: Path | None,
+    groups: Mapping[str, str] | None,
+    known: Sequence[LabelClass],
+) -> Job[list[TrainItem]]:
+    files = yield from list_kinds(images, table, groups, only=ONE_KIND.name)
     return (yield from open_classes(files, known=known))
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.models.networks import NETWORKS, FitsSpacing, answers_per_image
-from napari_apprentice.tasks import WholeImage
+from napari_apprentice.models.networks import (
+    NETWORKS,
+    FitsSpacing,
+    answers_per_image,
+    makes_pictures,
+)
+from napari_apprentice.tasks import MakesImages, WholeImage
 
 from .recipe import parse_filters, parse_normalization
 from .tiles import tile_shape
@@ -67,12 +72,22 @@ def _recipe(config: TrainConfig) -> dict[str, object]:
 
 
 def _check(name: str, task: Task) -> None:
-    per_image = isinstance(task, WholeImage)
-    if answers_per_image(NETWORKS[name]) == per_image:
+    wanted = _what(per_image=isinstance(task, WholeImage), makes=isinstance(task, MakesImages))
+    chosen = NETWORKS[name]
+    found = {
+        n: _what(per_image=answers_per_image(network), makes=makes_pictures(network))
+        for n, network in NETWORKS.items()
+    }
+    if _what(per_image=answers_per_image(chosen), makes=makes_pictures(chosen)) == wanted:
         return
-    fitting = [n for n, network in NETWORKS.items() if answers_per_image(network) == per_image]
-    wanted = "once per image" if per_image else "voxel by voxel"
     raise BadInputError(
-        f"expected a network that answers {wanted}, found {name}",
-        remedy=f"Choose one of {', '.join(fitting)}.",
+        f"expected a network that {wanted}, found {name}",
+        remedy=f"Choose one of {', '.join(n for n, what in found.items() if what == wanted)}.",
     )
+
+
+def _what(*, per_image: bool, makes: bool) -> str:
+    """What a network does, or a task wants of one."""
+    if makes:
+        return "makes images up"
+    return "answers once per image" if per_image else "answers voxel by voxel"

@@ -16,7 +16,14 @@ from napari_apprentice.core.jobs import Metric, Preview
 from . import _jobs as jobs
 from ._jobs import Candidate
 from ._working import Action, Working
-from .choice import answers_with_image, image_task, is_of_images, kind_of_task, picture_tasks
+from .choice import (
+    answers_with_image,
+    image_task,
+    is_of_images,
+    kind_of_task,
+    makes_images,
+    picture_tasks,
+)
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
 from .material import (
@@ -124,6 +131,8 @@ class Learning(Working):
             return f"{init} gives whole images a class: teach it in Classify, or start from another model."
         if spec is not None and answers_with_image(spec):
             return f"{init} learns from images without labels: teach it in Restore, or start from another model."
+        if spec is not None and makes_images(spec):
+            return f"{init} makes images up: teach it in Synthesise, or start from another model."
         if spec is None or kind is None or kind_of_task(spec.task) == kind:
             return None
         does = {"objects": "numbers objects", "places": "finds points", "classes": "paints classes"}
@@ -139,13 +148,13 @@ class Learning(Working):
 
     def tasks(self) -> dict[str, str]:
         """Titles of the tasks that can be learned from what was annotated, by name."""
-        from napari_apprentice.tasks import TASKS, WholeImage
+        from napari_apprentice.tasks import TASKS, MakesImages, WholeImage
 
         kind, pictures = said_kind(self.annotations), picture_tasks()
         fitting = {
             name: task.title
             for name, task in TASKS.items()
-            if not isinstance(task, WholeImage)
+            if not isinstance(task, WholeImage | MakesImages)
             and name not in pictures
             and kind in (None, kind_of_task(name))
         }

@@ -26,6 +26,7 @@ __all__ = [
     "image_task",
     "is_of_images",
     "kind_of_task",
+    "makes_images",
     "model_choices",
     "network_choices",
     "object_tasks",
@@ -85,7 +86,7 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
         return sorted(unknown, key=lambda c: c.name.casefold())
     fed = {name: default_channels(volume, spec) for name, spec in specs.items()}
     choices = [
-        ModelChoice(spec, fits(outline(volume, fed[name]), spec), fed[name] is not None)
+        ModelChoice(spec, _reason(outline(volume, fed[name]), spec), fed[name] is not None)
         for name, spec in specs.items()
     ]
     # What finds something in an image is offered before what makes another of it, or says which kind of image it is.
@@ -100,6 +101,17 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
             _distance(c.spec, volume),
         ),
     )
+
+
+def _reason(volume: Volume, spec: ModelSpec) -> str | None:
+    return "makes images up" if makes_images(spec) else fits(volume, spec)
+
+
+def makes_images(spec: ModelSpec) -> bool:
+    """Whether a model makes images up, and is never applied to one."""
+    from napari_apprentice.tasks import TASKS, MakesImages
+
+    return spec.task in TASKS and isinstance(TASKS[spec.task], MakesImages)
 
 
 def is_of_images(spec: ModelSpec) -> bool:
@@ -169,7 +181,8 @@ def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
 
 def network_choices(*, per_image: bool) -> list[tuple[str, str]]:
     """Titles and names of the networks that answer once per image, or voxel by voxel."""
-    from napari_apprentice.models.networks import NETWORKS, answers_per_image
+    from napari_apprentice.models.networks import NETWORKS, answers_per_image, makes_pictures
 
-    fitting = (n for n in NETWORKS.items() if answers_per_image(n[1]) == per_image)
+    answering = (n for n in NETWORKS.items() if not makes_pictures(n[1]))
+    fitting = (n for n in answering if answers_per_image(n[1]) == per_image)
     return sorted((network.title, name) for name, network in fitting)

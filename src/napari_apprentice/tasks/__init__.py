@@ -5,10 +5,13 @@ from __future__ import annotations
 from napari_apprentice.core.registry import Registry
 
 from ._task import (
+    ONE_KIND,
     AnswersWithImage,
     Believes,
     FindsPlaces,
     GrowsObjects,
+    HasOwnStep,
+    MakesImages,
     NumbersObjects,
     ReducesOutput,
     SizesObjects,
@@ -18,11 +21,14 @@ from ._task import (
 )
 
 __all__ = [
+    "ONE_KIND",
     "TASKS",
     "AnswersWithImage",
     "Believes",
     "FindsPlaces",
     "GrowsObjects",
+    "HasOwnStep",
+    "MakesImages",
     "NumbersObjects",
     "ReducesOutput",
     "SizesObjects",

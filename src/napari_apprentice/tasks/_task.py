@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from napari_apprentice.core.annotation import LabelClass
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
     import torch
     from numpy.typing import NDArray
+    from torch import nn
 
-    from napari_apprentice.core.annotation import Annotation, LabelClass
+    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
 __all__ = [
+    "ONE_KIND",
     "AnswersWithImage",
     "FindsPlaces",
     "GrowsObjects",
+    "HasOwnStep",
+    "MakesImages",
     "ReducesOutput",
     "Task",
     "WholeImage",
     "primary_of",
 ]
+
+ONE_KIND = LabelClass(1, "image")
+"""The class of all images where nobody tells kinds of images apart."""
 
 
 @runtime_checkable
@@ -263,6 +272,74 @@ class AnswersWithImage(Protocol):
 
     def calibrated(self, images: Sequence[NDArray[Any]], spec: ModelSpec) -> ModelSpec:
         """The description with what the answers ``(M, *spatial)`` to held-out images tell about later ones."""
+        ...
+
+
+@runtime_checkable
+class HasOwnStep(Protocol):
+    """A task of which a step of learning is more than an answer and its loss, and that can go wrong beyond repair."""
+
+    betas: tuple[float, float]
+    """Of AdamW: how long gradients and their squares are remembered."""
+    peak: float
+    """Peak learning rate from nothing."""
+
+    def step_loss(
+        self,
+        network: nn.Module,
+        data: torch.Tensor,
+        target: torch.Tensor,
+        spec: ModelSpec,
+        *,
+        varied: str,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Scalar loss of a batch, of which one backward pass teaches every weight.
+
+        Parameters
+        ----------
+        network
+            In training mode.
+        data, target
+            ``(B, C, *spatial)`` and a batch of ``targets``.
+        varied
+            How much is varied: ``"none"``, ``"light"`` or ``"strong"``.
+        generator
+            Where chance comes from, on the CPU.
+        """
+        ...
+
+    def trouble(self, scores: Mapping[str, float], best: float, fraction: float) -> str:
+        """Why to go on makes no sense after a check, or an empty text.
+
+        Parameters
+        ----------
+        scores
+            Of this check.
+        best
+            The best main score before it; infinite where there is none.
+        fraction
+            How much of the training is over, 0 to 1.
+        """
+        ...
+
+
+@runtime_checkable
+class MakesImages(Protocol):
+    """A task whose network makes images up; it is never applied to one, and its networks are `MakesPictures`.
+
+    Contract
+    --------
+    - an annotation says ``image_class``, or nothing where there is one kind; ``targets`` returns an array without axes.
+    - ``spec.normalization`` is a window, and ``spec.task_args["sees"]`` is ``"whole"`` (images are fitted to the model's
+      tile) or ``"patch"`` (patches of them are seen on their own voxels).
+    - ``decode`` takes a made-up image ``(C, *tile)`` from 0 to 1.
+    """
+
+    lower_is_better: bool
+
+    def judge(self, made: NDArray[np.floating], real: NDArray[np.floating]) -> Mapping[str, float]:
+        """Scores of features ``(N, F)`` of made-up images beside ``(M, F)`` of real ones; empty where they are no numbers."""
         ...
 
 

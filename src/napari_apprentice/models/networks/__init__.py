@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
-from ._network import AnswersPerImage, FitsSpacing, Network, answers_per_image
+from ._network import (
+    AnswersPerImage,
+    FitsSpacing,
+    MakesPictures,
+    Network,
+    answers_per_image,
+    makes_pictures,
+)
 
-__all__ = ["NETWORKS", "AnswersPerImage", "FitsSpacing", "Network", "answers_per_image"]
+__all__ = [
+    "NETWORKS",
+    "AnswersPerImage",
+    "FitsSpacing",
+    "MakesPictures",
+    "Network",
+    "answers_per_image",
+    "makes_pictures",
+]
 
 NETWORKS: Registry[Network] = Registry("network", "napari_apprentice.models.networks", "NETWORK")

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-__all__ = ["AnswersPerImage", "FitsSpacing", "Network", "answers_per_image"]
+__all__ = [
+    "AnswersPerImage",
+    "FitsSpacing",
+    "MakesPictures",
+    "Network",
+    "answers_per_image",
+    "makes_pictures",
+]
 
 
 class Network(Protocol):
@@ -47,6 +54,20 @@ class AnswersPerImage(Protocol):
 
 
 @runtime_checkable
+class MakesPictures(Protocol):
+    """A network that makes images up instead of answering to one.
+
+    Contract
+    --------
+    - called with images ``(B, in, *spatial)`` the module says how real they look as each of ``out`` kinds, ``(B, out)``.
+    - ``make(latent, kinds)`` of it returns images ``(B, in, *size)`` from 0 to 1 for random numbers ``(B, latent)``, where
+      ``latent`` is an attribute of it, and positions of kinds ``(B,)``; ``rival`` of it is the part that judges.
+    """
+
+    makes_images: Literal[True]
+
+
+@runtime_checkable
 class FitsSpacing(Protocol):
     """A network whose arguments depend on how far voxels are apart."""
 
@@ -58,3 +79,8 @@ class FitsSpacing(Protocol):
 def answers_per_image(network: Network) -> bool:
     """Whether a network answers once per image rather than once per voxel."""
     return isinstance(network, AnswersPerImage)
+
+
+def makes_pictures(network: Network) -> bool:
+    """Whether a network makes images up."""
+    return isinstance(network, MakesPictures)
