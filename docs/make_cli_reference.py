@@ -35,6 +35,7 @@ JSON = {
     "train": '{"model", "name", "scores", "before", "split": {"train", "held_out", "note"}, "seconds", "steps"}',
     "evaluate": '{"cases": [{"path", "dice", …}], "mean": {"dice", …}}',
     "features": '{"image", "labels", "output", "count", "objects": [{"label", "area (µm²)", …}]}',
+    "synthesise": '{"model", "files": ["…"], "classes": {"a": 16, …}}',
     "doctor": '{"ok", "version", "python", "platform", "libraries", "devices", "checks": [{"name", "status", "found", "fix"}]}',
     "models list": '[{"name", "task", "ndim", "kind", "classes", "channels", "spacing", "unit", "licence", "parent", "scores", "path"}]',
     "models verify": '{"name", "ok", "problems"}',

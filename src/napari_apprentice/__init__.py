@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .engine.features import features
     from .engine.reporting import save_html
+    from .engine.synthesise import synthesise
     from .engine.verbs import (
         compare,
         evaluate,
@@ -45,6 +46,7 @@ __all__ = [
     "save",
     "save_html",
     "save_table",
+    "synthesise",
     "train",
 ]
 
@@ -61,6 +63,7 @@ _HOME = {
     "save": "io",
     "save_html": "engine.reporting",
     "save_table": "io",
+    "synthesise": "engine.synthesise",
     "train": "engine.verbs",
 }
 

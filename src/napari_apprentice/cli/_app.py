@@ -12,7 +12,7 @@ import typer
 import napari_apprentice
 from napari_apprentice.core.errors import ApprenticeError
 
-from . import convert, doctor, evaluate, features, info, models, predict, train, viewer
+from . import convert, doctor, evaluate, features, info, models, predict, synthesise, train, viewer
 from ._console import note, print_json
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("features")(features.features)
+app.command("synthesise")(synthesise.synthesise)
 app.add_typer(models.app, name="models")
 
 

@@ -27,7 +27,7 @@ Labels = Annotated[
         help="Their labels under the same names, or one file; of points and boxes a CSV or GeoJSON each. For "
         "classes of whole images a CSV with the columns "
         "file and class, or none where the images lie in one folder per class. For restoration the clean images, or none: then "
-        "it is learned from the noisy ones alone.",
+        "it is learned from the noisy ones alone. For made-up images none: class folders, or one folder.",
     ),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the model and its checkpoints.")]

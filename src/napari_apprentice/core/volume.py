@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 
-__all__ = ["Array", "Display", "Volume"]
+__all__ = ["SYNTHETIC", "SYNTHETIC_NAME", "Array", "Display", "Volume", "named_synthetic"]
+
+SYNTHETIC = "synthetic"
+"""Key of ``Volume.metadata`` under which stands what made an image up."""
+SYNTHETIC_NAME = ".synthetic"
+"""What the names of files with made-up images have before their suffix: it survives programs that lose the rest."""
+_SYNTHETIC_NAME = re.compile(r"\.synthetic(?![a-z0-9])", re.IGNORECASE)
+
+
+def named_synthetic(name: str) -> bool:
+    """Whether the name of a file, of its path's last part, is that of a made-up image: ``"hand-7.synthetic.png"``."""
+    return _SYNTHETIC_NAME.search(re.split(r"[/\\]", name)[-1]) is not None
 
 
 @runtime_checkable
@@ -139,6 +150,15 @@ class Volume:
         """NumPy dtype of the voxels."""
         kind: np.dtype[Any] = np.dtype(self.data.dtype)
         return kind
+
+    @property
+    def synthetic(self) -> str | None:
+        """What made the image up, as a sentence; None of one that was measured. Such an image never checks a model."""
+        said = self.metadata.get(SYNTHETIC)
+        if said:
+            return str(said)
+        is_named = any(named_synthetic(name) for name in (self.source or "", self.name))
+        return "made up, as the name of the file says" if is_named else None
 
     @property
     def nbytes(self) -> int:

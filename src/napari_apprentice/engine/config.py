@@ -12,10 +12,10 @@ from napari_apprentice.core.errors import BadInputError
 
 from .recipe import parse_filters, parse_normalization
 
-__all__ = ["DeviceWish", "EvaluateConfig", "PredictConfig", "TrainConfig"]
+__all__ = ["DEVICE", "DeviceWish", "EvaluateConfig", "PredictConfig", "TrainConfig"]
 
 DeviceWish = str
-_DEVICE = Field(
+DEVICE = Field(
     "auto",
     title="Device",
     description="Where the network runs: auto takes a GPU that really works, else the CPU",
@@ -31,7 +31,7 @@ class _Config(BaseModel):
 class PredictConfig(_Config):
     """How a model is applied to a volume."""
 
-    device: DeviceWish = _DEVICE
+    device: DeviceWish = DEVICE
     overlap: float | None = Field(
         None,
         ge=0.0,
@@ -76,7 +76,7 @@ class PredictConfig(_Config):
 class TrainConfig(_Config):
     """How a model learns from annotations."""
 
-    device: DeviceWish = _DEVICE
+    device: DeviceWish = DEVICE
     minutes: float = Field(
         5.0,
         gt=0,

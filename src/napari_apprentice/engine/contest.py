@@ -40,6 +40,11 @@ def check_pictures(items: Sequence[TrainItem]) -> None:
             "expected images to learn to make more of, found none",
             remedy="Choose a folder of images.",
         )
+    if all(item.is_synthetic for item in items):
+        raise BadInputError(
+            f"expected measured images to learn from, found only made-up ones ({len(items)})",
+            remedy="Give the images that those were made of.",
+        )
     deep = next((item for item in items if item.volume.grid.ndim != 2), None)
     if deep is not None:
         raise BadInputError(

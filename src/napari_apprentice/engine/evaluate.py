@@ -24,6 +24,7 @@ from napari_apprentice.measure.report import CaseScores, Comparison, Report
 
 from .config import EvaluateConfig
 from .label_files import find_classes
+from .made_up import measured_cases
 from .scorers import scorer_of
 from .scorers._labels import LabelScorer
 
@@ -115,7 +116,8 @@ def evaluate_files(
     GridMismatchError
         A prediction that does not lie on the grid of its truth.
     """
-    cases = yield from scorer_of(task).cases(truth, prediction, classes)
+    found = yield from scorer_of(task).cases(truth, prediction, classes)
+    cases = yield from measured_cases(found)
     if config is not None and config.distance is not None:
         cases = [replace(case, open=partial(_reaching, case, config.distance)) for case in cases]
     return (yield from evaluate_cases(in_groups(cases, groups), task=task, config=config))

@@ -18,6 +18,7 @@ from .class_files import list_classes, open_classes
 from .config import EvaluateConfig, PredictConfig
 from .evaluate import evaluate_judged, in_groups
 from .files import open_pairs
+from .made_up import measured_pairs
 from .predict import predict
 from .scorers import Case, Compared, scorer_of
 
@@ -79,13 +80,14 @@ def evaluate_model(
         No image that can be read, or predicted.
     """
     spec = model.spec
-    items, files = yield from _items(spec, images, truth)
+    found = yield from _items(spec, images, truth)
+    pairs = yield from measured_pairs(*found)
     scorer = scorer_of(spec.task)
     cases: list[Case] = []
     judged: list[Judged] = []
     faults: list[ApprenticeError] = []
-    for number, (item, path) in enumerate(zip(items, files, strict=True)):
-        now = Progress("predicting", number, len(items), "image")
+    for number, (item, path) in enumerate(pairs):
+        now = Progress("predicting", number, len(pairs), "image")
         yield now
         try:
             answer = yield from _told(apply(item.volume, model, how or PredictConfig()), now)

@@ -5,6 +5,7 @@ All else of a training is the same.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
@@ -19,7 +20,7 @@ from .image_split import check_images, find_leaks, plan_image_split
 from .images import ImageArray, ImageSampler, prepare_images
 from .lessons import check_lessons, lesson_patch, lesson_spec
 from .sample import PatchSampler, TrainArray
-from .split import check_items, plan_split
+from .split import check_items, measured, plan_split
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -41,6 +42,11 @@ __all__ = ["AnyChecker", "Feed", "feed_of"]
 
 _CASES_WHILE_LEARNING = 8
 _FEWEST_TO_COMPARE = 8
+
+
+def _looked_at(split: Split) -> tuple[TrainItem, ...]:
+    """What scores are on where nothing is held out: what is learned from, but for made-up images where there are others."""
+    return measured(split.train) or split.train
 
 
 class Patches:
@@ -90,7 +96,7 @@ class Patches:
     ) -> Generator[Event, None, Checker]:
         """Score what was held out; without that, some of what is learned from."""
         yield Progress("preparing", 1, 1, "image")
-        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
+        items = split.held_out or _looked_at(split)[:_CASES_WHILE_LEARNING]
         return Checker(items, self._task, spec, is_held_out=bool(split.held_out))
 
 
@@ -142,7 +148,8 @@ class Images:
         """Score what was held out; without that, what is learned from. Warn of pictures on both sides."""
         from .image_check import ImageChecker
 
-        seen = arrays
+        real = {item.name for item in _looked_at(split)}
+        seen = [array for array in arrays if array.name in real]
         if split.held_out:
             seen, _ = yield from prepare_images(split.held_out, self._task, spec)
         yield from find_leaks(arrays, seen if split.held_out else ())
@@ -203,7 +210,7 @@ class Lessons:
         """Score what was held out; without that, some of what is learned from."""
         from .lesson_check import LessonChecker, lesson_cases
 
-        items = split.held_out or split.train[:_CASES_WHILE_LEARNING]
+        items = split.held_out or _looked_at(split)[:_CASES_WHILE_LEARNING]
         cases = yield from lesson_cases(items, self._task, spec)
         return LessonChecker(cases, self._task, spec, is_held_out=bool(split.held_out))
 
@@ -220,11 +227,16 @@ class Pictures:
 
     def check(self, items: Sequence[TrainItem]) -> None:
         """See `check_pictures`."""
-        check_pictures(items)
+        check_pictures(measured(items) or items)
 
     def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
-        """See `plan_image_split`."""
-        return plan_image_split(items, config)
+        """See `plan_image_split`; made-up images are left out, since what is made of them drifts away from real ones."""
+        real = measured(items)
+        split = plan_image_split(real, config)
+        left = len(items) - len(real)
+        if not left:
+            return split
+        return replace(split, note=f"{split.note}; {left} made-up images left out")
 
     def adapted(self, parent: ModelSpec, classes: Sequence[LabelClass]) -> ModelSpec:
         """See `adapt_image_spec`; nothing changes where nobody tells kinds apart."""

@@ -10,7 +10,7 @@ import numpy as np
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Log
 
-from .split import Split
+from .split import Split, beside_synthetic
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -51,8 +51,12 @@ def check_images(items: Sequence[TrainItem]) -> None:
 def plan_image_split(items: Sequence[TrainItem], config: TrainConfig) -> Split:
     """Hold out the wanted share of every class; groups stay together.
 
-    A class with images of a single group is only learned from. Deterministic for a seed.
+    A class with images of a single group is only learned from, and so are made-up images. Deterministic for a seed.
     """
+    return beside_synthetic(items, lambda real: _planned(real, config))
+
+
+def _planned(items: Sequence[TrainItem], config: TrainConfig) -> Split:
     if config.held_out == 0:
         return Split(tuple(items), (), "nothing held out: scores are on what was learned from")
     groups: dict[str, list[TrainItem]] = {}

@@ -12,7 +12,7 @@ from napari_apprentice.core.annotation import Extent
 from napari_apprentice.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
 
-__all__ = ["Split", "TrainItem", "check_items", "plan_split"]
+__all__ = ["Split", "TrainItem", "beside_synthetic", "check_items", "measured", "plan_split"]
 
 # With fewer finished slices, one of them tells little about the model, and all of them are needed to learn from.
 _FEWEST_ROWS = 8
@@ -52,6 +52,11 @@ class TrainItem:
     group: str | None = None
     weight: float = 1.0
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the image was made up: such images are learned from, and nothing is ever checked on them."""
+        return self.volume.synthetic is not None
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -63,6 +68,26 @@ class Split:
     train: tuple[TrainItem, ...]
     held_out: tuple[TrainItem, ...]
     note: str
+
+
+def measured(items: Sequence[TrainItem]) -> tuple[TrainItem, ...]:
+    """The items whose images were not made up."""
+    return tuple(item for item in items if not item.is_synthetic)
+
+
+def beside_synthetic(
+    items: Sequence[TrainItem], plan: Callable[[Sequence[TrainItem]], Split]
+) -> Split:
+    """Divide the measured images by a plan; made-up ones are learned from, and the note counts them."""
+    real = measured(items)
+    made = tuple(item for item in items if item.is_synthetic)
+    if not made:
+        return plan(items)
+    count = f"{len(made)} made-up image{'s' if len(made) > 1 else ''} only learned from"
+    if not real:
+        return Split(tuple(items), (), f"no measured image: nothing held out; {count}")
+    split = plan(real)
+    return replace(split, train=(*split.train, *made), note=f"{split.note}; {count}")
 
 
 def check_items(items: Sequence[TrainItem]) -> None:
@@ -125,6 +150,13 @@ def plan_split(
     numbered
         Whether labels number objects: where single ones are finished, whole ones are held out.
     """
+    how = {"labelled": labelled, "numbered": numbered}
+    return beside_synthetic(items, lambda real: _planned(real, config, **how))
+
+
+def _planned(
+    items: Sequence[TrainItem], config: TrainConfig, *, labelled: bool, numbered: bool
+) -> Split:
     if config.held_out == 0:
         return Split(tuple(items), (), "nothing held out: scores are on what was learned from")
     groups = list(dict.fromkeys(item.group or item.name for item in items))

@@ -177,7 +177,7 @@ def train(
     images, labels
         Two files or two folders. For classes of whole images: a folder of class folders alone, or the folder of images
         and a CSV with the columns file, class and, if wanted, group. For restoration the noisy and the clean images; noisy
-        ones alone are enough.
+        ones alone are enough. For images to be made up a folder of class folders, or of images of one kind.
     out
         Folder for the model and its checkpoints; None keeps the model in memory only.
     task

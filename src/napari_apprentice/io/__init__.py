@@ -16,6 +16,7 @@ from ._open import (
     open_volume,
     open_volumes,
     save,
+    synthetic_mark,
 )
 from ._places import (
     PLACE_SUFFIXES,
@@ -73,5 +74,6 @@ __all__ = [
     "save_table",
     "save_text",
     "stem",
+    "synthetic_mark",
     "without_patient",
 ]

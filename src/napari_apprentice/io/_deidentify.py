@@ -348,5 +348,6 @@ def without_patient(volume: Volume, *, pixels_checked: bool = False) -> Volume:
         name="image",
         source=None,
         channels=names if count > 1 else ("image",),
-        metadata={},
+        # That an image was made up says nothing of a patient, and stays with it.
+        metadata={} if volume.synthetic is None else {"synthetic": volume.synthetic},
     )

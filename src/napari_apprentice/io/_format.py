@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["Format", "GatheringFormat", "Series", "SeriesFormat", "WritableFormat"]
+__all__ = [
+    "Format",
+    "GatheringFormat",
+    "MarksSynthetic",
+    "Series",
+    "SeriesFormat",
+    "WritableFormat",
+]
 
 
 @runtime_checkable
@@ -115,4 +122,13 @@ class GatheringFormat(SeriesFormat, Protocol):
 
     def open_files(self, paths: Sequence[Path]) -> list[Volume]:
         """Open files that a person gave together: one volume per series."""
+        ...
+
+
+@runtime_checkable
+class MarksSynthetic(Format, Protocol):
+    """A format whose files say for themselves that an image was made up: ``save`` writes ``volume.synthetic``, ``open`` reads it."""
+
+    def synthetic(self, path: Path) -> str | None:
+        """What made the image of a file up, without reading a voxel; None where the file does not say so."""
         ...

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.errors import BadInputError, FormatError
-from napari_apprentice.core.volume import Volume
+from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError
+from napari_apprentice.core.volume import SYNTHETIC_NAME, Volume, named_synthetic
 
 from ._dtypes import smallest_integer
 from ._faults import reading
-from ._format import Format, GatheringFormat, Series, SeriesFormat, WritableFormat
+from ._format import (
+    Format,
+    GatheringFormat,
+    MarksSynthetic,
+    Series,
+    SeriesFormat,
+    WritableFormat,
+)
 from ._registry import FORMATS
 from ._series import open_with, place_of
 
@@ -36,6 +43,7 @@ __all__ = [
     "open_volume",
     "open_volumes",
     "save",
+    "synthetic_mark",
 ]
 
 _Path = str | os.PathLike[str]
@@ -303,7 +311,30 @@ def save(volume: Volume, path: _Path) -> None:
     reason = writer.check(volume)
     if reason is not None:
         raise BadInputError(reason, path=file, remedy="Save as .ome.tif or .nii.gz instead.")
+    if volume.synthetic and not (isinstance(writer, MarksSynthetic) or named_synthetic(file.name)):
+        raise BadInputError(
+            f"expected a name that says that the image was made up, since {writer.title} files do not",
+            path=file,
+            remedy=f"Let the name end in {SYNTHETIC_NAME}{fitting[-1]}, or save as .tif or .png.",
+        )
     writer.save(volume, file)
+
+
+def synthetic_mark(path: _Path) -> str | None:
+    """What made the image of a file up, by its name or by what it says itself; None of a measured one, or of no image.
+
+    Reads no voxel.
+    """
+    file, _ = place_of(path)
+    if named_synthetic(file.name):
+        return "made up, as the name of the file says"
+    if not file.is_file():
+        return None
+    claims = (entry for _, entry in by_suffix(file) if isinstance(entry, MarksSynthetic))
+    try:
+        return next((entry.synthetic(file) for entry in claims if entry.sniff(file)), None)
+    except ApprenticeError:
+        return None
 
 
 # -- what it is ------------------------------------------------------------------------------
@@ -333,6 +364,7 @@ def describe(volume: Volume) -> dict[str, Any]:
         "classes": {str(value): name for value, name in volume.classes.items()},
         "colors": {str(value): color for value, color in volume.colors.items()},
         "kind": volume.metadata.get("kind"),
+        "synthetic": volume.synthetic,
         "series": list(volume.metadata.get("series", ())),
         "warnings": list(volume.metadata.get("warnings", ())),
     }

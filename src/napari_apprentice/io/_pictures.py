@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["is_picture", "picture_size", "read_picture", "simplify"]
+__all__ = ["is_picture", "picture_size", "picture_texts", "read_picture", "simplify"]
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 _COLOURS = ("red", "green", "blue", "alpha")
@@ -42,6 +42,20 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     except Exception:  # noqa: BLE001  (Pillow raises many kinds on a broken header)
         return None
     return height, width
+
+
+def picture_texts(path: Path) -> dict[str, str]:
+    """Texts kept in a PNG before its pixels; none of what is broken or another format."""
+    from PIL import Image
+
+    if not is_picture(path):
+        return {}
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            # Without pixels: texts that follow them, as other programs write them, are not waited for.
+            return {str(k): str(v) for k, v in image.info.items() if isinstance(v, str)}
+    except Exception:  # noqa: BLE001  (Pillow raises many kinds on a broken header)
+        return {}
 
 
 def read_picture(path: Path, *, palette_index: bool) -> tuple[NDArray[Any], str, dict[str, Any]]:

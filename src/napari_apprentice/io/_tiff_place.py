@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from napari_apprentice.core.grid import World
     from napari_apprentice.core.volume import Display
 
-__all__ = ["CLASSES", "COLORS", "GRID", "Facts", "facts_of"]
+__all__ = ["CLASSES", "COLORS", "GRID", "MADE", "Facts", "facts_of"]
 
 CLASSES = "napari-apprentice/classes"
 COLORS = "napari-apprentice/colors"
 GRID = "napari-apprentice/grid"
+MADE = "napari-apprentice/synthetic"
 """Namespaces of our OME map annotations, and keys of our JSON in ImageJ's Info."""
 
 # Name → (our unit, factor).
@@ -68,6 +69,7 @@ class Facts:
     affine: tuple[tuple[float, ...], ...] | None = None
     world: World = "stage"
     warnings: tuple[str, ...] = ()
+    synthetic: str = ""
 
 
 def facts_of(file: Any, series: Any, index: int) -> Facts:
@@ -121,6 +123,7 @@ def _ome(text: str, page: Any, index: int) -> Facts:
         affine,
         world,
         warnings,
+        str(notes.get(MADE, {}).get("by", "")),
     )
 
 
@@ -216,19 +219,20 @@ def _imagej(metadata: Mapping[str, Any], page: Any) -> Facts:
         classes=_class_names(ours.get(CLASSES, {})),
         colors=by_value(colors if isinstance(colors, dict) else {}),
         warnings=warnings,
+        synthetic=str(ours.get(MADE, "")),
     )
 
 
 def _info(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Our JSON in ImageJ's free text, if it is ours."""
     text = metadata.get("Info")
-    if not isinstance(text, str) or CLASSES not in text or len(text) > _ASCII:
+    if not isinstance(text, str) or len(text) > _ASCII or not (CLASSES in text or MADE in text):
         return {}
     try:
         found = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get(CLASSES), dict) else {}
+    return found if isinstance(found, dict) and isinstance(found.get(CLASSES, {}), dict) else {}
 
 
 def _per_unit(page: Any) -> tuple[float | None, float | None]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ._slabs import BYTES, boxes, contiguous, part, stored_dtype
 from ._tiff_display import ome_color
-from ._tiff_place import CLASSES, COLORS, GRID
+from ._tiff_place import CLASSES, COLORS, GRID, MADE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -138,10 +138,13 @@ def _imagej_metadata(volume: Volume) -> dict[str, Any]:
         metadata["spacing"] = grid.spacing[0]
     if grid.time_step is not None:
         metadata["finterval"] = grid.time_step
+    info: dict[str, Any] = {}
     if volume.is_labels:
-        metadata["Info"] = json.dumps(
-            {CLASSES: _texts(volume.classes), COLORS: _texts(volume.colors)}
-        )
+        info |= {CLASSES: _texts(volume.classes), COLORS: _texts(volume.colors)}
+    if volume.synthetic is not None:
+        info[MADE] = volume.synthetic
+    if info:
+        metadata["Info"] = json.dumps(info)
     return metadata
 
 
@@ -159,6 +162,15 @@ def _ome_metadata(volume: Volume) -> dict[str, Any]:
             metadata["Channel"]["Color"] = [ome_color(color) for color in colors]
     if grid.time_step is not None:
         metadata |= {"TimeIncrement": grid.time_step, "TimeIncrementUnit": "s"}
+    notes = _notes(volume)
+    if notes:
+        metadata["MapAnnotation"] = notes
+    return metadata
+
+
+def _notes(volume: Volume) -> list[dict[str, str]]:
+    """Our own OME map annotations: what OME has no place for."""
+    grid = volume.grid
     notes: list[dict[str, str]] = []
     if volume.is_labels:
         notes.append({"Namespace": CLASSES, **_texts(volume.classes)})
@@ -167,6 +179,6 @@ def _ome_metadata(volume: Volume) -> dict[str, Any]:
     if grid.world != "stage" or not np.array_equal(grid.matrix, np.diag([*grid.spacing, 1.0])):
         affine = json.dumps([list(row) for row in grid.affine])
         notes.append({"Namespace": GRID, "affine": affine, "world": grid.world, "unit": grid.unit})
-    if notes:
-        metadata["MapAnnotation"] = notes
-    return metadata
+    if volume.synthetic is not None:
+        notes.append({"Namespace": MADE, "by": volume.synthetic})
+    return notes

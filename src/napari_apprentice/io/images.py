@@ -18,12 +18,12 @@ import numpy as np
 
 from napari_apprentice.core.errors import FormatError
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.volume import Volume
+from napari_apprentice.core.volume import SYNTHETIC, Volume
 
 from ._atomic import writing
 from ._colors import by_value
 from ._names import bare_name
-from ._pictures import is_picture, read_picture, simplify
+from ._pictures import is_picture, picture_texts, read_picture, simplify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,7 @@ __all__ = ["FORMAT", "ImageFormat"]
 
 _CLASSES_KEY = "napari-apprentice:classes"
 _COLORS_KEY = "napari-apprentice:colors"
+_SYNTHETIC_KEY = "napari-apprentice:synthetic"
 
 
 class ImageFormat:
@@ -43,6 +44,10 @@ class ImageFormat:
     title = "PNG, JPEG or BMP picture"
     suffixes = (".png", ".jpg", ".jpeg", ".bmp")
     writes = (".png",)
+
+    def synthetic(self, path: Path) -> str | None:
+        """What the file says that made its image up; see `MarksSynthetic`."""
+        return picture_texts(path).get(_SYNTHETIC_KEY)
 
     def sniff(self, path: Path) -> bool:
         """Whether the first bytes are those of one of the formats."""
@@ -84,6 +89,8 @@ class ImageFormat:
             for key, texts in ((_CLASSES_KEY, volume.classes), (_COLORS_KEY, volume.colors)):
                 by_text = {str(value): text for value, text in texts.items()}
                 info.add_itxt(key, json.dumps(by_text, ensure_ascii=False))
+        if volume.synthetic is not None:
+            info.add_itxt(_SYNTHETIC_KEY, volume.synthetic)
         with writing(path) as temporary:
             Image.fromarray(array).save(temporary, format="PNG", pnginfo=info)
 
@@ -96,6 +103,11 @@ def _note(text: dict[str, Any], key: str) -> dict[int, str]:
         return {int(k): str(v) for k, v in json.loads(str(text.get(key, "{}"))).items()}
     except (ValueError, AttributeError):
         return {}
+
+
+def _made_by(text: dict[str, Any]) -> dict[str, str]:
+    said = str(text.get(_SYNTHETIC_KEY, ""))
+    return {SYNTHETIC: said} if said else {}
 
 
 def _volume(path: Path, array: NDArray[Any], kind: str, text: dict[str, Any]) -> Volume:
@@ -113,7 +125,7 @@ def _volume(path: Path, array: NDArray[Any], kind: str, text: dict[str, Any]) ->
         rgb=colour,
         classes=_note(text, _CLASSES_KEY),
         colors=by_value(_note(text, _COLORS_KEY)),
-        metadata={"kind": kind},
+        metadata={"kind": kind, **_made_by(text)},
     )
 
 

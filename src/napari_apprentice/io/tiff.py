@@ -23,7 +23,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.volume import Volume
+from napari_apprentice.core.volume import SYNTHETIC, Volume
 
 from ._atomic import writing
 from ._axes import canonical, named
@@ -50,6 +50,10 @@ class TiffFormat:
     title = "TIFF"
     writes = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
     suffixes = (*writes, ".lsm")
+
+    def synthetic(self, path: Path) -> str | None:
+        """What the file says that made its image up; see `MarksSynthetic`."""
+        return self.open(path).metadata.get(SYNTHETIC)
 
     def sniff(self, path: Path) -> bool:
         """Whether the first four bytes are those of TIFF or BigTIFF."""
@@ -151,6 +155,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         grid = Grid.regular(axes, array.shape, spacing, unit=facts.unit, time_step=step)
     count = grid.length("C")
     names = ("red", "green", "blue", "alpha")[:count] if rgb else facts.channels
+    made = {SYNTHETIC: facts.synthetic} if facts.synthetic else {}
     return Volume(
         array,
         grid,
@@ -163,7 +168,7 @@ def _volume(path: Path, array: Any, axes: str, facts: Facts, *, rgb: bool) -> Vo
         is_labels=facts.is_labels and array.dtype.kind in "biu" and "C" not in axes,
         classes=facts.classes,
         colors=facts.colors,
-        metadata={"kind": facts.kind, "warnings": facts.warnings},
+        metadata={"kind": facts.kind, "warnings": facts.warnings, **made},
     )
 
 
