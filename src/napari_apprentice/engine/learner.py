@@ -118,6 +118,10 @@ class Learner:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.half)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self._bad_steps = 0
+        is_wished = "ema" in self.config.model_fields_set
+        self._ema = self.config.ema
+        if isinstance(self.task, HasOwnStep) and not is_wished:
+            self._ema = self.task.ema
 
     # -- one step ---------------------------------------------------------------------
 
@@ -191,7 +195,7 @@ class Learner:
     @torch.no_grad()
     def _follow(self) -> None:
         """Move the average towards the network; young averages follow faster."""
-        decay = min(self.config.ema, (1 + self.step_number) / (10 + self.step_number))
+        decay = min(self._ema, (1 + self.step_number) / (10 + self.step_number))
         for key, value in self.network.state_dict().items():
             mean = self.average[key]
             if mean.is_floating_point():

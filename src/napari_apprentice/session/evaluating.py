@@ -246,6 +246,11 @@ def layers_job(
     yield Progress("evaluating", 0, 1, "case")
     if "T" in truth.grid.axes or "T" in prediction.grid.axes:
         raise BadInputError("expected labels of one time point, found a series")
+    if any(one is not None and one.synthetic for one in (truth, prediction, image)):
+        raise BadInputError(
+            "expected a measured image to score on, found a made-up one",
+            remedy="Choose layers of an image that no model made.",
+        )
     grid, _ = common_grid(truth.grid, prediction.grid, Path(truth.name), Path(prediction.name))
     numbered = isinstance(TASKS[task], NumbersObjects)
     classes = () if numbered else find_classes([truth, prediction])

@@ -43,7 +43,8 @@ def describe_volume(volume: Volume) -> tuple[str, str]:
     else:
         spacing = f"{_spacing_text(grid.spacing)} {unit_text(grid.unit)}"
     kind = f"{volume.dtype} colour" if volume.rgb else str(volume.dtype)
-    return volume.name, " · ".join((shape, spacing, kind))
+    made = ("synthetic",) if volume.synthetic is not None else ()
+    return volume.name, " · ".join((shape, spacing, kind, *made))
 
 
 def _spacing_text(spacing: Sequence[float]) -> str:

@@ -281,6 +281,8 @@ class HasOwnStep(Protocol):
 
     betas: tuple[float, float]
     """Of AdamW: how long gradients and their squares are remembered."""
+    ema: float
+    """Decay of the moving average of the weights, where nobody asked for another."""
     peak: float
     """Peak learning rate from nothing."""
 

@@ -244,14 +244,20 @@ class ViewerLink(QObject):
         if viewer is None:
             return
         layer = self._preview_layer()
-        if layer is not None and layer.data.shape == preview.data.shape:
-            layer.data = preview.data
+        colours = preview.grid.length("C") in (3, 4) and not preview.labels
+        data = preview.data.transpose(1, 2, 0) if colours else preview.data
+        if layer is not None and layer.data.shape == data.shape:
+            layer.data = data
+            if isinstance(layer, Image) and not colours:
+                layer.reset_contrast_limits()
             return
         active = viewer.layers.selection.active
         add = viewer.add_labels if preview.labels else viewer.add_image
         facts = {adapt.METADATA: {"preview": True}}
         placed = adapt.spatial_kwargs(preview.grid)
-        added = add(preview.data, name=preview.name, metadata=facts, **placed)
+        if colours:
+            placed["rgb"] = True
+        added = add(data, name=preview.name, metadata=facts, **placed)
         state = self.session.annotations.get(self.session.annotation_key or "")
         if preview.labels and state is not None and not state.objects:
             look = adapt.class_colors(state.classes)
