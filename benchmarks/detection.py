@@ -80,7 +80,7 @@ def row_of(group: str, several: list[_Pair], least: float) -> dict[str, object]:
         "recall": radius.recall,
         "F1 6 px": _pooled(sure, [6.0] * len(sure)).f1,
         "F1 half median radius": near.f1,
-        "mean distance px": radius.distance / radius.found,
+        "mean distance px": radius.distance / max(radius.found, 1),
         **{f"sensitivity at {rate:g} FP/image": value for rate, value in froc.items()},
         "box AP50": boxes.average_precision(),
     }
