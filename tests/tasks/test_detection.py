@@ -17,7 +17,7 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.tasks import TASKS
 from napari_apprentice.tasks._heat import MIDDLE, log_sizes, size_codes
-from napari_apprentice.tasks._peaks import suppress
+from napari_apprentice.tasks._peaks import find_peaks, suppress
 
 TASK: Any = TASKS["detection"]
 CELL = (LabelClass(1, "cell"),)
@@ -160,6 +160,24 @@ def test_of_two_peaks_of_one_object_the_surer_stays() -> None:
     # The second falls to the first; it cannot take the third along.
     assert kept.tolist() == [True, False, True]
     assert suppress(places, np.array([4.0, 4.0, 4.0]), (1.0, 2.0)).tolist() == [True, True, True]
+
+
+def test_an_uneven_top_is_one_peak_once_it_is_blurred() -> None:
+    y, x = np.ogrid[:40, :40]
+    far = ((y - 20.0) ** 2 + (x - 18.0) ** 2) / (2 * 5.0**2)
+    heat = 3 - far + 0.4 * ((y + x) % 2)  # as a transposed convolution draws it
+    assert len(find_peaks(heat, 0.0)[0]) > 1
+    voxels, places, heights = find_peaks(heat, 0.0, (1.5, 1.5))
+    assert len(voxels) == 1
+    np.testing.assert_allclose(places, [(20, 18)], atol=0.6)
+    assert 1.5 < heights[0] < 3.4
+
+
+def test_blurred_certainty_stays_finite() -> None:
+    heat = np.full((9, 9), -1e4, np.float32)
+    heat[4, 4] = 1e4
+    heights = find_peaks(heat, -1e3, (0.5, 0.5))[2]
+    assert np.isfinite(heights).all()
 
 
 def test_sizes_grow_with_the_image() -> None:

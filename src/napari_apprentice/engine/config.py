@@ -69,7 +69,7 @@ class PredictConfig(_Config):
         gt=0.0,
         lt=1.0,
         title="Lowest score",
-        description="Points and boxes that are less sure are left out; none: the model's own, 0.2",
+        description="Points and boxes that are less sure are left out; none: the model's own, else 0.1",
     )
 
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["find_peaks", "suppress"]
 
 _MOST_PEAKS = 100_000
+_SURE = 1e-6
 
 
 def find_peaks(
-    heat: NDArray[Any], least: float
+    heat: NDArray[Any], least: float, blur: Sequence[float] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float32]]:
     """Find the peaks of a map of logits.
 
@@ -27,6 +28,8 @@ def find_peaks(
         ``(*spatial)``.
     least
         Lowest logit of a peak.
+    blur
+        Standard deviations in voxels of a Gaussian over the probabilities, so that an uneven top is one peak.
 
     Returns
     -------
@@ -36,6 +39,8 @@ def find_peaks(
     from scipy import ndimage
 
     values = heat.astype(np.float32)
+    if blur is not None:
+        values = _blurred(values, blur)
     top = ndimage.maximum_filter(values, size=3, mode="nearest") == values
     top &= values >= least
     voxels = np.argwhere(top)
@@ -43,6 +48,13 @@ def find_peaks(
     order = np.argsort(-height, kind="stable")[:_MOST_PEAKS]
     voxels, height = voxels[order], height[order]
     return voxels, voxels + _offsets(values, voxels), height
+
+
+def _blurred(values: NDArray[np.float32], blur: Sequence[float]) -> NDArray[np.float32]:
+    from scipy import ndimage, special
+
+    shares = ndimage.gaussian_filter(special.expit(values), blur, mode="nearest")
+    return np.asarray(special.logit(np.clip(shares, _SURE, 1 - _SURE)), np.float32)
 
 
 def _offsets(values: NDArray[np.float32], voxels: NDArray[np.int64]) -> NDArray[np.float64]:
