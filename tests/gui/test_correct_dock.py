@@ -300,7 +300,7 @@ def test_a_slice_is_finished_by_key_and_the_rest_dims(bench):
     assert b.dock.counting.slice.full == "Finish slice 3"
     b.key("Shift-F")
     assert b.state.describe() == "slice 3 + strokes"
-    veil = b.dock.annotator._veil()
+    veil = b.dock.annotator.veiling.layer
     assert veil.visible
     assert not np.asarray(veil.data[3]).any()
     assert np.asarray(veil.data[2]).all()

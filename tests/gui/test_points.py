@@ -141,6 +141,31 @@ def test_points_are_added_moved_and_deleted_and_all_can_be_undone(bench):
     assert len(layer.data) == 4
 
 
+def test_a_person_is_sure_of_new_and_moved_points_whatever_was_selected(bench):
+    bench.begin()
+    layer, state = bench.layer, bench.state
+    layer.selected_data = {2}  # napari gives new points the features of the selected one
+    layer.add([5.0, 50.0])
+    assert (state.places.scores[-1], state.places.are_boxes[-1]) == (1.0, False)
+    layer.selected_data = {2}
+    layer._set_drag_start({2}, (25.0, 40.0))
+    layer._move({2}, (26.0, 41.0))
+    layer._drag_start = None
+    layer.add([6.0, 60.0])
+    assert state.places.scores.tolist() == pytest.approx([0.9, 0.6, 1.0, 1.0, 1.0])
+    assert layer.features["score"].tolist() == pytest.approx([0.9, 0.6, 1.0, 1.0, 1.0])
+
+
+def test_points_beyond_the_image_are_refused(bench, qtbot):
+    bench.begin()
+    bench.layer.add([-20.0, 10.0])
+    assert "1 beyond it" in bench.page.error.sentence.text()
+    qtbot.waitUntil(lambda: len(bench.layer.data) == 3)
+    assert not bench.state.can_undo
+    bench.layer.add([20.0, 10.0])
+    assert not bench.page.error.isVisibleTo(bench.page)
+
+
 def test_new_points_and_selected_ones_take_the_class_in_hand(bench):
     bench.begin()
     bench.page.pick(2)
@@ -157,7 +182,12 @@ def test_new_points_and_selected_ones_take_the_class_in_hand(bench):
 def test_doubtful_points_are_hidden_and_deleted_by_the_slider(bench):
     bench.begin()
     bench.page.threshold.setValue(50)
-    assert bench.layer.shown.tolist() == [True, True, False]
+    # napari shows what is not `shown` in 2-D, so that they get no size.
+    assert (bench.layer.size > 0).tolist() == [True, True, False]
+    bench.layer.add([5.0, 50.0])
+    assert (bench.layer.size > 0).tolist() == [True, True, False, True]
+    bench.page.undo.click()
+    assert (bench.layer.size > 0).tolist() == [True, True, False]
     assert len(bench.state.places) == 3
     assert bench.page.delete.isEnabled()
     bench.page.delete.click()
@@ -190,6 +220,143 @@ def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
     assert bench.state.extent.slices == ((0, 2),)
     bench.page.slice.click()
     assert bench.state.extent.is_empty
+
+
+def rectangle(low, high):
+    return np.array([low, (low[0], high[1]), high, (high[0], low[1])], float)
+
+
+def test_boxes_are_drawn_moved_and_deleted_and_all_can_be_undone(bench):
+    bench.begin()
+    bench.page.as_boxes.click()
+    layer, state = bench.layer, bench.state
+    assert isinstance(layer, Shapes)
+    assert [o.name for o in bench.viewer.layers if o.visible] == ["image", "image ▸ boxes"]
+    assert len(layer.data) == 3
+    layer.add_rectangles(rectangle((4.5, 49.5), (9.5, 59.5)))
+    assert state.places.centres[-1].tolist() == [7.0, 54.5]
+    assert state.places.sizes[-1].tolist() == [5.0, 10.0]
+    assert state.places.scores.tolist() == pytest.approx([0.9, 0.6, 0.35, 1.0])
+    layer.data = [rectangle((6, 6), (20, 14)), *layer.data[1:]]
+    assert state.places.sizes[0].tolist() == [14.0, 8.0]
+    layer.selected_data = {1}
+    layer.remove_selected()
+    assert state.places.kinds.tolist() == [1, 1, 1]
+    assert [bench.page.undo.full] == ["Undo delete boxes"]
+    for count in (4, 4, 3):
+        bench.page.undo.click()
+        assert len(layer.data) == len(state.places) == count
+    np.testing.assert_allclose(state.places.sizes, 8.0)
+    np.testing.assert_allclose(layer.data[0], rectangle((6, 6), (14, 14)))
+
+
+def test_points_and_boxes_are_two_views_of_the_same(bench):
+    bench.begin()
+    bench.layer.add([5.0, 50.0])
+    bench.page.as_boxes.click()
+    assert len(bench.layer.data) == 3
+    assert "1 without a box" in bench.page.count.text()
+    bench.layer.selected_data = {0}
+    bench.layer.remove_selected()
+    bench.page.as_points.click()
+    assert type(bench.layer).__name__ == "Points"
+    assert len(bench.layer.data) == len(bench.state.places) == 3
+    bench.page.undo.click()
+    assert len(bench.layer.data) == 4
+    bench.page.as_boxes.click()
+    assert len(bench.layer.data) == 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        ((5, 5), (5, 20), "1 without"),
+        ((5, 5), (5.2, 5.2), "1 without"),
+        ((-30, 5), (-10, 20), "1 beyond it"),
+    ],
+)
+def test_boxes_without_an_extent_or_beyond_the_image_are_refused(bench, qtbot, low, high, word):
+    bench.begin()
+    bench.page.as_boxes.click()
+    bench.layer.add_rectangles(rectangle(low, high))
+    assert word in bench.page.error.sentence.text()
+    qtbot.waitUntil(lambda: len(bench.layer.data) == 3)
+    assert not bench.state.can_undo
+
+
+def test_boxes_are_cut_at_the_edge_and_made_upright(bench, qtbot):
+    bench.begin()
+    bench.page.as_boxes.click()
+    bench.layer.add_rectangles(rectangle((-10, 20), (10.5, 30)))
+    bench.layer.add_polygons(np.array([(40, 40), (45, 50), (50, 40)], float))
+    np.testing.assert_allclose(bench.state.places.centres[-2:], [[5, 25], [45, 45]])
+    np.testing.assert_allclose(bench.state.places.sizes[-2:], [[11, 10], [10, 10]])
+    qtbot.waitUntil(lambda: set(bench.layer.shape_type) == {"rectangle"})
+    np.testing.assert_allclose(bench.layer.data[-2], rectangle((-0.5, 20), (10.5, 30)))
+
+
+def test_doubtful_boxes_are_hidden_and_deleted(bench):
+    bench.begin()
+    bench.page.as_boxes.click()
+    bench.page.threshold.setValue(50)
+    assert (bench.layer.edge_color[:, 3] > 0).tolist() == [True, True, False]
+    bench.page.delete.click()
+    assert len(bench.layer.data) == len(bench.state.places) == 2
+    assert bench.page.undo.full == "Undo delete doubtful boxes"
+
+
+def test_boxes_selected_before_are_what_is_corrected(bench):
+    bench.predict()
+    boxes = next(o for o in bench.viewer.layers if isinstance(o, Shapes))
+    bench.viewer.layers.selection.active = boxes
+    bench.dock.beginning.correct.click()
+    assert isinstance(bench.layer, Shapes)
+    assert not boxes.visible
+    bench.layer.add_rectangles(rectangle((4.5, 49.5), (9.5, 59.5)))
+    bench.page.whole.click()
+    (item,) = state_items(bench.session.annotations, bench.session.volumes, {}).values()
+    assert item.annotation.detections.are_boxes.all()
+    assert item.annotation.detections.sizes[-1].tolist() == [5.0, 10.0]
+
+
+def test_boxes_survive_a_crash(bench):
+    bench.begin()
+    bench.page.as_boxes.click()
+    bench.layer.add_rectangles(rectangle((4.5, 49.5), (9.5, 59.5)))
+    bench.layer.selected_data = {0}
+    bench.layer.remove_selected()
+    bench.state.autosave.close()
+    state = restore(restorable(identity(bench.session.volume, None), FLAT).folder)
+    np.testing.assert_array_equal(state.places.sizes, bench.state.places.sizes)
+    np.testing.assert_array_equal(state.places.centres, bench.state.places.centres)
+
+
+def test_volumes_say_why_they_have_no_boxes_to_draw(make_bench):
+    bench = make_bench(DEEP).begin()
+    assert not bench.page.as_boxes.isEnabled()
+    assert "2-D images" in bench.page.as_boxes.toolTip()
+    bench.pointing.show_as(boxes=True)
+    assert isinstance(bench.layer, Points)
+
+
+def test_what_is_not_finished_is_dimmed_and_a_newer_prediction_is_taken_over_there(bench):
+    bench.begin()
+    bench.layer.add([5.0, 60.0])
+    assert not bench.page.take_over.isVisibleTo(bench.page)
+    bench.state.finish_box((0, 0), (40, 30))
+    assert bench.dock.annotator.veiling.layer.visible
+    newer = Detections.of([(11.0, 10.0), (20.0, 50.0), (5.5, 59.0)], np.full((3, 2), 8.0))
+    bench.predict(newer)
+    assert not bench.layer.visible
+    bench.dock.annotator.show_hidden()
+    assert bench.layer.visible
+    assert bench.viewer.layers.selection.active is bench.layer
+    bench.page.take_over.click()
+    assert bench.state.places.centres.tolist() == [[10, 10], [30, 20], [5, 60], [20, 50]]
+    assert bench.state.n_corrections == 1
+    bench.page.undo.click()
+    assert len(bench.layer.data) == 4
+    assert bench.state.places.centres[2].tolist() == [25, 40]
 
 
 def test_points_from_nothing(bench):

@@ -92,7 +92,7 @@ class Extent:
             mask |= painted
         return mask
 
-    def describe(self, axes: str = "") -> str:
+    def describe(self, axes: str = "", part: str = "box") -> str:
         """Say it in a few words, for the chip in the dock.
 
         Parameters
@@ -100,6 +100,8 @@ class Extent:
         axes
             Letters of the spatial axes. With them, slices perpendicular to another axis than the first are named
             after it: ``"slices 12, 13 + X slice 4"``.
+        part
+            What boxes are called; where boxes are annotated, these need another name.
         """
         if self.whole:
             return "whole image"
@@ -108,7 +110,8 @@ class Extent:
             name = f"{axes[axis]} " if axis and axis < len(axes) else ""
             parts.append(name + _slices_text(sorted(i for a, i in self.slices if a == axis)))
         if self.boxes:
-            parts.append(f"{len(self.boxes)} box{'es' if len(self.boxes) > 1 else ''}")
+            plural = f"{part}es" if part.endswith("x") else f"{part}s"
+            parts.append(f"{len(self.boxes)} {plural if len(self.boxes) > 1 else part}")
         if self.strokes:
             parts.append("strokes" if parts else "strokes only")
         return " + ".join(parts) if parts else "nothing yet"

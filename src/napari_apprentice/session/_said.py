@@ -102,6 +102,11 @@ class Said:
         return "objects" if self.objects else "classes"
 
     @property
+    def part(self) -> str:
+        """What a finished part of any shape is called, for people."""
+        return "region" if self.kind == "places" else "box"
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing counts yet."""
         return self._extent.is_empty and not self._finished_objects()
@@ -111,7 +116,8 @@ class Said:
 
     def describe(self) -> str:
         """Where it counts, for the chip: ``"slices 12, 13"``, ``"1 box + 4 locked objects"``."""
-        said, count = self._extent.describe(self.grid.axes), self._finished_objects()
+        said = self._extent.describe(self.grid.axes, self.part)
+        count = self._finished_objects()
         if not count:
             return said
         locked = f"{count} locked object{'' if count == 1 else 's'}"

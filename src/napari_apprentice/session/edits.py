@@ -339,7 +339,7 @@ class AnnotationState(Said):
             Where nothing of the box lies in the image.
         """
         extent = rules.with_box(self._extent, self.grid.shape, start, stop, finished)
-        self._set_extent("Finish box" if finished else "Reopen box", extent)
+        self._set_extent(f"{'Finish' if finished else 'Reopen'} {self.part}", extent)
 
     def finish_all(self, finished: bool = True) -> None:
         """Say that the whole image is finished (or not: then slices and boxes count as before)."""

@@ -1,4 +1,4 @@
-"""A newer prediction of objects written into an annotation; what a person said stays. One edit, undoable."""
+"""A newer prediction of objects, or of places, written into an annotation; what a person said stays. One edit, undoable."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from .objects import new_object
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.detections import Detections
     from napari_apprentice.core.notes import Notes
 
     from .edits import AnnotationState
 
-__all__ = ["take_over_objects"]
+__all__ = ["take_over_objects", "take_over_places"]
 
 _MOSTLY = 0.5
+_SAME_OBJECT = 0.5
+"""Two places nearer than this share of the size of the object are one."""
 
 
 def take_over_objects(
@@ -85,3 +88,39 @@ def _counted(
     inside = np.zeros(len(numbers), dtype=np.int64)
     inside[np.searchsorted(numbers, found)] = counts
     return inside
+
+
+def take_over_places(
+    state: AnnotationState, found: Detections, name: str = "Take over prediction"
+) -> None:
+    """Put newer places in the place of those that nobody finished or placed; one edit, undoable.
+
+    What lies where it is finished and what a person placed, moved or drew stays; what the model found in the finished part,
+    or where a person placed something, is left out.
+
+    Parameters
+    ----------
+    found
+        What a model found in the whole image, in voxels of the annotation's grid.
+    """
+    if state.places is None:
+        return
+    finished = state.extent.mask(state.grid.shape)
+    kept = state.places.select(state.places.in_mask(finished) | (state.places.scores == 1))
+    open_ones = found.in_image(state.grid.shape) & ~found.in_mask(finished)
+    new = found.select(open_ones)
+    new = new.select(~_are_near(new, kept, state.grid.spacing))
+    state.set_places(kept.joined(new), name, author="model")
+
+
+def _are_near(new: Detections, kept: Detections, spacing: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Which of the new ones are about the same object as one that is kept."""
+    from scipy.spatial import cKDTree
+
+    if not len(kept) or not len(new):
+        return np.zeros(len(new), dtype=bool)
+    distance = cKDTree(kept.centres * spacing).query(new.centres * spacing)[0]
+    both = new.joined(kept)
+    lengths = (both.sizes[both.are_boxes] * spacing).mean(axis=1)
+    usual = np.median(lengths) if len(lengths) else 2 * max(spacing)
+    return np.asarray(distance < _SAME_OBJECT * usual)

@@ -18,12 +18,14 @@ from napari_apprentice.session.taking import take_over_objects
 from . import layers as adapt
 from ._facts import classes_in, objects_in
 from ._object_table import notes_from
+from ._place_layer import PlacesLayer
 from ._pointing import Pointing
-from .annotating import AnnotationLabels, annotation_layer, veil_layer
+from ._veiling import Veiling
+from .annotating import AnnotationLabels, annotation_layer
 
 if TYPE_CHECKING:
     import napari
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
@@ -58,8 +60,8 @@ class Annotator:
         self.viewer = viewer
         self.session = session
         self.pointing = Pointing(self)
+        self.veiling = Veiling(self)
         self._asked: tuple[str, Summary | None] = ("", None)
-        self._veiled: Extent | None = None
         layers, dims = viewer.layers.events, viewer.dims.events
         self._sources = [layers.inserted, layers.removed, viewer.layers.selection.events.active]
         self._sources += [dims.order, dims.ndisplay, dims.current_step]
@@ -97,6 +99,11 @@ class Annotator:
         state = self.state
         own = (o for o in self.viewer.layers if isinstance(o, AnnotationLabels))
         return next((o for o in own if o.state is state), None)
+
+    @property
+    def own_layer(self) -> Layer | None:
+        """Layer in which it is made, of labels or of places."""
+        return self.layer or self.pointing.layer
 
     def blocked(self) -> str | None:
         """Why this image cannot be annotated, or None where it can."""
@@ -270,6 +277,8 @@ class Annotator:
             return
         if state.kind == "places":
             self.pointing.show(self._placement(source), self._facts(source))
+            self.veiling.show()
+            self.changed.emit()
             return
         layer = self.layer
         if layer is None:
@@ -281,12 +290,12 @@ class Annotator:
         self.viewer.layers.selection.active = layer
         if layer.mode == "pan_zoom":
             layer.mode = "pick" if state.objects else "paint"
-        self._show_veil()
+        self.veiling.show()
         self.changed.emit()
 
     def show_hidden(self) -> None:
         """Show the annotation again where its layer is hidden."""
-        if self.layer is not None and not self.layer.visible:
+        if self.own_layer is not None and not self.own_layer.visible:
             self.show()
 
     def _facts(self, source: Layer | None) -> dict[str, Any]:
@@ -336,59 +345,29 @@ class Annotator:
                 return True
         return False
 
-    # -- the veil -------------------------------------------------------------------------
-
-    def _veil(self) -> Image | None:
-        here = (self.session.key, self.session.frame)
-        facts = ((o, o.metadata.get(adapt.METADATA) or {}) for o in self.viewer.layers)
-        veils = ((o, (f.get("of"), f.get("frame"))) for o, f in facts if f.get("veil"))
-        return next((o for o, place in veils if place == here), None)
-
-    def _show_veil(self) -> None:
-        """Dim the rest as soon as a part is finished; in 3-D a veil would hide everything."""
-        state, layer, veil = self.state, self.layer, self._veil()
-        partial = state is not None and bool(state.extent.slices or state.extent.boxes)
-        wanted = partial and layer is not None and not (state is None or state.extent.whole)
-        wanted = wanted and layer is not None and layer.visible
-        if veil is None and wanted and state is not None and layer is not None:
-            active = self.viewer.layers.selection.active
-            name = self._free(f"{state.name} ▸ not finished")
-            placed = adapt.layer_kwargs(layer, layer.ndim)
-            place = {"of": self.session.key, "frame": self.session.frame}
-            veil = self.viewer.add_layer(veil_layer(state, placed, name, place))
-            self.viewer.layers.selection.active = active
-        if veil is None:
-            return
-        if state is not None and state.extent != self._veiled:
-            self._veiled = state.extent
-            veil.refresh(extent=False)
-        visible = wanted and self.viewer.dims.ndisplay == 2
-        if veil.visible != visible:
-            veil.visible = visible
-
     # -- following ------------------------------------------------------------------------
 
     def _on_session_frame(self) -> None:
         """Show what belongs to the frame on show, and hide what belongs to another."""
         key, frame = self.session.key, self.session.frame
         active = self.viewer.layers.selection.active
-        was_annotating = isinstance(active, AnnotationLabels)
+        was_annotating = isinstance(active, AnnotationLabels | PlacesLayer)
         for layer in self.viewer.layers:
             facts = layer.metadata.get(adapt.METADATA) or {}
             if facts.get("of") == key and facts.get("frame") not in (None, frame):
                 layer.visible = False
             elif facts.get("of") == key and facts.get("covered"):
                 layer.visible = self.state is None  # a prediction that was being corrected
-        own = self.layer
+        own = self.own_layer
         if own is not None:
             own.visible = True
         if was_annotating and active is not own:
             self.viewer.layers.selection.active = own or self.image_layer()
-        self._show_veil()
+        self.veiling.show()
         self.changed.emit()
 
     def _on_session_annotations(self) -> None:
-        self._show_veil()
+        self.veiling.show()
         self.changed.emit()
 
     def _on_viewer_changed(self, event: Any = None) -> None:
@@ -396,5 +375,5 @@ class Annotator:
         if layer is not None:
             layer.axes_order = self._order(layer.ndim)
         if getattr(event, "type", "") == "ndisplay":
-            self._show_veil()
+            self.veiling.show()
         self.changed.emit()

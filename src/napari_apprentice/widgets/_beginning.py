@@ -33,7 +33,7 @@ class Beginning(QWidget):
         self.correct = ElidedButton("Correct the prediction")
         self.start = ElidedButton("Start from nothing")
         self.number = ElidedButton("Number objects from nothing")
-        self.mark = ElidedButton("Mark points from nothing")
+        self.mark = ElidedButton("Mark points or boxes from nothing")
         self.source = elided()
         self.show_again = ElidedButton("Show the annotation")
         column = QVBoxLayout(self)
@@ -73,7 +73,7 @@ class Beginning(QWidget):
         self.number.setVisible(not is_hidden)
         self.mark.setVisible(not is_hidden)
         self.mark.setEnabled(not blocked)
-        self.mark.setToolTip(blocked or "Put a point on every object")
+        self.mark.setToolTip(blocked or "Put a point on every object, or draw a box around it")
         self.show_again.setVisible(is_hidden)
         self.show_again.setToolTip("Its layer was deleted; nothing that you said is lost")
         nothing = "There are no labels on the grid of this image yet: press Predict first."

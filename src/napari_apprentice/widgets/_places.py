@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.prediction import Prediction
 
-__all__ = ["colors_of", "detections_in", "place_layers", "point_features", "point_look"]
+__all__ = [
+    "MOST_BOXES",
+    "box_look",
+    "boxes_in",
+    "colors_of",
+    "corners_of",
+    "detections_in",
+    "place_layers",
+    "point_features",
+    "point_look",
+]
 
 MOST_BOXES = 500
 """Rectangles that napari draws in the time of a blink; with more of them points have to do."""
@@ -102,14 +112,16 @@ def place_layers(
     layers: list[tuple[Any, dict[str, Any], str]] = []
     boxes = found.select(found.are_boxes)
     if found.ndim == data.shape[1] == 2 and 0 < len(boxes) <= MOST_BOXES:
+        named = {"name": f"{name} · boxes", "metadata": dict(metadata)}
         layers.append(
-            (_corners(boxes), _box_look(boxes, classes, name, placed, metadata), "shapes")
+            (corners_of(boxes), {**placed, **box_look(boxes, classes), **named}, "shapes")
         )
     layers.append((data, {**placed, **look, "name": name, "metadata": dict(metadata)}, "points"))
     return layers
 
 
-def _corners(boxes: Detections) -> list[NDArray[np.float64]]:
+def corners_of(boxes: Detections) -> list[NDArray[np.float64]]:
+    """Corners of 2-D boxes, ``(4, 2)`` each, as a shapes layer wants them."""
     low, high = boxes.corners()
     return [
         np.array([(a[0], a[1]), (a[0], b[1]), (b[0], b[1]), (b[0], a[1])])
@@ -117,20 +129,24 @@ def _corners(boxes: Detections) -> list[NDArray[np.float64]]:
     ]
 
 
-def _box_look(
-    boxes: Detections,
-    classes: Sequence[LabelClass],
-    name: str,
-    placed: Mapping[str, Any],
-    metadata: Mapping[str, Any],
-) -> dict[str, Any]:
-    return {
-        **placed,
+def boxes_in(
+    shapes: Sequence[NDArray[Any]], ndim: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middles and lengths of the upright boxes around shapes, ``(N, ndim)`` each."""
+    low = np.array([np.min(one, axis=0) for one in shapes], dtype=np.float64).reshape(-1, ndim)
+    high = np.array([np.max(one, axis=0) for one in shapes], dtype=np.float64).reshape(-1, ndim)
+    return (low + high) / 2, high - low
+
+
+def box_look(boxes: Detections, classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """Keyword arguments of a shapes layer: rectangles in the colours of their classes, with nothing in them."""
+    usual = float(np.median(boxes.sizes)) if len(boxes) else 0.0
+    look: dict[str, Any] = {
         "shape_type": "rectangle",
         "face_color": "transparent",
-        "edge_color": colors_of(boxes, classes),
-        "edge_width": max(1.0, _EDGE * float(np.median(boxes.sizes)) / 40),
+        "edge_width": max(1.0, _EDGE * usual / 40),
         "features": point_features(boxes, classes),
-        "name": f"{name} · boxes",
-        "metadata": dict(metadata),
     }
+    if classes:
+        look["edge_color"] = colors_of(boxes, classes) if len(boxes) else classes[0].color
+    return look

@@ -1,4 +1,4 @@
-"""Between a napari points layer and an `AnnotationState` of places: what is added, moved and deleted becomes edits."""
+"""`Pointing`: finds and makes the layers of an annotation of points and boxes."""
 
 from __future__ import annotations
 
@@ -6,116 +6,32 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points
+from napari.layers import Points, Shapes
+from psygnal import Signal
 
 from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.detections import Detections
-from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.identity import frame_name
+from napari_apprentice.session.taking import take_over_places
 
 from . import layers as adapt
 from ._facts import classes_in
-from ._places import colors_of, detections_in, point_features, point_look
+from ._place_layer import AnnotationBoxes, AnnotationPoints
+from ._places import MOST_BOXES, detections_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_apprentice.core.edit import Edit
-
     from ._annotator import Annotator
 
-__all__ = ["AnnotationPoints", "Pointing"]
+__all__ = ["Pointing"]
 
-_VERBS = {"added": "Add point", "removed": "Delete points", "changed": "Move points"}
 _OBJECT = (LabelClass(1, "object"),)
 
 
-class AnnotationPoints(Points):
-    """A points layer that shows the places of an `AnnotationState`; napari's own tools change them.
-
-    Parameters
-    ----------
-    state
-        The annotation.
-    **kwargs
-        As for a points layer.
-    """
-
-    def __init__(self, state: AnnotationState, **kwargs: Any) -> None:
-        self.state = state
-        self._is_following = False
-        found = state.places or Detections.none(state.grid.ndim)
-        super().__init__(found.centres.copy(), **{**point_look(found, state.classes), **kwargs})
-        self.events.data.connect(self._on_self_data)
-        state.edited.connect(self._on_state_edited)
-        self.pick(state.classes[0].value if state.classes else 1)
-
-    def pick(self, value: int) -> None:
-        """Points are of this class from now on; those that are selected become so."""
-        entry = next((c for c in self.state.classes if c.value == value), None)
-        if entry is None:
-            return
-        layer: Any = self  # napari types its own property only in parts
-        chosen = sorted(layer.selected_data)
-        layer.selected_data = set()
-        blank = {f"size-{axis}": np.nan for axis in range(self.ndim)}
-        self.feature_defaults = {"class": entry.name, "score": 1.0, **blank}
-        self.current_face_color = entry.color
-        found = self.state.places
-        if chosen and found is not None:
-            kinds, scores = found.kinds.copy(), found.scores.copy()
-            kinds[chosen], scores[chosen] = value, 1.0
-            places = Detections(found.centres, found.sizes, kinds, scores)
-            self.state.set_places(places, "Change class")
-
-    def _on_self_data(self, event: Any) -> None:
-        """Record what napari did; a person is sure of what they place."""
-        verb = _VERBS.get(str(getattr(event.action, "value", event.action)))
-        if verb is None or self._is_following:
-            return
-        try:
-            found = detections_in(self.data, self.features, self.state.classes)
-        except ApprenticeError:
-            self._show(self.state.places)  # a place that is none
-            return
-        before = self.state.places
-        scores = found.scores.copy()
-        if before is not None and len(before) == len(found):
-            scores[(before.centres != found.centres).any(axis=1)] = 1.0
-        found = Detections(found.centres, found.sizes, found.kinds, scores)
-        self._is_following = True
-        try:
-            self.state.set_places(found, verb)
-        finally:
-            self._is_following = False
-
-    def _on_state_edited(self, edit: Edit) -> None:
-        if edit.classes is not None or (edit.places is not None and not self._is_following):
-            self._show(self.state.places)
-
-    def _show(self, found: Detections | None) -> None:
-        if found is None:
-            return
-        self._is_following = True
-        try:
-            layer: Any = self
-            layer.selected_data = set()
-            self.data = found.centres.copy()
-            self.features = point_features(found, self.state.classes)
-            self.shown = np.ones(len(found), bool)
-            if len(found):
-                self.face_color = colors_of(found, self.state.classes)
-        finally:
-            self._is_following = False
-
-
-# Writers, menus and icons of napari know layers by the name of their class.
-AnnotationPoints.__name__ = "Points"
-
-
 class Pointing:
-    """Finds and makes the points layer of the annotation of the session's image.
+    """Finds and makes the layers of points, or of boxes, of the annotation of the session's image.
 
     Parameters
     ----------
@@ -123,8 +39,12 @@ class Pointing:
         Of the same image.
     """
 
+    told = Signal(str)
+    """Something cannot be done; the sentence says why. An empty one: it could."""
+
     def __init__(self, annotator: Annotator) -> None:
         self.annotator = annotator
+        self.as_boxes = False
 
     @property
     def state(self) -> AnnotationState | None:
@@ -133,11 +53,21 @@ class Pointing:
         return state if state is not None and state.kind == "places" else None
 
     @property
-    def layer(self) -> AnnotationPoints | None:
-        """Layer in which it is made."""
+    def layer(self) -> AnnotationPoints | AnnotationBoxes | None:
+        """Layer in which it is made: that of boxes where those are in hand, else that of points."""
+        layers = self._layers()
+        return next((o for o in layers if self._is_of_boxes(o) == self.as_boxes), None) or next(
+            iter(layers), None
+        )
+
+    def _layers(self) -> list[AnnotationPoints | AnnotationBoxes]:
         state, layers = self.state, self.annotator.viewer.layers
-        own = (o for o in layers if isinstance(o, AnnotationPoints))
-        return next((o for o in own if o.state is state), None)
+        own = (o for o in layers if isinstance(o, AnnotationPoints | AnnotationBoxes))
+        return [o for o in own if o.state is state]
+
+    @staticmethod
+    def _is_of_boxes(layer: object) -> bool:
+        return isinstance(layer, Shapes)
 
     def predictions(self) -> list[Points]:
         """Points that a model made of this image, newest first."""
@@ -146,18 +76,23 @@ class Pointing:
         made = reversed(annotator.viewer.layers)
         return [o for o in made if isinstance(o, Points) and adapt.is_result_of(o, key)]
 
-    def correct(self, source: Points) -> None:
-        """Make an annotation of predicted points, which stay, hidden."""
+    def detections_of(self, source: Points) -> Detections:
+        """Places of a layer, in the frame on show."""
         classes = classes_in(source) or _OBJECT
         data, features, frame = source.data, source.features, self.annotator.session.frame
         grid = self.annotator.grid
         if grid is not None and data.shape[1] > grid.ndim:
             rows = np.flatnonzero(np.round(data[:, 0]) == frame)
             data, features = data[rows][:, 1:], features.iloc[rows]
-        self._begin(detections_in(data, features, classes), classes)
-        for layer in self.annotator.viewer.layers:
-            if adapt.is_result_of(layer, self.annotator.session.key):
-                layer.visible = False
+        return detections_in(data, features, classes)
+
+    # -- beginning ------------------------------------------------------------------------
+
+    def correct(self, source: Points) -> None:
+        """Make an annotation of predicted points, which stay, hidden; of their boxes where those are selected."""
+        active = self.annotator.viewer.layers.selection.active
+        self.as_boxes = self._is_of_boxes(active)
+        self._begin(self.detections_of(source), classes_in(source) or _OBJECT)
 
     def start(self) -> None:
         """Mark points from nothing."""
@@ -176,19 +111,70 @@ class Pointing:
         name = frame_name(volume.name, annotator.session.frame)
         annotator.adopt(AnnotationState(name, grid, nothing, classes, Extent(), places=inside))
 
+    # -- a newer prediction ---------------------------------------------------------------
+
+    def newer(self) -> Points | None:
+        """Points of the same classes that a model found after the annotation was begun, where some of it is not finished."""
+        state, layer, layers = self.state, self.layer, self.annotator.viewer.layers
+        newest = next(iter(self.predictions()), None)
+        if state is None or layer is None or newest is None or state.extent.whole:
+            return None
+        known = {c.name for c in state.classes}
+        fits = {c.name for c in classes_in(newest)} <= known
+        return newest if fits and layers.index(newest) > layers.index(layer) else None
+
+    def take_over(self) -> None:
+        """Put the newer prediction in place of what nobody finished or placed; one edit, which can be undone."""
+        newer, state = self.newer(), self.state
+        if newer is not None and state is not None:
+            take_over_places(state, self.detections_of(newer))
+            self.annotator.show()
+
+    # -- layers ---------------------------------------------------------------------------
+
+    def no_boxes(self) -> str | None:
+        """Why places cannot be shown as boxes, or None where they can."""
+        state = self.state
+        if state is None or state.places is None:
+            return "Nothing is marked yet."
+        if state.grid.ndim != 2:
+            return "Boxes are drawn in 2-D images; in a volume a point keeps the size of its box."
+        count = int(state.places.are_boxes.sum())
+        return f"{count} boxes are more than napari draws at once." if count > MOST_BOXES else None
+
+    def show_as(self, boxes: bool) -> None:
+        """Correct the boxes, or the points."""
+        if boxes and self.no_boxes() is not None:
+            return
+        self.as_boxes = boxes
+        self.annotator.show()
+
     def show(self, placed: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Show the annotation in a layer, ready to add points."""
+        """Show the annotation in a layer, ready to add to it; what a model found, and the other kind, is hidden."""
         state, viewer = self.state, self.annotator.viewer
         if state is None:
             return
-        layer = self.layer
+        self.as_boxes = self.as_boxes and self.no_boxes() is None
+        own = (o for o in self._layers() if self._is_of_boxes(o) == self.as_boxes)
+        layer = next(own, None)
         if layer is None:
-            classes = [asdict(c) for c in state.classes]
-            name = adapt.unique_name([o.name for o in viewer.layers], f"{state.name} ▸ points")
-            known = {**facts, "annotation": True, "classes": classes}
-            layer = AnnotationPoints(state, name=name, metadata={adapt.METADATA: known}, **placed)
+            layer = self._make(state, placed, facts)
             viewer.add_layer(layer)
-        layer.visible = True
+        for other in viewer.layers:
+            is_result = adapt.is_result_of(other, self.annotator.session.key)
+            if other in self._layers() or (is_result and isinstance(other, Points | Shapes)):
+                other.visible = other is layer
         viewer.layers.selection.active = layer
-        layer.mode = "select" if len(layer.data) else "add"
-        self.annotator.changed.emit()
+        add = "add_rectangle" if self.as_boxes else "add"
+        layer.mode = "select" if len(layer.data) else add
+
+    def _make(
+        self, state: AnnotationState, placed: Mapping[str, Any], facts: Mapping[str, Any]
+    ) -> AnnotationPoints | AnnotationBoxes:
+        kind = AnnotationBoxes if self.as_boxes else AnnotationPoints
+        taken = [o.name for o in self.annotator.viewer.layers]
+        ending = "boxes" if self.as_boxes else "points"
+        name = adapt.unique_name(taken, f"{state.name} ▸ {ending}")
+        classes = [asdict(c) for c in state.classes]
+        known = {adapt.METADATA: {**facts, "annotation": True, "classes": classes}}
+        return kind(state, self.told.emit, name=name, metadata=known, **placed)

@@ -1,4 +1,4 @@
-"""The page of *Correct* for points: their classes, the doubtful ones, what is finished, undo."""
+"""The page of *Correct* for points and boxes: their classes, the doubtful ones, what is finished, undo."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from .styles import CHIP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._pointing import AnnotationPoints, Pointing
+    from napari_apprentice.session.edits import AnnotationState
+
+    from ._place_layer import AnnotationBoxes, AnnotationPoints
+    from ._pointing import Pointing
 
 __all__ = ["PointsPage"]
 
+_POINT_TOOLS = "Add (2), select and move (3), delete (Del): napari's tools on the left."
+_BOX_TOOLS = "Draw (R), select, move and resize (5), delete (Del): napari's tools on the left."
+
 
 class PointsPage(QWidget):
-    """Correct points with napari's own tools, and say which part is right.
+    """Correct points or boxes with napari's own tools, and say which part is right.
 
     Parameters
     ----------
@@ -37,11 +43,15 @@ class PointsPage(QWidget):
     def __init__(self, pointing: Pointing) -> None:
         super().__init__()
         self._pointing = pointing
-        self._bound: AnnotationPoints | None = None
+        self._bound: AnnotationPoints | AnnotationBoxes | None = None
         self._following = Following()
         self.classes = ClassButtons()
         self.error = ErrorLine()
         self.count = elided()
+        self.as_points = ElidedButton("Points")
+        self.as_boxes = ElidedButton("Boxes")
+        self.tools = wrapped()
+        self.take_over = ElidedButton("Take over the prediction")
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.level = QLabel("0.00")
         self.delete = ElidedButton("Delete the doubtful")
@@ -59,14 +69,19 @@ class PointsPage(QWidget):
     def _lay_out(self) -> None:
         self.threshold.setRange(0, 99)
         self.threshold.setAccessibleName("lowest score")
-        self.threshold.setToolTip("Points with a lower score are hidden; Delete takes them away")
+        self.threshold.setToolTip("What has a lower score is hidden; Delete takes it away")
+        for button in (self.as_points, self.as_boxes):
+            button.setCheckable(True)
+        self.as_points.setToolTip("Correct places: a click per object")
         self.whole.setCheckable(True)
         self.chip.setStyleSheet(CHIP)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        tools = "Add (2), select and move (3), delete (Del): napari's tools on the left."
-        for widget in (self.error, self.count, wrapped(tools), self.classes):
+        column.addWidget(self.error)
+        column.addWidget(self.take_over)
+        column.addLayout(_row(self.as_points, self.as_boxes))
+        for widget in (self.count, self.tools, self.classes):
             column.addWidget(widget)
         column.addWidget(QLabel("Lowest score"))
         for row in (
@@ -82,6 +97,12 @@ class PointsPage(QWidget):
         column.addStretch()
 
     def _connect(self) -> None:
+        pointing = self._pointing
+        pointing.told.connect(self.error.set_sentence)
+        self.destroyed.connect(lambda: pointing.told.disconnect())
+        self.as_points.clicked.connect(lambda: pointing.show_as(boxes=False))
+        self.as_boxes.clicked.connect(lambda: pointing.show_as(boxes=True))
+        self.take_over.clicked.connect(pointing.take_over)
         self.classes.picked.connect(self.pick)
         self.classes.added.connect(lambda name: self._do(lambda s: s.add_class(name)))
         self.classes.renamed.connect(lambda v, n: self._do(lambda s: s.rename_class(v, n)))
@@ -103,26 +124,53 @@ class PointsPage(QWidget):
         if state is None or state.places is None or layer is None:
             return
         self.classes.set_classes(state.classes)
-        doubtful = int((state.places.scores < self._level()).sum())
-        self.count.setText(
-            f"{len(state.places)} points, {int((state.places.scores == 1).sum())} by a person"
-        )
+        self._render_kind(layer)
+        found = layer.found
+        doubtful = int((found.scores < self._level()).sum())
         self.delete.set_full(f"Delete {doubtful} below")
         self.delete.setEnabled(bool(doubtful))
-        self.delete.setToolTip(
-            "Delete the points that are hidden" if doubtful else "No point has a lower score"
-        )
+        self.delete.setToolTip("Delete what is hidden" if doubtful else "None has a lower score")
+        self._render_extent(state, layer)
+        self._render_history(state)
+        if layer.level != self._level():
+            layer.show_from(self._level())
+
+    def _render_kind(self, layer: AnnotationPoints | AnnotationBoxes) -> None:
+        """Say whether points or boxes are in hand, how many, and by which tools they change."""
+        is_boxes, problem = layer.is_of_boxes, self._pointing.no_boxes()
+        self.as_points.setChecked(not is_boxes)
+        self.as_boxes.setChecked(is_boxes)
+        self.as_boxes.setEnabled(problem is None)
+        self.as_boxes.setToolTip(problem or "Correct where objects begin and end")
+        found, places = layer.found, layer.state.places
+        words = f"{len(found)} {'boxes' if is_boxes else 'points'}, {int((found.scores == 1).sum())} by a person"
+        left = 0 if places is None else len(places) - len(found)
+        self.count.setText(words + (f" · {left} without a box" if left else ""))
+        self.tools.setText(_BOX_TOOLS if is_boxes else _POINT_TOOLS)
+        newer = self._pointing.newer()
+        self.take_over.setVisible(newer is not None)
+        if newer is not None:
+            self.take_over.setToolTip(
+                f"{newer.name} replaces what you neither finished nor placed; Undo takes it back"
+            )
+
+    def _render_extent(
+        self, state: AnnotationState, layer: AnnotationPoints | AnnotationBoxes
+    ) -> None:
+        own = "box" if layer.is_of_boxes else "point"
         self.chip.setText(state.describe())
         self.chip.setToolTip(f"{state.describe()}: only this is learned from and scored")
         self.whole.setChecked(state.extent.whole)
         self.whole.setToolTip(
-            "Every object of the image has its point; press again to take it back"
+            f"Every object of the image has its {own}; press again to take it back"
         )
-        self.view.setToolTip("Every object that is in view now has its point")
-        self.hint.setText("Nothing is learned from yet: say where every object has its point.")
+        self.view.setToolTip(f"Every object that is in view now has its {own}")
+        self.hint.setText(f"Nothing is learned from yet: say where every object has its {own}.")
         self.hint.setVisible(state.is_empty)
         self.slice.setVisible(state.grid.ndim == 3)
-        self.slice.setToolTip("Every object in this slice has its point")
+        self.slice.setToolTip(f"Every object in this slice has its {own}")
+
+    def _render_history(self, state: AnnotationState) -> None:
         for button, name, verb in (
             (self.undo, state.undo_name, "Undo"),
             (self.redo, state.redo_name, "Redo"),
@@ -130,15 +178,9 @@ class PointsPage(QWidget):
             button.setEnabled(bool(name))
             button.set_full(f"{verb} {name[:1].lower()}{name[1:]}".strip())
             button.setToolTip(button.full if name else f"Nothing to {verb.lower()}")
-        self._hide_doubtful(layer)
 
     def _level(self) -> float:
         return self.threshold.value() / 100
-
-    def _hide_doubtful(self, layer: AnnotationPoints) -> None:
-        found = layer.state.places
-        if found is not None and len(found) == len(layer.data):
-            layer.shown = found.scores >= self._level()
 
     def _on_threshold_value(self, value: int) -> None:
         self.level.setText(f"{value / 100:.2f}")
@@ -159,10 +201,12 @@ class PointsPage(QWidget):
             self.pick(state.classes[number - 1].value)
 
     def _on_delete_clicked(self) -> None:
-        state = self._pointing.state
-        if state is not None and state.places is not None:
-            kept = state.places.select(state.places.scores >= self._level())
-            state.set_places(kept, "Delete doubtful points")
+        layer = self._pointing.layer
+        places = None if layer is None else layer.state.places
+        if layer is not None and places is not None:
+            gone = layer.rows[layer.found.scores < self._level()]
+            kept = places.select(np.delete(np.arange(len(places)), gone))
+            layer.state.set_places(kept, f"Delete doubtful {layer.nouns}")
 
     def _on_slice_clicked(self) -> None:
         layer, dims = self._pointing.layer, self._pointing.annotator.viewer.dims
@@ -193,7 +237,7 @@ class PointsPage(QWidget):
 
     # -- keys -------------------------------------------------------------------------------
 
-    def _bind(self, layer: AnnotationPoints | None) -> None:
+    def _bind(self, layer: AnnotationPoints | AnnotationBoxes | None) -> None:
         if layer is self._bound:
             return
         self._following.stop()

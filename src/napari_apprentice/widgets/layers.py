@@ -31,6 +31,7 @@ __all__ = [
     "channel_group",
     "class_colors",
     "contour_width",
+    "facts_of",
     "image_key_of",
     "is_helper",
     "is_result_of",
