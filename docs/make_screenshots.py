@@ -252,10 +252,13 @@ def detect(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the points")
     dock.show_step(1)
     dock.correct.beginning.correct.click()
-    boxes = next(layer for layer in stage.viewer.layers if layer.name.endswith("boxes"))
-    boxes.visible = True
-    dock.correct.points.threshold.setValue(60)
+    dock.correct.points.threshold.setValue(50)
     stage.shoot("detect")
+    dock.correct.points.threshold.setValue(0)
+    dock.correct.points.as_boxes.click()
+    stage.viewer.scene.camera.zoom *= 2
+    dock.correct.annotator.pointing.layer.selected_data = {30}
+    stage.shoot("detect-boxes", DOCK)
 
 
 def prepare(stage: Stage) -> None:

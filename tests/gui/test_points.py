@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Points, Shapes
+from tests._small import make_spec
 
 from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.detections import Detections
@@ -215,6 +216,10 @@ def test_what_is_finished_is_what_is_learned_from(bench):
 def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
     bench = make_bench(DEEP).begin()
     assert bench.layer.projection_mode == "rescale_spherical"  # in thick slices as large as the cut
+    bench.viewer.dims.set_point(0, 5.0 + 2.0 * 3)
+    assert (
+        len(bench.layer._view_indices) == 2
+    )  # those of slices 4 and 2: one can tell they are marked
     bench.viewer.dims.set_point(0, 5.0 + 2.0 * 2)
     bench.page.slice.click()
     assert bench.state.extent.slices == ((0, 2),)
@@ -357,6 +362,13 @@ def test_what_is_not_finished_is_dimmed_and_a_newer_prediction_is_taken_over_the
     bench.page.undo.click()
     assert len(bench.layer.data) == 4
     assert bench.state.places.centres[2].tolist() == [25, 40]
+
+
+def test_points_from_nothing_are_of_no_class_of_a_model_that_finds_none(bench):
+    bench.session.specs["brain"] = make_spec("brain", 2)
+    bench.session.use_model("brain")
+    bench.dock.beginning.mark.click()
+    assert [c.name for c in bench.state.classes] == ["object"]
 
 
 def test_points_from_nothing(bench):

@@ -52,7 +52,15 @@ def _spacing_text(spacing: Sequence[float]) -> str:
     return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
 
 
-_SCORES = {"dice": "Dice", "iou": "IoU", "ap": "AP", "ap50": "AP50", "psnr": "PSNR", "ssim": "SSIM"}
+_SCORES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "ap": "AP",
+    "ap50": "AP50",
+    "f1": "F1",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+}
 _SCORES |= {
     "psnr_db": "PSNR in dB",
     "hidden_psnr_db": "PSNR of hidden voxels in dB",

@@ -11,13 +11,14 @@ from psygnal import Signal
 
 from napari_apprentice.core.annotation import Extent, LabelClass
 from napari_apprentice.core.detections import Detections
+from napari_apprentice.session.choice import kind_of_task
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.identity import frame_name
 from napari_apprentice.session.taking import take_over_places
 
 from . import layers as adapt
 from ._facts import classes_in
-from ._place_layer import AnnotationBoxes, AnnotationPoints
+from ._place_layer import AnnotationBoxes, AnnotationPoints, show_near_slices
 from ._places import MOST_BOXES, detections_in
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Pointing:
         """Mark points from nothing."""
         grid, spec = self.annotator.grid, self.annotator.session.spec
         if grid is not None:
-            classes = () if spec is None else spec.label_classes
+            known = spec is not None and kind_of_task(spec.task) == "places"
+            classes = spec.label_classes if spec is not None and known else ()
             self._begin(Detections.none(grid.ndim), classes or _OBJECT)
 
     def _begin(self, found: Detections, classes: tuple[LabelClass, ...]) -> None:
@@ -167,6 +169,8 @@ class Pointing:
         viewer.layers.selection.active = layer
         add = "add_rectangle" if self.as_boxes else "add"
         layer.mode = "select" if len(layer.data) else add
+        if isinstance(layer, Points):
+            show_near_slices(viewer, layer)
 
     def _make(
         self, state: AnnotationState, placed: Mapping[str, Any], facts: Mapping[str, Any]

@@ -15,6 +15,7 @@ from napari_apprentice.session.settings import Preferences
 
 from . import layers as adapt
 from ._keys import refused_keys
+from ._place_layer import show_near_slices
 from .workers import MainThread, start_worker
 
 if TYPE_CHECKING:
@@ -225,7 +226,9 @@ class ViewerLink(QObject):
             else:
                 is_picture = kind == "image" and not done.prediction.is_map and len(made) == 1
                 kept = _look_of(source) if is_picture else {}
-                getattr(viewer, f"add_{kind}")(data, **{**kept, **kwargs})
+                added = getattr(viewer, f"add_{kind}")(data, **{**kept, **kwargs})
+                if kind == "points":
+                    show_near_slices(viewer, added)
 
     def _hide_older(self, viewer: napari.viewer.Viewer, done: Predicted) -> None:
         """Hide what would cover the answer: earlier ones, and the annotation, unless someone paints in it just now."""
