@@ -159,6 +159,12 @@ class SessionState:
             self.model_changed.emit()
 
     @property
+    def unfit(self) -> str | None:
+        """Why the chosen model cannot take the image, as a sentence; None where it can."""
+        reason = next((c.reason for c in self.choices() if c.name == self.model), None)
+        return None if reason is None else f"{self.model} is not for this image: {reason}."
+
+    @property
     def numbers_objects(self) -> bool:
         """Whether the chosen model numbers objects; such a model also wants to know how large they are."""
         return self.spec is not None and self.spec.task in object_tasks()

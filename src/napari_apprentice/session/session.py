@@ -81,11 +81,11 @@ class Session(Learning):
                 if self.specs
                 else ("There is no model yet: annotate a little in Correct, then Learn.")
             )
-        return self.busy
+        return self.unfit or self.busy
 
     def cost(self, config: PredictConfig) -> str:
         """Say what a prediction will cost: ``"≈ 3 s on CPU · 0.2 GB"``; empty where nothing can be predicted."""
-        if self.volume is None or self.spec is None:
+        if self.volume is None or self.spec is None or self.unfit is not None:
             return ""
         return jobs.describe_cost(self.volume, self.spec, config)
 

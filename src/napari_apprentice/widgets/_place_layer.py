@@ -17,13 +17,12 @@ from ._places import box_look, boxes_in, colors_of, corners_of, point_features, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import napari
     from numpy.typing import NDArray
 
     from napari_apprentice.core.edit import Edit
     from napari_apprentice.session.edits import AnnotationState
 
-__all__ = ["AnnotationBoxes", "AnnotationPoints", "PlacesLayer", "show_near_slices"]
+__all__ = ["AnnotationBoxes", "AnnotationPoints", "PlacesLayer"]
 
 _CHANGES = ("added", "removed", "changed")
 _NEVER = "00"
@@ -298,21 +297,6 @@ def _is_box(corners: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.fl
     at_low, at_high = (np.isclose(corners, edge, rtol=0, atol=0.01) for edge in (low, high))
     ends = at_low.any(axis=0) & at_high.any(axis=0)
     return len(corners) == 4 and bool((at_low | at_high).all() and ends.all())
-
-
-def show_near_slices(viewer: napari.viewer.Viewer, layer: Points) -> None:
-    """Let points of a volume be seen as deep as they are large: without a depth, slices show only those of their own.
-
-    Images are sliced as before, unless a person chose a projection for them; a depth that is there already stays.
-    """
-    if layer.projection_mode != "rescale_spherical":
-        return
-    depths, dims = list(viewer.dims.thickness), viewer.dims
-    for axis in range(layer.ndim):
-        at = dims.ndim - layer.ndim + axis
-        if not depths[at]:
-            depths[at] = float(layer.current_size * layer.scale[axis])
-    dims.thickness = depths
 
 
 # Writers, menus and icons of napari know layers by the name of their class.

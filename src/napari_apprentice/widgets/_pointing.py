@@ -18,7 +18,8 @@ from napari_apprentice.session.taking import take_over_places
 
 from . import layers as adapt
 from ._facts import classes_in
-from ._place_layer import AnnotationBoxes, AnnotationPoints, show_near_slices
+from ._near_slices import NearSlices
+from ._place_layer import AnnotationBoxes, AnnotationPoints
 from ._places import MOST_BOXES, detections_in
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Pointing:
     def __init__(self, annotator: Annotator) -> None:
         self.annotator = annotator
         self.as_boxes = False
+        self._near = NearSlices(getattr(annotator.viewer, "__wrapped__", annotator.viewer))
 
     @property
     def state(self) -> AnnotationState | None:
@@ -169,8 +171,7 @@ class Pointing:
         viewer.layers.selection.active = layer
         add = "add_rectangle" if self.as_boxes else "add"
         layer.mode = "select" if len(layer.data) else add
-        if isinstance(layer, Points):
-            show_near_slices(viewer, layer)
+        self._near.show(layer)
 
     def _make(
         self, state: AnnotationState, placed: Mapping[str, Any], facts: Mapping[str, Any]

@@ -15,7 +15,7 @@ from napari_apprentice.session.settings import Preferences
 
 from . import layers as adapt
 from ._keys import refused_keys
-from ._place_layer import show_near_slices
+from ._near_slices import NearSlices
 from .workers import MainThread, start_worker
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class ViewerLink(QObject):
         super().__init__()
         self._viewer = ref(viewer)
         self._main = MainThread()
+        self._near = NearSlices(viewer)
         self.session = session or self._new_session()
         self._followed: Layer | None = None
         self._watched: set[int] = set()
@@ -226,9 +227,7 @@ class ViewerLink(QObject):
             else:
                 is_picture = kind == "image" and not done.prediction.is_map and len(made) == 1
                 kept = _look_of(source) if is_picture else {}
-                added = getattr(viewer, f"add_{kind}")(data, **{**kept, **kwargs})
-                if kind == "points":
-                    show_near_slices(viewer, added)
+                self._near.show(getattr(viewer, f"add_{kind}")(data, **{**kept, **kwargs}))
 
     def _hide_older(self, viewer: napari.viewer.Viewer, done: Predicted) -> None:
         """Hide what would cover the answer: earlier ones, and the annotation, unless someone paints in it just now."""

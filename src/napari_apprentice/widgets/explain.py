@@ -126,7 +126,7 @@ class ExplainDock(Dock):
         if spec is None:
             return "No model fits this image: learn one, or add one."
         unfit = jobs.problem_of(self.ways.currentData(), spec)
-        return session.busy or self.form.problem or unfit
+        return session.unfit or session.busy or self.form.problem or unfit
 
     # -- dock → session ---------------------------------------------------------------------
 
