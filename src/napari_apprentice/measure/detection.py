@@ -30,6 +30,7 @@ __all__ = [
     "Ranked",
     "detection_scores",
     "mean_ap",
+    "mistakes",
     "rank_boxes",
     "rank_points",
     "score_detections",
@@ -124,11 +125,7 @@ def score_detections(
         Boolean image of where the truth counts. All are paired; an object counts where it lies, a detection of nothing
         too.
     """
-    places = _reach(found, truth, spacing, reach)
-    scale = np.asarray(spacing, dtype=float)
-    rows, columns, distances = match_by_distance(
-        truth.centres * scale, found.centres * scale, places
-    )
+    rows, columns, distances = _pairs(found, truth, spacing, reach)
     own = np.ones(len(truth), bool) if counts is None else truth.in_mask(counts)
     others = np.ones(len(found), bool) if counts is None else found.in_mask(counts)
     others[columns] = False
@@ -137,6 +134,37 @@ def score_detections(
     return DetectionScores(
         n_found, int(own.sum()) - n_found, int(others.sum()), float(distances[hit].sum())
     )
+
+
+def mistakes(
+    found: Detections,
+    truth: Detections,
+    spacing: Sequence[float],
+    *,
+    reach: float | None = None,
+    counts: NDArray[np.bool_] | None = None,
+) -> tuple[Detections, Detections]:
+    """Return the objects that were missed, and the detections of nothing; they are those that `score_detections` counts.
+
+    Parameters
+    ----------
+    found, truth, spacing, reach, counts
+        See `score_detections`.
+    """
+    rows, columns, _ = _pairs(found, truth, spacing, reach)
+    missed = np.ones(len(truth), bool) if counts is None else truth.in_mask(counts)
+    false = np.ones(len(found), bool) if counts is None else found.in_mask(counts)
+    missed[rows], false[columns] = False, False
+    return truth.select(missed), found.select(false)
+
+
+def _pairs(
+    found: Detections, truth: Detections, spacing: Sequence[float], reach: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Which objects were found by which detections, and how far these are from them."""
+    scale = np.asarray(spacing, dtype=float)
+    places = _reach(found, truth, spacing, reach)
+    return match_by_distance(truth.centres * scale, found.centres * scale, places)
 
 
 @dataclass(frozen=True, eq=False)

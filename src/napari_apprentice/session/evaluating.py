@@ -20,7 +20,7 @@ from napari_apprentice.measure.texts import file_name, interval_text, number_tex
 from .text import score_title
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.volume import Volume
@@ -271,9 +271,15 @@ def open_case_job(evaluation: Evaluation, number: int) -> Job[Opened]:
     yield Progress("finding errors")
     errors = evaluation.found.scorer.errors(opened.prediction, opened.annotation)
     facts = " · ".join(f"{name}: {value}" for name, value in judged.facts.items())
-    says = facts if errors is None else errors.summary
+    says = (facts or _scores_text(judged.scores)) if errors is None else errors.summary
     name = file_name(case.name)
     return Opened(name, opened.prediction, opened.annotation, errors, image, says)
+
+
+def _scores_text(scores: Mapping[str, float]) -> str:
+    """The first two: ``"PSNR in dB 33.38 · SSIM 0.81"``."""
+    few = list(scores.items())[:2]
+    return " · ".join(f"{score_title(name)} {number_text(value)}" for name, value in few)
 
 
 def _in_memory(volume: Volume) -> Volume:

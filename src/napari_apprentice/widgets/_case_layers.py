@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Points
 
 from napari_apprentice.core.volume import Volume
 
@@ -35,6 +36,7 @@ class CaseLayers:
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
         self._own: list[Layer] = []
+        self._placed: dict[str, Any] | None = None
 
     def clear(self) -> None:
         """Take the layers of the case away."""
@@ -54,29 +56,40 @@ class CaseLayers:
             Whether truth and prediction are layers already: only the errors are added.
         """
         self.clear()
+        self._placed = None
         if case.image is not None:
             self._add_image(case.image)
+            self._placed = adapt.spatial_kwargs(case.image.grid.spatial)
         if not beside:
             self._add_both(case)
         if case.errors is not None:
             self._add(case.errors, f"{case.name} ▸ errors", contour=False)
-            self._go_to_worst(case.errors)
+            self._mark_errors(self._own[-1])
+            self._go_to_worst(self._own[-1])
         if not beside and self._own:
             self._viewer.reset_view()
 
     def _add_both(self, case: Opened) -> None:
-        """Prediction, hidden so that errors can be seen, and truth, as contours."""
-        said = replace(case.prediction, provenance=None)
+        """Prediction, hidden so that errors can be seen, and truth: contours, rings, or the clean image."""
+        said, true = replace(case.prediction, provenance=None), case.annotation
+        before = len(self._own)
         self._add(said, f"{case.name} ▸ prediction", contour=True)
-        if self._own and case.errors is not None:
-            self._own[-1].visible = False
-        true = None if said.labels is None else case.annotation.labels
-        classes = case.annotation.classes
-        places = case.annotation.detections
+        for layer in self._own[before:]:
+            layer.visible = case.errors is None
         truth = replace(
-            said, labels=true, objects={}, image=None, classes=classes, detections=places
+            said,
+            labels=None if said.labels is None else true.labels,
+            objects={},
+            image=None if said.image is None else true.clean,
+            classes=true.classes,
+            detections=true.detections,
         )
+        before = len(self._own)
         self._add(truth, f"{case.name} ▸ truth", contour=True)
+        for layer in self._own[before:]:
+            if isinstance(layer, Points):
+                layer.border_color, layer.face_color = layer.face_color.copy(), "transparent"
+                layer.border_width = 0.25
 
     def _add_image(self, volume: Volume) -> None:
         for data, kwargs, _ in adapt.layer_tuples(volume):
@@ -116,22 +129,34 @@ class CaseLayers:
         nothing = np.broadcast_to(np.zeros((), np.uint8), answer.grid.shape)
         volume = Volume(nothing, answer.grid, name=name)
         for data, kwargs, kind in adapt.prediction_layers(
-            answer, volume, name, None, f"case {name}"
+            answer, volume, name, self._placed if answer.image is None else None, f"case {name}"
         ):
             kwargs["name"] = self._free(kwargs["name"])
+            kwargs["metadata"][adapt.METADATA]["evaluated"] = True
             self._own.append(getattr(self._viewer, f"add_{kind}")(data, **kwargs))
 
     def _free(self, name: str) -> str:
         return adapt.unique_name([one.name for one in self._viewer.layers], name)
 
-    def _go_to_worst(self, errors: Prediction) -> None:
+    @staticmethod
+    def _mark_errors(layer: Layer) -> None:
+        """Mark each kind of error by a symbol of its own, larger than what it lies upon."""
+        if isinstance(layer, Points) and len(layer.data):
+            kinds = list(layer.features["class"])
+            known = dict(zip(dict.fromkeys(kinds), ("x", "cross"), strict=False))
+            layer.symbol = [known.get(kind, "star") for kind in kinds]
+            layer.size = layer.size * 2
+
+    def _go_to_worst(self, layer: Layer) -> None:
         """Bring the slice with most errors into view."""
-        layer = self._own[-1]
-        wrong = np.asarray(layer.data) > 0
-        if wrong.ndim < 3 or not wrong.any():
+        if layer.ndim < 3:
             return
-        plane = int(wrong.sum(axis=tuple(range(1, wrong.ndim))).argmax())
-        middle = [plane, *(n // 2 for n in wrong.shape[1:])]
+        data = np.asarray(layer.data)
+        wrong = np.round(data[:, 0]) if isinstance(layer, Points) else np.nonzero(data)[0]
+        if not len(wrong):
+            return
+        plane = int(np.bincount(wrong.clip(0).astype(np.int64)).argmax())
+        middle = [plane, *(0,) * (layer.ndim - 1)]
         world = layer.data_to_world(middle)
         dims = self._viewer.dims
         dims.set_point(dims.ndim - layer.ndim, float(world[0]))

@@ -372,6 +372,8 @@ def _shown_images(
     at = grid.axes.index("C")
     if volume.rgb:
         return [(np.moveaxis(image, at, -1), name, {"rgb": True})]
+    if len(volume.channels) == 1:
+        return [(image.take(0, axis=at), name, look(volume, 0))]
     return [
         (image.take(n, axis=at), f"{name} · {channel}", look(volume, n))
         for n, channel in enumerate(volume.channels)

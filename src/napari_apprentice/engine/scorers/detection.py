@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from napari_apprentice.core.annotation import Annotation
+from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Progress
@@ -19,11 +20,13 @@ from napari_apprentice.measure.detection import (
     FROC_RATES,
     DetectionScores,
     Ranked,
+    mistakes,
     rank_boxes,
     rank_points,
     score_detections,
 )
 from napari_apprentice.measure.figures import Curve, Plot, worst_first
+from napari_apprentice.measure.instances import ERRORS
 from napari_apprentice.tasks import TASKS, FindsPlaces
 
 from ._scorer import Case, Compared, Judged, Pooled
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCORER", "DetectionScorer"]
 
+_ERRORS = ERRORS[:2]
 _LARGE = 2**20
 _NO_SCALE = "no voxel size in the files: distances are in pixels"
 
@@ -123,8 +127,18 @@ class DetectionScorer:
         return Pooled(scores, figures=figures if ranked is None else (*figures, ranked))
 
     def errors(self, prediction: Prediction, annotation: Annotation) -> Prediction | None:
-        """Points have no labels to show errors in."""
-        return None
+        """Points on the objects that were missed, and on the detections of nothing."""
+        found, truth = prediction.detections, annotation.detections
+        if found is None or truth is None:
+            return None
+        grid, counts = annotation.grid, None if annotation.extent.whole else annotation.counts()
+        missed, false = mistakes(found, truth, grid.spacing, reach=annotation.reach, counts=counts)
+        places = np.concatenate([false.centres, missed.centres])
+        counted = (len(false), len(missed))
+        wrong = Detections.of(places, None, np.repeat([c.value for c in _ERRORS], counted))
+        parts = [f"{n} {c.name}" for n, c in zip(counted, _ERRORS, strict=True) if n]
+        summary = " · ".join(parts) or "every object was found, and nothing else"
+        return Prediction(grid, classes=_ERRORS, detections=wrong, summary=summary)
 
 
 def _opened(
