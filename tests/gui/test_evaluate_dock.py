@@ -78,6 +78,13 @@ def score_folders(dock: EvaluateDock, folders: Path, name: str, run: Callable[[]
     run()
 
 
+def choose_files(dock: EvaluateDock, task: str, truth: Path, prediction: Path) -> None:
+    choose(dock, FOLDERS)
+    dock.sources.task.setCurrentIndex(dock.sources.task.findData(task))
+    dock.sources.truth.set_path(truth)
+    dock.sources.prediction.set_path(prediction)
+
+
 def cell(view: Any, row: int, column: int) -> str:
     return str(view.cells.table.rows[row][column])
 
@@ -221,3 +228,46 @@ def test_figures_follow_theme_and_escape_names(qtbot: Any) -> None:
     view.set_theme("#ffffff", "#000000")
     view.set_figures([])
     assert view.legend.text() == ""
+
+
+def test_points_that_went_wrong_are_shown_on_the_image(
+    dock: EvaluateDock, viewer: Any, tmp_path: Path, run: Any, idle: Any
+) -> None:
+    grid = Grid.regular("YX", (40, 50), spacing=(0.5, 0.5), unit="um")
+    for name, places in (("truth", [(5, 5), (20, 30)]), ("said", [(6, 5), (33, 9)])):
+        (tmp_path / name).mkdir()
+        rows = "".join(f"{n},{y},{x}\n" for n, (y, x) in enumerate(places))
+        (tmp_path / name / "c.csv").write_text(f"index,axis-0,axis-1\n{rows}")
+    (tmp_path / "images").mkdir()
+    save(Volume(np.zeros((40, 50), np.uint16), grid), tmp_path / "images" / "c.tif")
+    choose_files(dock, "detection", tmp_path / "truth", tmp_path / "said")
+    dock.sources.look_at.set_path(tmp_path / "images")
+    run()
+    dock.open_case(0)
+    idle(dock.session)
+    assert dock.said.text() == "c.csv: 1 missed · 1 extra"
+    image, said, true, errors = viewer.layers
+    assert all(tuple(layer.scale) == (0.5, 0.5) for layer in viewer.layers)
+    assert not said.visible
+    assert true.face_color[:, 3].tolist() == [0, 0]  # rings: what lies beneath is seen
+    assert errors.data.tolist() == [[33, 9], [20, 30]]
+    assert len({str(symbol) for symbol in errors.symbol}) == 2
+
+
+def test_a_restored_image_is_shown_beside_the_clean_one(
+    dock: EvaluateDock, viewer: Any, tmp_path: Path, run: Any, idle: Any
+) -> None:
+    random = np.random.default_rng(0)
+    for name, noise in (("clean", 0.0), ("said", 3.0)):
+        data = np.full((40, 50), 100.0) + np.arange(50) + noise * random.normal(size=(40, 50))
+        (tmp_path / name).mkdir()
+        save(
+            Volume(data.astype(np.float32), Grid.regular("YX", (40, 50))), tmp_path / name / "c.tif"
+        )
+    choose_files(dock, "restoration", tmp_path / "clean", tmp_path / "said")
+    run()
+    dock.open_case(0)
+    idle(dock.session)
+    assert [layer.name for layer in viewer.layers] == ["c.tif ▸ prediction", "c.tif ▸ truth"]
+    assert viewer.layers["c.tif ▸ truth"].data[0].tolist() == list(range(100, 150))
+    assert dock.said.text().startswith("c.tif: PSNR in dB ")

@@ -102,12 +102,15 @@ def test_nonsense_is_said_in_a_sentence(config: Any, name: str, text: str, says:
 
 
 def test_a_choice_is_read_by_title_and_may_be_none() -> None:
-    form = ConfigForm(TrainConfig(), choices={"network": network_choices(per_image=False)})
+    form = ConfigForm(TrainConfig(), choices={"network": network_choices("semantic")})
     row = form.row("network")
     assert [row.native.itemText(n) for n in (0, 1)] == ["automatic", "Attention U-Net"]
     assert form.value() == TrainConfig()
     row.value = "recurrent_unet"
     assert form.value() == TrainConfig(network="recurrent_unet")
+    form.offer("network", network_choices("anomaly"))
+    assert row.choices == (None, "autoencoder")
+    assert form.value().network is None
     form.set_value(TrainConfig(network="gone"))
     assert form.value().network == "gone"
     form.set_value(TrainConfig())

@@ -16,6 +16,7 @@ from napari_apprentice.measure.detection import (
     Ranked,
     detection_scores,
     mean_ap,
+    mistakes,
     rank_boxes,
     rank_points,
     score_detections,
@@ -167,3 +168,17 @@ def test_boxes_hit_by_overlap() -> None:
     assert rank_boxes(found, truth, 0.5).hits.tolist() == [True, False]
     assert rank_boxes(found, truth, 7 / 13 + 1e-9).hits.tolist() == [False, False]
     assert mean_ap([found], [truth], [1]) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_mistakes_are_those_that_are_counted(whole: bool) -> None:
+    random = np.random.default_rng(3)
+    truth = Detections.of(random.uniform(0, 20, (12, 2)))
+    found = Detections.of(random.uniform(0, 20, (10, 2)))
+    counts = None if whole else np.arange(400).reshape(20, 20) < 250
+    scores = score_detections(found, truth, SPACING, reach=2.0, counts=counts)
+    missed, false = mistakes(found, truth, SPACING, reach=2.0, counts=counts)
+    assert 0 < len(missed) < 12
+    assert (len(missed), len(false)) == (scores.missed, scores.false)
+    assert {tuple(p) for p in missed.centres} < {tuple(p) for p in truth.centres}
+    assert {tuple(p) for p in false.centres} < {tuple(p) for p in found.centres}

@@ -8,21 +8,23 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.models.networks import (
     NETWORKS,
     FitsSpacing,
+    RebuildsImages,
     answers_per_image,
     makes_pictures,
 )
-from napari_apprentice.tasks import MakesImages, WholeImage
+from napari_apprentice.tasks import AnswersWithImage, AsksMiddle, MakesImages, WholeImage
 
 from .recipe import parse_filters, parse_normalization
 from .tiles import tile_shape
 
 if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.models.networks import Network
     from napari_apprentice.tasks import Task
 
     from .config import TrainConfig
 
-__all__ = ["with_mirror", "with_wishes"]
+__all__ = ["networks_for", "with_mirror", "with_wishes"]
 
 
 def with_mirror(spec: ModelSpec, config: TrainConfig) -> ModelSpec:
@@ -36,11 +38,17 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
     Raises
     ------
     BadInputError
-        A network that does not exist, answers per voxel where one answer per image is asked (or the other way round), or
-        a size for another number of axes.
+        A network that does not exist or cannot answer the task (see `networks_for`), filters where the answer is the image
+        itself, or a size for another number of axes.
     """
     planned = with_mirror(planned, config)
     changes = _recipe(config)
+    if config.filters and isinstance(task, AnswersWithImage) and task.keeps_units:
+        raise BadInputError(
+            f"expected no filters for {task.name}, found {config.filters}: they would change what the network sees, "
+            "and not the image that it has to give back",
+            remedy="Leave them out, or filter the images first (Prepare, as a new layer).",
+        )
     if config.network is not None and config.network != planned.network:
         _check(config.network, task)
         network = NETWORKS[config.network]
@@ -71,19 +79,31 @@ def _recipe(config: TrainConfig) -> dict[str, object]:
     return changes
 
 
+def networks_for(task: Task) -> list[str]:
+    """Names of the networks that can answer a task."""
+    return [name for name, network in NETWORKS.items() if _misfit(network, task) is None]
+
+
 def _check(name: str, task: Task) -> None:
+    misfit = _misfit(NETWORKS[name], task)
+    if misfit is not None:
+        raise BadInputError(
+            f"expected a network that {misfit} for {task.name}, found {name}",
+            remedy=f"Choose one of {', '.join(networks_for(task))}.",
+        )
+
+
+def _misfit(network: Network, task: Task) -> str | None:
+    """What the task wants of a network and this one does not do; None where it can answer."""
     wanted = _what(per_image=isinstance(task, WholeImage), makes=isinstance(task, MakesImages))
-    chosen = NETWORKS[name]
-    found = {
-        n: _what(per_image=answers_per_image(network), makes=makes_pictures(network))
-        for n, network in NETWORKS.items()
-    }
-    if _what(per_image=answers_per_image(chosen), makes=makes_pictures(chosen)) == wanted:
-        return
-    raise BadInputError(
-        f"expected a network that {wanted}, found {name}",
-        remedy=f"Choose one of {', '.join(n for n, what in found.items() if what == wanted)}.",
-    )
+    if _what(per_image=answers_per_image(network), makes=makes_pictures(network)) != wanted:
+        return wanted
+    if isinstance(task, AsksMiddle):
+        has_middle = isinstance(network, RebuildsImages) and network.has_middle
+        return None if has_middle else "leads everything through a narrow middle"
+    if isinstance(network, RebuildsImages) and not isinstance(task, AnswersWithImage):
+        return "answers with scores, not with an image,"
+    return None
 
 
 def _what(*, per_image: bool, makes: bool) -> str:

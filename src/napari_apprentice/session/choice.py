@@ -179,10 +179,11 @@ def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
     return spec.ndim != grid.ndim, patient != (grid.world == "LPS"), scale, newest_first
 
 
-def network_choices(*, per_image: bool) -> list[tuple[str, str]]:
-    """Titles and names of the networks that answer once per image, or voxel by voxel."""
-    from napari_apprentice.models.networks import NETWORKS, answers_per_image, makes_pictures
+def network_choices(task: str | None) -> list[tuple[str, str]]:
+    """Titles and names of the networks that can answer a task; none of no task."""
+    from napari_apprentice.engine.wishes import networks_for
+    from napari_apprentice.models.networks import NETWORKS
+    from napari_apprentice.tasks import TASKS
 
-    answering = (n for n in NETWORKS.items() if not makes_pictures(n[1]))
-    fitting = (n for n in answering if answers_per_image(n[1]) == per_image)
-    return sorted((network.title, name) for name, network in fitting)
+    names = [] if task is None else networks_for(TASKS[task])
+    return sorted((NETWORKS[name].title, name) for name in names)

@@ -7,6 +7,7 @@ from napari_apprentice.core.registry import Registry
 from ._task import (
     ONE_KIND,
     AnswersWithImage,
+    AsksMiddle,
     Believes,
     FindsPlaces,
     GrowsObjects,
@@ -24,6 +25,7 @@ __all__ = [
     "ONE_KIND",
     "TASKS",
     "AnswersWithImage",
+    "AsksMiddle",
     "Believes",
     "FindsPlaces",
     "GrowsObjects",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from napari_apprentice.core.annotation import LabelClass
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ONE_KIND",
     "AnswersWithImage",
+    "AsksMiddle",
     "FindsPlaces",
     "GrowsObjects",
     "HasOwnStep",
@@ -239,6 +240,13 @@ class WholeImage(Protocol):
     def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
         """The model's description with what makes its probabilities honest, from images it has not learned from."""
         ...
+
+
+@runtime_checkable
+class AsksMiddle(Protocol):
+    """A task whose network has to lead everything through a narrow middle."""
+
+    asks_middle: Literal[True]
 
 
 @runtime_checkable

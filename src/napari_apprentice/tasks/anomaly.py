@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -45,6 +45,7 @@ class Anomaly:
     title = "Find anomalies"
     primary = "rebuilt_psnr_db"
     keeps_units = False
+    asks_middle: Literal[True] = True
 
     def output_channels(self, spec: ModelSpec) -> int:
         """One per channel of the image."""

@@ -12,7 +12,12 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QShortcut
 
 from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.session.choice import ModelChoice, is_of_images, network_choices
+from napari_apprentice.session.choice import (
+    ModelChoice,
+    image_task,
+    is_of_images,
+    network_choices,
+)
 from napari_apprentice.session.gallery import Gallery, ask, explain, folder_samples
 from napari_apprentice.session.text import describe_answer, describe_error
 
@@ -76,7 +81,7 @@ class ClassifyDock(Dock):
         self.form = ConfigForm(
             self.session.preferences.train,
             main=("minutes",),
-            choices={"network": network_choices(per_image=True)},
+            choices={"network": network_choices(image_task())},
         )
         self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()

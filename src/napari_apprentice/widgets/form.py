@@ -80,6 +80,18 @@ class ConfigForm(Generic[C]):
         """Fields that have a row."""
         return list(self._rows)
 
+    def offer(self, name: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Let a field that was made with choices take these; a value that is none of them becomes none."""
+        row = self._rows[name]
+        listed = [(_AUTOMATIC, None), *choices]
+        values = [value for _, value in listed]
+        if not isinstance(row, ComboBox) or list(row.choices) == values:
+            return
+        value = row.value
+        with row.changed.blocked():
+            row.choices = listed
+            row.value = value if value in values else None
+
     def row(self, name: str) -> ValueWidget:
         """Row of one field."""
         return self._rows[name]

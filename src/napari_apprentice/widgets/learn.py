@@ -62,7 +62,7 @@ class LearnDock(Dock):
         self.form = ConfigForm(
             self.session.preferences.train,
             main=("minutes",),
-            choices={"network": network_choices(per_image=False)},
+            choices={"network": network_choices(self.session.default_task())},
         )
         self.material = wrapped()
         self.extents = wrapped()
@@ -127,6 +127,7 @@ class LearnDock(Dock):
         self.folders.clicked.connect(self._on_folders_clicked)
         self.forget.clicked.connect(lambda: session.set_folders(None))
         self.models.currentIndexChanged.connect(self._on_models_index)
+        self.tasks.activated.connect(self.render)
         self.form.changed.connect(self._on_form_changed)
         self.button.clicked.connect(self._on_button_clicked)
         self.stop.clicked.connect(self._on_stop_clicked)
@@ -181,6 +182,7 @@ class LearnDock(Dock):
                 self.tasks.addItem(title, name)
             wanted = chosen if chosen in tasks else self.session.default_task()
             self.tasks.setCurrentIndex(self.tasks.findData(wanted))
+        self.form.offer("network", network_choices(self.tasks.currentData()))
         for widget in (self.tasks, self._tasks_label):
             widget.setVisible(self._start is None and self.tasks.count() > 1)
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.engine.baselines import SmoothConfig
+from napari_apprentice.session.choice import network_choices
 from napari_apprentice.session.restoring import (
     LESSONS,
     Method,
@@ -61,7 +62,11 @@ class RestoreDock(Dock):
         self.clean, self.compare = ElidedList(), QPushButton("Compare")
         self.lessons, self.said = ElidedList(), wrapped()
         self.noisy, self.truth = PathRow("the images to learn from"), PathRow("the clean images")
-        self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
+        self.form = ConfigForm(
+            self.session.preferences.train,
+            main=("minutes",),
+            choices={"network": network_choices(LESSONS["image"].task)},
+        )
         self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()
         self.card, self.curves = ResultCard(), CurvePlot()
@@ -199,6 +204,7 @@ class RestoreDock(Dock):
         session, key = self.session, self.lessons.currentData()
         count = LESSONS[key].folders
         folders = (self.noisy.path, self.truth.path)
+        self.form.offer("network", network_choices(LESSONS[key].task))
         self.learning.setRowVisible(1, count > 0)
         self.learning.setRowVisible(2, count > 1)
         self.said.setText(lesson_text(key, session.volume, folders))

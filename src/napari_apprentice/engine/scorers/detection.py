@@ -136,8 +136,8 @@ class DetectionScorer:
         places = np.concatenate([false.centres, missed.centres])
         counted = (len(false), len(missed))
         wrong = Detections.of(places, None, np.repeat([c.value for c in _ERRORS], counted))
-        parts = [f"{n} {c.name}" for n, c in zip(counted, _ERRORS, strict=True) if n]
-        summary = " · ".join(parts) or "every object was found, and nothing else"
+        said = ((len(missed), "missed"), (len(false), "extra"))
+        summary = " · ".join(f"{n} {what}" for n, what in said if n) or "every object was found"
         return Prediction(grid, classes=_ERRORS, detections=wrong, summary=summary)
 
 

@@ -9,6 +9,7 @@ from ._network import (
     FitsSpacing,
     MakesPictures,
     Network,
+    RebuildsImages,
     answers_per_image,
     makes_pictures,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "FitsSpacing",
     "MakesPictures",
     "Network",
+    "RebuildsImages",
     "answers_per_image",
     "makes_pictures",
 ]

@@ -15,6 +15,7 @@ __all__ = [
     "FitsSpacing",
     "MakesPictures",
     "Network",
+    "RebuildsImages",
     "answers_per_image",
     "makes_pictures",
 ]
@@ -65,6 +66,17 @@ class MakesPictures(Protocol):
     """
 
     makes_images: Literal[True]
+
+
+@runtime_checkable
+class RebuildsImages(Protocol):
+    """A network that is built around its input: of use only where the answer is an image, too.
+
+    Where ``has_middle`` is true, all that the module gives back has passed through ``encode(x)``, which is narrow.
+    """
+
+    rebuilds: Literal[True]
+    has_middle: bool
 
 
 @runtime_checkable

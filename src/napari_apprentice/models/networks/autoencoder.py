@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -40,6 +40,8 @@ class AutoencoderNetwork:
     """
 
     title = "Autoencoder"
+    rebuilds: Literal[True] = True
+    has_middle = True
     Args = AutoencoderArgs
 
     def build(

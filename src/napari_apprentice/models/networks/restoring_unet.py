@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,8 @@ class RestoringUNetNetwork:
     """
 
     title = "Restoring U-Net"
+    rebuilds: Literal[True] = True
+    has_middle = False
     Args = RestoringUNetArgs
 
     def build(

@@ -1,0 +1,56 @@
+"""Which networks can answer which task."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.engine.config import TrainConfig
+from napari_apprentice.engine.wishes import networks_for, with_wishes
+from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks import TASKS
+
+
+@pytest.mark.parametrize("task", ["semantic", "instance", "detection"])
+def test_what_answers_with_scores_needs_no_network_that_rebuilds(task: str) -> None:
+    names = networks_for(TASKS[task])
+    assert "unet" in names
+    assert not {"autoencoder", "restoring_unet", "densenet", "gan"} & set(names)
+
+
+def test_images_are_restored_by_more_networks_and_anomalies_found_by_one_with_a_middle() -> None:
+    assert {"unet", "restoring_unet", "autoencoder"} <= set(networks_for(TASKS["restoration"]))
+    assert networks_for(TASKS["anomaly"]) == ["autoencoder"]
+
+
+def test_every_task_has_a_network_and_every_network_a_task() -> None:
+    known = {name: networks_for(TASKS[name]) for name in TASKS.names()}
+    assert all(known.values())
+    assert {name for names in known.values() for name in names} == set(NETWORKS.names())
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "word"),
+    [
+        ("semantic", "autoencoder", "not with an image"),
+        ("anomaly", "unet", "narrow middle for anomaly, found unet"),
+        ("image_class", "unet", "once per image"),
+    ],
+)
+def test_another_network_is_refused_with_those_that_can(
+    tiny_spec, task: str, network: str, word: str
+) -> None:
+    with pytest.raises(BadInputError, match=word) as told:
+        with_wishes(
+            tiny_spec.model_copy(update={"network": "any"}),
+            TASKS[task],
+            TrainConfig(network=network),
+        )
+    assert networks_for(TASKS[task])[0] in str(told.value)
+
+
+def test_filters_are_refused_where_the_answer_is_the_image_itself(tiny_spec) -> None:
+    config = TrainConfig(filters="median")
+    with pytest.raises(BadInputError, match="no filters for restoration, found median"):
+        with_wishes(tiny_spec, TASKS["restoration"], config)
+    assert with_wishes(tiny_spec, TASKS["semantic"], config).filters
