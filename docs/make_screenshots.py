@@ -226,10 +226,10 @@ def restore(stage: Stage) -> None:
     dock.methods.setCurrentIndex(dock.methods.findData("smooth:nl_means"))
     dock.button.click()
     stage.wait(stage.is_idle, "the smoothed image")
-    dock.form.row("minutes").value = RESTORE_MINUTES
-    dock.learn.click()
+    dock.teach.form.row("minutes").value = RESTORE_MINUTES
+    dock.teach.button.click()
     stage.wait(lambda: dock.session.candidate is not None, "the new model")
-    dock.card.use.click()
+    dock.teach.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.button.click()
     stage.wait(stage.is_idle, "the restored image")

@@ -246,7 +246,7 @@ def test_points_that_went_wrong_are_shown_on_the_image(
     dock.open_case(0)
     idle(dock.session)
     assert dock.said.text() == "c.csv: 1 missed · 1 extra"
-    image, said, true, errors = viewer.layers
+    _, said, true, errors = viewer.layers
     assert all(tuple(layer.scale) == (0.5, 0.5) for layer in viewer.layers)
     assert not said.visible
     assert true.face_color[:, 3].tolist() == [0, 0]  # rings: what lies beneath is seen

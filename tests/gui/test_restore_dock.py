@@ -125,41 +125,41 @@ def test_learning_from_the_image_alone_gives_a_method(
         after = {"hidden_psnr_db": 24.1}
         return SimpleNamespace(spec=spec, state={}, before=None, after=after, split=split)
 
-    assert "Open or select an image" in dock.learn.toolTip()
+    assert "Open or select an image" in dock.teach.button.toolTip()
     noisy(viewer)
     monkeypatch.setattr(dock.session, "_train", train)
-    assert dock.lessons.currentText() == "this image alone"
-    assert "Voxels are hidden" in dock.said.text()
-    assert not dock.noisy.isVisibleTo(dock)
-    dock.learn.click()
+    assert dock.teach.lessons.currentText() == "this image alone"
+    assert "Voxels are hidden" in dock.teach.said.text()
+    assert not dock.teach.noisy.isVisibleTo(dock)
+    dock.teach.button.click()
     idle(dock.session)
     assert taught == ["restoration", "cells", None]
     assert "held-out preview" in [one.name for one in viewer.layers]
-    assert "PSNR of hidden voxels in dB 24.10" in dock.card.text.text()
-    dock.card.use.click()
+    assert "PSNR of hidden voxels in dB 24.10" in dock.teach.card.text.text()
+    dock.teach.card.use.click()
     idle(dock.session)
     assert dock.methods.currentText() == "cells v1"
     assert "held-out preview" not in [one.name for one in viewer.layers]
 
 
 def test_folders_are_asked_for_and_checked(viewer: Any, dock: Any, tmp_path: Path) -> None:
-    choose(dock, dock.lessons, "pairs")
-    assert dock.noisy.isVisibleTo(dock)
-    assert dock.truth.isVisibleTo(dock)
-    assert dock.learn.toolTip() == "Choose both folders."
+    choose(dock, dock.teach.lessons, "pairs")
+    assert dock.teach.noisy.isVisibleTo(dock)
+    assert dock.teach.clean.isVisibleTo(dock)
+    assert dock.teach.button.toolTip() == "Choose both folders."
     for folder in ("noisy", "clean"):
         (tmp_path / folder).mkdir()
         save(
             Volume(np.zeros((8, 9), np.uint8), Grid.regular("YX", (8, 9))),
             tmp_path / folder / "a.tif",
         )
-    dock.noisy.set_path(tmp_path / "noisy")
-    dock.truth.set_path(tmp_path / "clean")
-    assert dock.learn.isEnabled()
-    assert dock.said.text().startswith("1 pair.")
+    dock.teach.noisy.set_path(tmp_path / "noisy")
+    dock.teach.clean.set_path(tmp_path / "clean")
+    assert dock.teach.button.isEnabled()
+    assert dock.teach.said.text().startswith("1 pair.")
     (tmp_path / "clean" / "a.tif").rename(tmp_path / "clean" / "b.tif")
-    dock.truth.set_path(tmp_path / "clean")
-    assert not dock.learn.isEnabled()
+    dock.teach.clean.set_path(tmp_path / "clean")
+    assert not dock.teach.button.isEnabled()
 
 
 def test_a_click_in_the_map_opens_the_image(viewer: Any, dock: Any, tmp_path: Path) -> None:

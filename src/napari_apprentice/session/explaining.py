@@ -55,7 +55,11 @@ def ways() -> list[Way]:
 def problem_of(key: str, spec: ModelSpec) -> str | None:
     """Why a way cannot explain a model, as a sentence, or None where it can."""
     reason = EXPLAINERS[key].problem(spec)
-    return None if reason is None else f"{spec.name} cannot be explained this way: it {reason}."
+    if reason is None:
+        return None
+    others = [e.title for e in EXPLAINERS.values() if e.problem(spec) is None]
+    advice = f" Choose {' or '.join(others)}." if others else ""
+    return f"{EXPLAINERS[key].title} does not suit {spec.name}: it {reason}.{advice}"
 
 
 def describe_cost(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["RecipeForm"]
 
 _KINDS = (
-    ("as planned; as it is in a layer", None),
+    ("automatic; unchanged in a layer", None),
     ("z-score: mean 0, deviation 1", "zscore"),
     ("percentiles to 0…1", "percentile"),
     ("window to 0…1", "window"),

@@ -11,13 +11,8 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.engine.baselines import SmoothConfig
-from napari_apprentice.session.choice import network_choices
 from napari_apprentice.session.restoring import (
-    LESSONS,
     Method,
-    lesson_items,
-    lesson_problem,
-    lesson_text,
     methods,
     restore,
     score_job,
@@ -25,18 +20,15 @@ from napari_apprentice.session.restoring import (
 from napari_apprentice.session.text import describe_error
 
 from . import layers as adapt
-from ._card import ResultCard
 from ._dock import Dock
 from ._image_map import ImageMapView
 from ._parts import ElidedList, ErrorLine, wrapped
-from ._path_row import PathRow
-from .curves import CurvePlot
+from ._restore_learning import RestoreLearning
 from .form import ConfigForm, fold_away
 
 if TYPE_CHECKING:
     import napari
 
-    from napari_apprentice.core.jobs import Metric
     from napari_apprentice.session.session import Session
 
 __all__ = ["RestoreDock"]
@@ -60,21 +52,11 @@ class RestoreDock(Dock):
         self.button, self.toggle = QPushButton("Restore"), QPushButton("Show before")
         self.summary, self.scores = wrapped(), wrapped()
         self.clean, self.compare = ElidedList(), QPushButton("Compare")
-        self.lessons, self.said = ElidedList(), wrapped()
-        self.noisy, self.truth = PathRow("the images to learn from"), PathRow("the clean images")
-        self.form = ConfigForm(
-            self.session.preferences.train,
-            main=("minutes",),
-            choices={"network": network_choices(LESSONS["image"].task)},
-        )
-        self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()
-        self.card, self.curves = ResultCard(), CurvePlot()
+        self.teach = RestoreLearning(self.viewer, self.session)
         self.map = ImageMapView(self.viewer, self.session)
         self._wanted: str | None = None
         self._known: list[Method] = []
-        for key, lesson in LESSONS.items():
-            self.lessons.addItem(lesson.title, key)
         self._lay_out()
         self._connect()
         self._on_viewer_theme()
@@ -96,19 +78,16 @@ class RestoreDock(Dock):
         lower.addRow("Clean image", against)
         self.body.addLayout(lower)
         self.body.addWidget(self.scores)
-        self.learning = QFormLayout()
-        self.learning.addRow("Learn from", self.lessons)
-        self.learning.addRow("Images", self.noisy)
-        self.learning.addRow("Clean", self.truth)
-        self.body.addLayout(self.learning)
-        below = (self.said, self.form.native, self.learn, self.stop, self.refusal, self.card)
-        for widget in (*below, self.curves, fold_away(self.map, "Map of a folder of images")):
+        for widget in (
+            self.refusal,
+            self.teach,
+            fold_away(self.map, "Map of a folder of images"),
+        ):
             self.body.addWidget(widget)
         self.body.addStretch()
         self.toggle.setCheckable(True)
         self.toggle.setToolTip("Hide the restored image while this is pressed")
         self.clean.setToolTip("An image without noise of the same place, to score the results")
-        self.stop.setToolTip("End now and keep the best model so far")
 
     def _connect(self) -> None:
         session, events = self.session, self.viewer.layers.events
@@ -118,7 +97,6 @@ class RestoreDock(Dock):
             self.listen(signal, self.render)
         self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(session.predicted, self._on_session_predicted)
-        self.listen(session.metric_added, self._on_session_metric)
         self.listen(session.refused, self.refusal.set_sentence)
         self.methods.activated.connect(self.render)
         self.strength.changed.connect(self.render)
@@ -126,14 +104,7 @@ class RestoreDock(Dock):
         self.toggle.toggled.connect(self._on_toggle_toggled)
         self.clean.activated.connect(self._on_clean_activated)
         self.compare.clicked.connect(self._on_compare_clicked)
-        self.lessons.activated.connect(self.render)
-        for row in (self.noisy, self.truth, self.form):
-            row.changed.connect(self.render)
-        self.learn.clicked.connect(self._on_learn_clicked)
-        self.stop.clicked.connect(session.stop)
-        self.card.use.clicked.connect(lambda: self._keep(use=True))
-        self.card.both.clicked.connect(lambda: self._keep(use=False))
-        self.card.discard.clicked.connect(session.discard)
+        self.teach.wanted.connect(self._on_teach_wanted)
 
     # -- session → dock ---------------------------------------------------------------------
 
@@ -153,10 +124,14 @@ class RestoreDock(Dock):
         self.summary.setVisible(bool(self.summary.text()))
         is_clean = self.clean.currentData() is not None
         self.compare.setEnabled(is_clean and session.busy is None)
-        tip = "PSNR and SSIM of the image and of all results" if is_clean else "Choose the layer"
+        tip = (
+            "PSNR and SSIM of the image and of all results"
+            if is_clean
+            else "Choose an image without noise, open as another layer"
+        )
         self.compare.setToolTip(session.busy or tip)
         self.scores.setVisible(bool(self.scores.text()))
-        self._render_learning()
+        self.teach.render_state()
         chosen = session.specs.get(method.name) if method is not None and method.is_model else None
         self.map.set_model(chosen.name if chosen and chosen.task == "anomaly" else None)
 
@@ -195,27 +170,10 @@ class RestoreDock(Dock):
             and o.data.shape[: len(shape or ())] == shape
         ]
         self.clean.clear()
-        self.clean.addItem("none" if others else "none (open it as another layer)", None)
+        self.clean.addItem("none", None)
         for layer in others:
             self.clean.addItem(layer.name, layer.unique_id)
         self.clean.setCurrentIndex(max(0, self.clean.findData(chosen)))
-
-    def _render_learning(self) -> None:
-        session, key = self.session, self.lessons.currentData()
-        count = LESSONS[key].folders
-        folders = (self.noisy.path, self.truth.path)
-        self.form.offer("network", network_choices(LESSONS[key].task))
-        self.learning.setRowVisible(1, count > 0)
-        self.learning.setRowVisible(2, count > 1)
-        self.said.setText(lesson_text(key, session.volume, folders))
-        problem = session.not_now or self.form.problem
-        problem = problem or lesson_problem(key, session.volume, folders)
-        self.learn.setEnabled(problem is None)
-        self.learn.setToolTip(problem or f"Teach a network from {LESSONS[key].title}")
-        self.learn.setVisible(not session.is_learning)
-        self.stop.setVisible(session.is_learning)
-        self.card.set_candidate(session.candidate)
-        self.curves.setVisible(bool(session.curve))
 
     @property
     def method(self) -> Method | None:
@@ -238,13 +196,9 @@ class RestoreDock(Dock):
         self.scores.setText("")
         self.render()
 
-    def _on_session_metric(self, metric: Metric) -> None:
-        self.curves.setVisible(True)
-        self.curves.add(metric)
-
     def _on_viewer_theme(self, *_: object) -> None:
         theme = get_theme(self.viewer.theme)
-        for plot in (self.curves, self.map.plot):
+        for plot in (self.teach.curves, self.map.plot):
             plot.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     # -- dock → session ---------------------------------------------------------------------
@@ -291,18 +245,5 @@ class RestoreDock(Dock):
         self.scores.setText("\n".join(lines))
         self.render()
 
-    def _on_learn_clicked(self) -> None:
-        self.refusal.set_sentence("")
-        session, key = self.session, self.lessons.currentData()
-        items = lesson_items(
-            key, session.volume, session.frame or 0, (self.noisy.path, self.truth.path)
-        )
-        lesson = LESSONS[key]
-        name = session.volume.name if session.volume and not lesson.folders else lesson.task
-        if session.learn_images(items, self.form.value(), None, name, lesson.task):
-            self.curves.set_metrics([])
-
-    def _keep(self, *, use: bool) -> None:
-        if use and self.session.candidate is not None:
-            self._wanted = f"model:{self.session.candidate.name}"
-        self.session.keep(use=False)
+    def _on_teach_wanted(self, name: str) -> None:
+        self._wanted = f"model:{name}"
