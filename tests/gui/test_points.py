@@ -222,9 +222,9 @@ def test_slices_of_a_volume_are_finished_one_by_one(make_bench):
     )  # those of slices 4 and 2: one can tell they are marked
     assert bench.image.projection_mode == "none"  # the image is as thin as it was
     bench.image.projection_mode = "max"
-    later = bench.viewer.add_image(np.zeros(DEEP.shape))
+    mine, later = bench.layer, bench.viewer.add_image(np.zeros(DEEP.shape))
     assert (bench.image.projection_mode, later.projection_mode) == ("max", "none")
-    bench.viewer.layers.selection.active = bench.layer
+    bench.viewer.layers.selection.active = mine
     bench.viewer.dims.set_point(0, 5.0 + 2.0 * 2)
     bench.page.slice.click()
     assert bench.state.extent.slices == ((0, 2),)

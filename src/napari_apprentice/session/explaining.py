@@ -57,9 +57,9 @@ def problem_of(key: str, spec: ModelSpec) -> str | None:
     reason = EXPLAINERS[key].problem(spec)
     if reason is None:
         return None
-    others = [e.title for e in EXPLAINERS.values() if e.problem(spec) is None]
-    advice = f" Choose {' or '.join(others)}." if others else ""
-    return f"{EXPLAINERS[key].title} does not suit {spec.name}: it {reason}.{advice}"
+    others = [e.title for _, e in EXPLAINERS.items() if e.problem(spec) is None]
+    advice = " or ".join(others) or "another model"
+    return f"{EXPLAINERS[key].title} does not suit {spec.name}: it {reason}. Choose {advice}."
 
 
 def describe_cost(
