@@ -36,9 +36,8 @@ SIZE = (1280, 800)
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
-COUNT_MINUTES = "5"
 RESTORE_MINUTES = "1"
-BLURRED, MARKED = "blurred nucleus", 15
+BLURRED, MARKED = "blurred nucleus", 10
 _PATIENCE = 600.0
 _LARGEST = 240_000
 _FEW = 64
@@ -346,7 +345,7 @@ def truth() -> np.ndarray:
 
 
 def count(stage: Stage) -> None:
-    """Count and classify nuclei: find them, mend a few, say which are blurred, learn, count again."""
+    """Count and classify nuclei: find them, mend a few, say which are blurred, class the rest."""
     dock, viewer = stage.dock, stage.viewer
     dock.empty.buttons["nuclei"].click()
     stage.settle()
@@ -372,28 +371,22 @@ def count(stage: Stage) -> None:
     color_by(stage, tools.coloring, "class")
     correct.scroll.verticalScrollBar().setValue(0)
     stage.shoot("count-4-classes", DOCK)
-    layer.visible = False
-    count_again(stage)
+    class_the_rest(stage)
 
 
-def count_again(stage: Stage) -> None:
-    """Learn the classes, predict, and see how many there are of each."""
-    dock = stage.dock
-    dock.show_step(2)
-    dock.learn.form.row("minutes").value = COUNT_MINUTES
-    dock.learn.form.row("held_out").value = "0"
+def class_the_rest(stage: Stage) -> None:
+    """Let the rest be classed, and go to the nucleus whose class is least certain."""
+    correct, viewer = stage.dock.correct, stage.viewer
+    correct.classing.button.click()
+    stage.wait(stage.is_idle, "the classes")
     stage.settle(1.0)
-    dock.learn.button.click()
-    stage.wait(lambda: dock.session.candidate is not None, "the new model")
-    stage.shoot("count-5-learned", DOCK)
-    dock.learn.card.use.click()
-    stage.wait(stage.is_idle, "saving")
-    dock.show_step(0)
-    dock.predict.button.click()
-    stage.wait(stage.is_idle, "the second prediction")
-    color_by(stage, dock.predict.coloring, "class")
-    stage.shoot("count-6-counted", DOCK)
-    stage.viewer.close()
+    correct.scroll.ensureWidgetVisible(correct.classing.summary)
+    stage.shoot("count-5-classified", DOCK)
+    correct.objects.doubt()
+    viewer.scene.camera.zoom *= 2.5
+    correct.scroll.verticalScrollBar().setValue(0)
+    stage.shoot("count-6-competing", DOCK)
+    viewer.close()
 
 
 def color_by(stage: Stage, coloring: Any, column: str) -> None:
@@ -431,7 +424,7 @@ def mend(stage: Stage) -> None:
 
 
 def classify(stage: Stage) -> None:
-    """Say of the sharpest and of the most blurred nuclei which they are, and lock them."""
+    """Say of the sharpest and of the most blurred nuclei which they are."""
     import numpy as np
     from scipy import ndimage
 
@@ -447,7 +440,6 @@ def classify(stage: Stage) -> None:
         for number in chosen:
             layer.selected_label = int(number)
             correct.pick(value)
-            correct.objects.toggle_lock()
     stage.settle(1.0)
 
 

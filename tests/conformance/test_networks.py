@@ -58,6 +58,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"channels": [4, 4, 8], "strides": [1, 2]},
     ],
     "gan": [{"channels": [4, 8], "latent": 5}, {"channels": [4, 4, 4], "latent": 3}],
+    "object_net": [
+        {"channels": [4, 8]},
+        {"channels": [4, 8, 8], "norm": "instance", "dropout": 0.0},
+    ],
     "densenet": [{"blocks": [1, 2], "init_features": 8, "growth": 4}],
     "resnet": [
         {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},

@@ -21,6 +21,7 @@ from napari_apprentice.models.networks import NETWORKS
 from napari_apprentice.tasks import (
     TASKS,
     AnswersWithImage,
+    ClassesObjects,
     FindsPlaces,
     HasOwnStep,
     MakesImages,
@@ -28,6 +29,7 @@ from napari_apprentice.tasks import (
     ReducesOutput,
     Task,
     WholeImage,
+    inputs_of,
     primary_of,
 )
 from napari_apprentice.tasks._heat import log_sizes
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
 CLASSES = (LabelClass(1, "round"), LabelClass(2, "square"))
 NAMES = TASKS.names()
-DENSE = [name for name in NAMES if not isinstance(TASKS[name], WholeImage | MakesImages)]
+_WHOLE = WholeImage | MakesImages | ClassesObjects
+DENSE = [name for name in NAMES if not isinstance(TASKS[name], _WHOLE)]
 BOTH = [
     (name, n) for name in NAMES for n in ((2,) if isinstance(TASKS[name], MakesImages) else (2, 3))
 ]
@@ -90,6 +93,11 @@ def answered(task: Task, spec: ModelSpec, said: Annotation) -> Prediction:
         return task.decode(
             torch.cat([log_sizes(sizes) - 4, torch.logit(heat, 1e-6)]).numpy(), said.grid, spec
         )
+    if isinstance(task, ClassesObjects):
+        numbers, kinds = task.known_objects(said, spec)
+        scores = 50.0 * np.eye(channels, dtype=np.float32)[kinds]
+        np.testing.assert_array_equal(task.decode(scores, said.grid, spec).objects["class"], [1, 2])
+        return task.classed(scores, numbers, said.labels, said.grid, spec)
     if isinstance(task, NumbersObjects):
         kind = torch.where(target > 0, (target - 1) % 3 + 1, target).clamp_max(2)
         number = torch.div(target - 1, 3, rounding_mode="floor").clamp_min(1) - 1
@@ -122,7 +130,7 @@ def test_its_plan_builds_a_network_and_survives_json(name: str, ndim: int) -> No
     with torch.device("meta"):
         NETWORKS[spec.network].build(
             ndim=ndim,
-            in_channels=len(spec.channels),
+            in_channels=inputs_of(task, spec),
             out_channels=task.output_channels(spec),
             args=spec.network_args,
         )
@@ -142,6 +150,9 @@ def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
         return
     assert target.dtype == np.uint8
     maps = (task.output_channels(spec),) if isinstance(task, FindsPlaces) else ()
+    if isinstance(task, ClassesObjects):
+        np.testing.assert_array_equal(target, [0, 1])
+        return
     whole = isinstance(task, WholeImage | MakesImages)
     assert target.shape == (() if whole else (*maps, *said.grid.shape))
     assert not (target == IGNORE).any()
@@ -151,9 +162,9 @@ def test_targets_are_small_numbers_or_an_image_on_the_annotations_grid(
 @pytest.mark.parametrize(("name", "ndim"), BOTH)
 def test_the_loss_can_be_learned_from(name: str, ndim: int) -> None:
     task, spec, _, said = planned(name, ndim)
-    target = torch.from_numpy(np.asarray(task.targets(said, spec)))[None].repeat(
-        2, *(1,) * np.ndim(task.targets(said, spec))
-    )
+    target = torch.from_numpy(np.asarray(task.targets(said, spec)))
+    if not isinstance(task, ClassesObjects):  # two objects are a batch
+        target = target[None].repeat(2, *(1,) * target.ndim)
     torch.manual_seed(0)
     output = torch.randn(
         2, task.output_channels(spec), *spatial_of(task, target), requires_grad=True
@@ -299,4 +310,4 @@ def test_listing_tasks_loads_no_torch() -> None:
 
 def test_there_are_tasks() -> None:
     known = {"semantic", "instance", "image_class", "restoration", "anomaly", "detection"}
-    assert {*known, "synthesis"} <= set(NAMES)
+    assert {*known, "synthesis", "object_class"} <= set(NAMES)

@@ -315,7 +315,11 @@ def test_a_newer_prediction_replaces_what_nobody_touched(found):
     assert (found.labels[2:8, 1:9] == 1).all()
     assert not found.labels[2:8, 11:19].any()
     three, four = int(found.labels[5, 25]), int(found.labels[0, 28])
-    assert found.notes == {1: Note("person", 0.6, 2), three: Note(score=0.7), four: Note(score=0.5)}
+    assert found.notes == {
+        1: Note("person", 0.6, 2, "person"),
+        three: Note(score=0.7),
+        four: Note(score=0.5),
+    }
     assert (found.labels == three).sum() == (newer == 3).sum()
     assert found.n_corrections == 2
     found.undo()

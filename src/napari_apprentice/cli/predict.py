@@ -43,11 +43,20 @@ def predict(
             help="Channels that the model sees, by name or number from 1; default: all of them.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH|DIR",
+            help="Labels of the objects to be classed, under the images' names: for models that class objects.",
+        ),
+    ] = None,
     series: SeriesName = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Apply a model to images and write one result per image under the image's name; of points and boxes a CSV, or GeoJSON.
+
+    Classes of objects are written as labels whose objects have names, and as a CSV of the same name beside them.
 
     Classes of whole images become one table: OUT itself where it ends in .csv or .json, else predictions.csv in it.
 
@@ -69,7 +78,7 @@ def predict(
         "seconds": None,
     }
     with interruptible() as stop:
-        run = _Run(loaded, config, out, Listener(stop), channels)
+        run = _Run(loaded, config, out, Listener(stop), channels, labels)
         records = [{**blank, **record} for record in inputs.each(run.predict)]
     good = [record for record in records if "error" not in record]
     if is_table:
@@ -130,7 +139,9 @@ class _Run:
         out: Path,
         listener: Listener,
         channels: str | None = None,
+        labels: Path | None = None,
     ) -> None:
+        self._labels = labels
         self._model, self._config, self._out = model, config, out
         self._listener, self._channels = listener, channels
 
@@ -144,6 +155,8 @@ class _Run:
         from napari_apprentice.io import open_volume, save
 
         self._listener.name = image.name
+        if self._labels is not None:
+            return self._classify(image, self._labels)
         volume = open_volume(image)
         try:
             seen = pick_channels(volume, self._channels)
@@ -159,6 +172,35 @@ class _Run:
             save(result, target)
         output = None if target is None else str(target)
         return {"path": str(image), "output": output, **_said(prediction)}
+
+    def _classify(self, image: Path, labels: Path) -> dict[str, Any]:
+        """Class the objects that the labels number; the labels with names, and a table beside them."""
+        from napari_apprentice.engine.files import output_path, result_volume
+        from napari_apprentice.engine.object_files import classify_file, save_objects
+        from napari_apprentice.io import open_volume, save, stem
+
+        try:
+            prediction = classify_file(
+                image,
+                labels,
+                self._model,
+                self._config,
+                channels=self._channels,
+                listen=self._listener,
+            )
+        finally:
+            self._listener.clear()
+        table = self._out
+        if table.suffix.lower() != ".csv":
+            result = result_volume(prediction, open_volume(image))
+            target = output_path(image, result, self._out) if result is not None else self._out
+            _make_folder(target.parent)
+            if result is not None:
+                save(result, target)
+            table = target.with_name(stem(target) + ".csv")
+        _make_folder(table.parent)
+        save_objects(prediction, table)
+        return {"path": str(image), "output": str(table), **_said(prediction)}
 
 
 def _make_folder(folder: Path) -> None:

@@ -25,6 +25,7 @@ Labels = Annotated[
     typer.Option(
         metavar="DIR",
         help="Their labels under the same names, or one file; of points and boxes a CSV or GeoJSON each. For "
+        "classes of objects labels that number them, with a CSV (columns label and class) beside each, or with named objects. For "
         "classes of whole images a CSV with the columns "
         "file and class, or none where the images lie in one folder per class. For restoration the clean images, or none: then "
         "it is learned from the noisy ones alone. For made-up images none: class folders, or one folder.",
@@ -51,6 +52,13 @@ Backbone = Annotated[
         help="Safetensors with weights of such a network, to start from where they fit.",
     ),
 ]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,…",
+        help="Channels that are learned from, by name or number from 1; default: all of them.",
+    ),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of --out.")
 ]
@@ -67,6 +75,7 @@ def train(
     classes: Classes = "",
     groups: Groups = None,
     backbone: Backbone = None,
+    channels: Channels = None,
     resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
@@ -92,6 +101,7 @@ def train(
                 classes=classes,
                 groups=None if groups is None else read_groups(groups),
                 backbone=backbone,
+                channels=channels,
                 resume=resume,
                 listen=listener,
                 config=config,

@@ -179,6 +179,8 @@ def changed_blocks(
     after: NDArray[Any],
     painted_before: NDArray[np.bool_] | None = None,
     painted_after: NDArray[np.bool_] | None = None,
+    *,
+    tile: int = TILE,
 ) -> tuple[Block, ...]:
     """Cut a changed box into compact blocks: tiles without a change are left out, the others trimmed.
 
@@ -192,13 +194,15 @@ def changed_blocks(
         Integer arrays of the box's shape; copied where they changed.
     painted_before, painted_after
         Boolean arrays of the same shape, or None where no stroke is involved.
+    tile
+        Length of a block; where nearly everything changed, few large ones are quicker.
     """
     blocks = []
-    for tile in _tiles(before.shape):
-        changed = before[tile] != after[tile]
+    for part in _tiles(before.shape, tile):
+        changed = before[part] != after[part]
         if painted_before is not None and painted_after is not None:
-            changed |= painted_before[tile] != painted_after[tile]
-        box = trimmed(tile, changed)
+            changed |= painted_before[part] != painted_after[part]
+        box = trimmed(part, changed)
         if box is not None:
             at = tuple(a + part.start for a, part in zip(start, box, strict=True))
             painted = _painted_pair(box, painted_before, painted_after)
@@ -216,10 +220,10 @@ def _painted_pair(
     return before[box].copy(), after[box].copy()
 
 
-def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    steps = [range(0, length, TILE) for length in shape]
+def _tiles(shape: tuple[int, ...], tile: int) -> Iterator[tuple[slice, ...]]:
+    steps = [range(0, length, tile) for length in shape]
     for corner in product(*steps):
-        yield tuple(slice(a, min(a + TILE, n)) for a, n in zip(corner, shape, strict=True))
+        yield tuple(slice(a, min(a + tile, n)) for a, n in zip(corner, shape, strict=True))
 
 
 def trimmed(box: tuple[slice, ...], mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:

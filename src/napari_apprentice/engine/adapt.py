@@ -8,6 +8,7 @@ from napari_apprentice.core.errors import ModelError
 from napari_apprentice.core.jobs import Log
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.models.networks import NETWORKS
+from napari_apprentice.tasks import TASKS, inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -177,7 +178,7 @@ def head_keys(spec: ModelSpec) -> set[str]:
         for channels in (2, 3):
             network = NETWORKS[spec.network].build(
                 ndim=spec.ndim,
-                in_channels=len(spec.channels),
+                in_channels=inputs_of(TASKS[spec.task], spec),
                 out_channels=channels,
                 args=spec.network_args,
             )

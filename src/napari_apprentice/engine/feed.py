@@ -1,4 +1,4 @@
-"""What a network is fed while it learns: patches with labels or without, whole images, or images to make more of.
+"""What a network is fed while it learns: patches, images, crops around objects, pictures to make more of.
 
 All else of a training is the same.
 """
@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_apprentice.core.jobs import Progress
-from napari_apprentice.tasks import AnswersWithImage, MakesImages, NumbersObjects, WholeImage
+from napari_apprentice.tasks import (
+    AnswersWithImage,
+    ClassesObjects,
+    MakesImages,
+    NumbersObjects,
+    WholeImage,
+)
 
 from .adapt import adapt_image_spec, adapt_spec
 from .arrays import prepare_items
@@ -19,6 +25,7 @@ from .hidden import LessonArray, LessonSampler, lesson_of, prepare_lessons
 from .image_split import check_images, find_leaks, plan_image_split
 from .images import ImageArray, ImageSampler, prepare_images
 from .lessons import check_lessons, lesson_patch, lesson_spec
+from .object_feed import check_objects, plan_object_split, prepare_objects
 from .sample import PatchSampler, TrainArray
 from .split import check_items, measured, plan_split
 
@@ -107,7 +114,7 @@ class Images:
     can_shrink = False
     quick: int | None = None
 
-    def __init__(self, task: Task, judge: WholeImage) -> None:
+    def __init__(self, task: Task, judge: WholeImage | ClassesObjects) -> None:
         self._task, self._judge = task, judge
 
     def check(self, items: Sequence[TrainItem]) -> None:
@@ -151,9 +158,31 @@ class Images:
         real = {item.name for item in _looked_at(split)}
         seen = [array for array in arrays if array.name in real]
         if split.held_out:
-            seen, _ = yield from prepare_images(split.held_out, self._task, spec)
+            seen, _ = yield from self.prepare(split.held_out, spec)
         yield from find_leaks(arrays, seen if split.held_out else ())
         return ImageChecker(seen, self._task, spec, self._judge, is_held_out=bool(split.held_out))
+
+
+class Objects(Images):
+    """Crops around objects, where a network answers once for each."""
+
+    def __init__(self, task: Task, judge: ClassesObjects) -> None:
+        super().__init__(task, judge)
+        self._objects = judge
+
+    def check(self, items: Sequence[TrainItem]) -> None:
+        """See `check_objects`."""
+        check_objects(items)
+
+    def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
+        """See `plan_object_split`."""
+        return plan_object_split(items, config)
+
+    def prepare(
+        self, items: Sequence[TrainItem], spec: ModelSpec
+    ) -> Generator[Event, None, tuple[list[ImageArray], str]]:
+        """See `prepare_objects`."""
+        return prepare_objects(items, self._objects, spec)
 
 
 class Lessons:
@@ -294,4 +323,6 @@ def feed_of(task: Task) -> Feed:
         return Lessons(task, task)
     if isinstance(task, MakesImages):
         return Pictures(task, task)
+    if isinstance(task, ClassesObjects):
+        return Objects(task, task)
     return Images(task, task) if isinstance(task, WholeImage) else Patches(task)

@@ -21,9 +21,10 @@ from napari_apprentice.io import (
     read_rows,
     stem,
 )
-from napari_apprentice.tasks import TASKS, FindsPlaces, NumbersObjects
+from napari_apprentice.tasks import TASKS, ClassesObjects, FindsPlaces, NumbersObjects
 
 from .evaluate import find_classes
+from .object_files import open_objects
 from .place_files import open_places
 from .split import TrainItem
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.prediction import Prediction
 
 __all__ = [
+    "item_of",
     "open_pairs",
     "output_path",
     "parse_classes",
@@ -85,6 +87,8 @@ def open_pairs(
         return (
             yield from open_places(pairs, task=task, classes=classes, known=known, groups=groups)
         )
+    if isinstance(TASKS[task], ClassesObjects):
+        return (yield from open_objects(pairs, classes=classes, groups=groups))
     opened = []
     for number, (image, label) in enumerate(pairs):
         yield Progress("opening", number, len(pairs), "image")
@@ -94,7 +98,7 @@ def open_pairs(
     if isinstance(chosen, NumbersObjects):
         said = tuple(classes) or chosen.named_classes(volumes)
         return [
-            _item(image, label, said, groups or {}, chosen.annotation) for image, label in opened
+            item_of(image, label, said, groups or {}, chosen.annotation) for image, label in opened
         ]
     said = tuple(classes) or find_classes(volumes, known)
     if not said:
@@ -103,7 +107,7 @@ def open_pairs(
             path=pairs[0][1].parent if pairs else None,
             remedy="Check that these are label images.",
         )
-    return [_item(image, label, said, groups or {}, _as_classes) for image, label in opened]
+    return [item_of(image, label, said, groups or {}, _as_classes) for image, label in opened]
 
 
 def _as_classes(labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
@@ -199,13 +203,27 @@ def _single_frame(volume: Volume) -> Volume:
     return volume.frame(0)
 
 
-def _item(
+def item_of(
     volume: Volume,
     labels: Volume,
     classes: tuple[LabelClass, ...],
     groups: Mapping[str, str],
-    annotate: Callable[[Volume, Grid, Sequence[LabelClass]], Annotation],
+    annotate: Callable[[Volume, Grid, tuple[LabelClass, ...]], Annotation],
 ) -> TrainItem:
+    """An image with what its labels say, on the image's own grid.
+
+    Parameters
+    ----------
+    annotate
+        Makes an annotation of the labels.
+
+    Raises
+    ------
+    BadInputError
+        A film.
+    GridMismatchError
+        Labels that do not lie on the grid of their image.
+    """
     source = volume.source or volume.name
     frame = _single_frame(volume)
     grid = frame.grid.spatial

@@ -111,7 +111,9 @@ def grow(
     if labels is None or box is None:
         return None
     kinds = answer.objects.get("class")
-    note = Note("person", float(answer.objects["score"][0]), 0 if kinds is None else int(kinds[0]))
+    kind = 0 if kinds is None else int(kinds[0])
+    score = float(answer.objects["score"][0])
+    note = Note("person", score, kind, "model" if kind else None)
     corner = tuple(a + b.start for a, b in zip(start, box, strict=True))
     return GrownObject(corner, np.asarray(labels[box] > 0), note)
 

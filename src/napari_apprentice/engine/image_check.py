@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.jobs import Progress
     from napari_apprentice.core.spec import ModelSpec
-    from napari_apprentice.tasks import Task, WholeImage
+    from napari_apprentice.tasks import ClassesObjects, Task, WholeImage
 
     from .images import ImageArray
 
@@ -46,7 +46,7 @@ class ImageChecker:
         arrays: Sequence[ImageArray],
         task: Task,
         spec: ModelSpec,
-        judge: WholeImage,
+        judge: WholeImage | ClassesObjects,
         *,
         is_held_out: bool,
     ) -> None:

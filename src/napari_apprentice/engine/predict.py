@@ -16,7 +16,14 @@ from napari_apprentice.core.errors import BadInputError, JobError, OutOfMemoryEr
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.prediction import Prediction, Provenance
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, AnswersWithImage, FindsPlaces, MakesImages, WholeImage
+from napari_apprentice.tasks import (
+    TASKS,
+    AnswersWithImage,
+    ClassesObjects,
+    FindsPlaces,
+    MakesImages,
+    WholeImage,
+)
 
 from ._frames import frames_of, joined_frames
 from .cost import Cost, estimate, overlap_for, remember_speed, tile_count, tile_for
@@ -97,6 +104,12 @@ def predict(
         raise BadInputError(
             f"the model {model.spec.name} makes images up and is not applied to one",
             remedy="Ask it for images: napari-apprentice synthesise, or the dock Synthesise.",
+        )
+    if isinstance(asked, ClassesObjects):
+        raise BadInputError(
+            f"expected the objects that {model.spec.name} is to class, found an image alone",
+            path=volume.source or volume.name,
+            remedy="Give the labels that number them, too.",
         )
     kind = _PlacePrediction if isinstance(asked, FindsPlaces) else _Prediction
     if isinstance(asked, WholeImage):

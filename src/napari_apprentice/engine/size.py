@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.tasks import TASKS, FindsPlaces, SizesObjects
+from napari_apprentice.tasks import TASKS, ClassesObjects, FindsPlaces, SizesObjects
 
 from .prepare import has_spacing, turn, working_grid
 
@@ -104,7 +104,7 @@ def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> Mod
     It is that of the annotated objects, held within what a network learns well. Where voxels have a size, the working
     spacing becomes the one at which objects are that large.
     """
-    if isinstance(task, FindsPlaces):
+    if isinstance(task, FindsPlaces | ClassesObjects):
         return task.planned(spec, [item.annotation for item in items])
     if not isinstance(task, SizesObjects) or task.diameter(spec) is not None:
         return spec

@@ -16,7 +16,7 @@ from napari_apprentice.core.errors import (
 from napari_apprentice.core.jobs import Log, Metric, Progress
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS, HasOwnStep
+from napari_apprentice.tasks import TASKS, HasOwnStep, inputs_of
 
 from .adapt import Freezer, gains_classes, head_keys, take_over
 from .best import Best, mark_of, reason_to_stop, score_of
@@ -168,7 +168,7 @@ class _Training:
         torch.manual_seed(self.config.seed)
         network = NETWORKS[self.spec.network].build(
             ndim=self.spec.ndim,
-            in_channels=len(self.spec.channels),
+            in_channels=inputs_of(self.task, self.spec),
             out_channels=self.task.output_channels(self.spec),
             args=self.spec.network_args,
         )

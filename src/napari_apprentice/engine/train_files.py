@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ from napari_apprentice.models.store import Model, ModelStore, save_model
 from napari_apprentice.models.weights import read_weights
 from napari_apprentice.tasks import ONE_KIND, TASKS, AnswersWithImage, MakesImages, WholeImage
 
+from .channels import pick_channels
 from .checkpoints import LAST
 from .class_files import list_classes, list_kinds, open_classes
 from .files import parse_classes, read_images, read_items
+from .prepare import fits
 from .train import train
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def train_files(
     classes: str = "",
     groups: Mapping[str, str] | None = None,
     backbone: Path | None = None,
+    channels: str | None = None,
     resume: bool = False,
     listen: Callable[[Event], None] | None = None,
 ) -> Trained:
@@ -63,6 +66,8 @@ def train_files(
     state = None if backbone is None else read_weights(backbone)
     known = () if init is None else init.spec.label_classes
     items = _items(images, labels, task, classes, groups, known, listen)
+    items = [_with_channels(item, channels) for item in items]
+    _check_fit(items, init)
     with ExitStack() as stack:
         if out is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -109,6 +114,40 @@ def _items(
             f"expected labels to learn {task} from, found none", remedy="Give a folder of labels."
         )
     return read_items(images, labels, classes=parse_classes(classes), groups=groups, task=task)
+
+
+def _with_channels(item: TrainItem, channels: str | None) -> TrainItem:
+    """The item with the channels that are learned from."""
+    if channels is None:
+        return item
+    if item.annotation.clean is not None:
+        raise BadInputError(
+            "expected all channels where clean images are learned from, found a choice",
+            path=item.name,
+            remedy="Save the wanted channels of both as files of their own.",
+        )
+    return replace(item, volume=pick_channels(item.volume, channels))
+
+
+def _check_fit(items: Sequence[TrainItem], init: Model | None) -> None:
+    """Refuse images that the model to start from cannot take, and say how it could.
+
+    Raises
+    ------
+    BadInputError
+        The first that does not fit.
+    """
+    for item in items if init is not None else ():
+        reason = None if init is None else fits(item.volume, init.spec)
+        if reason is None or init is None:
+            continue
+        several = item.volume.grid.length("C") > 1
+        choose = "Choose the channels that it sees (--channels), or s" if several else "S"
+        raise BadInputError(
+            f"the model {init.spec.name} {reason}",
+            path=item.name,
+            remedy=f"{choose}tart from another model, or from nothing.",
+        )
 
 
 def _classed(

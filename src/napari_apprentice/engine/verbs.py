@@ -13,10 +13,11 @@ from pydantic import BaseModel, ValidationError
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.io import describe, open_volume
+from napari_apprentice.io import describe, open_labels, open_volume
 from napari_apprentice.models.store import Model, ModelStore
 
 from .channels import pick_channels
+from .classify_objects import classify_objects
 from .config import EvaluateConfig, PredictConfig, TrainConfig
 from .evaluate import compare as compare_job
 from .evaluate import evaluate_files
@@ -109,6 +110,7 @@ def predict(
     image: Volume | os.PathLike[str] | str,
     model: Model | os.PathLike[str] | str = "nuclei",
     *,
+    labels: Volume | os.PathLike[str] | str | None = None,
     time: int | None = None,
     channels: str | None = None,
     listen: Callable[[Event], None] | None = None,
@@ -122,6 +124,8 @@ def predict(
         A volume, or the path of one.
     model
         A model, its name, or its folder.
+    labels
+        Objects, for a model that says of which class they are.
     time
         Time point; None predicts all of them.
     channels
@@ -153,6 +157,10 @@ def predict(
     volume = pick_channels(volume, channels)
     loaded = model if isinstance(model, Model) else load_model(model)
     config = config_of(PredictConfig, settings)
+    if labels is not None:
+        said = labels if isinstance(labels, Volume) else open_labels(labels)
+        frame = volume.frame(time or 0)
+        return run_to_end(classify_objects(frame, said.numpy(), loaded, config), listen)
     return run_to_end(predict_job(volume, loaded, config, time=time), listen)
 
 
@@ -166,6 +174,7 @@ def train(
     classes: str = "",
     groups: Mapping[str, str] | None = None,
     backbone: os.PathLike[str] | str | None = None,
+    channels: str | None = None,
     resume: bool = False,
     listen: Callable[[Event], None] | None = None,
     **settings: Any,
@@ -177,7 +186,8 @@ def train(
     images, labels
         Two files or two folders. For classes of whole images: a folder of class folders alone, or the folder of images
         and a CSV with the columns file, class and, if wanted, group. For restoration the noisy and the clean images; noisy
-        ones alone are enough. For images to be made up a folder of class folders, or of images of one kind.
+        ones alone are enough. For images to be made up a folder of class folders, or of images of one kind. For classes of
+        objects labels that number them, with a CSV (columns label and class) beside each, or with named objects.
     out
         Folder for the model and its checkpoints; None keeps the model in memory only.
     task
@@ -190,6 +200,8 @@ def train(
         File name without suffixes → group; a group is never divided between learning and checking.
     backbone
         File of safetensors with weights of a network of the same kind, to start from where they fit.
+    channels
+        Which channels are learned from, by name or number from 1, as of `predict`; None: all of them.
     resume
         Go on from the checkpoint in `out`.
     listen
@@ -225,6 +237,7 @@ def train(
         classes=classes,
         groups=groups,
         backbone=None if backbone is None else Path(backbone),
+        channels=channels,
         resume=resume,
         listen=listen,
         config=config_of(TrainConfig, settings),

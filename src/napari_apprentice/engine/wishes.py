@@ -12,7 +12,13 @@ from napari_apprentice.models.networks import (
     answers_per_image,
     makes_pictures,
 )
-from napari_apprentice.tasks import AnswersWithImage, AsksMiddle, MakesImages, WholeImage
+from napari_apprentice.tasks import (
+    AnswersWithImage,
+    AsksMiddle,
+    ClassesObjects,
+    MakesImages,
+    WholeImage,
+)
 
 from .recipe import parse_filters, parse_normalization
 from .tiles import tile_shape
@@ -95,7 +101,8 @@ def _check(name: str, task: Task) -> None:
 
 def _misfit(network: Network, task: Task) -> str | None:
     """What the task wants of a network and this one does not do; None where it can answer."""
-    wanted = _what(per_image=isinstance(task, WholeImage), makes=isinstance(task, MakesImages))
+    once = isinstance(task, WholeImage | ClassesObjects)
+    wanted = _what(per_image=once, makes=isinstance(task, MakesImages))
     if _what(per_image=answers_per_image(network), makes=makes_pictures(network)) != wanted:
         return wanted
     if isinstance(task, AsksMiddle):

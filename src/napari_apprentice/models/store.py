@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError, JobError, ModelError
 from napari_apprentice.core.home import user_folder
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, inputs_of
 
 from .folder import CARD, SPEC, WEIGHTS, read_spec, write_folder
 from .networks import NETWORKS
@@ -86,10 +86,11 @@ def build_network(spec: ModelSpec) -> nn.Module:
     BadInputError
         No such network or task, or arguments that the network does not take.
     """
+    task = TASKS[spec.task]
     return NETWORKS[spec.network].build(
         ndim=spec.ndim,
-        in_channels=len(spec.channels),
-        out_channels=TASKS[spec.task].output_channels(spec),
+        in_channels=inputs_of(task, spec),
+        out_channels=task.output_channels(spec),
         args=spec.network_args,
     )
 

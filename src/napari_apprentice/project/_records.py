@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +91,9 @@ class NoteRecord(_Plain):
     by: Author
     score: float | None = None
     kind: int = 0
+    kind_by: Author | None = None
+    kind_score: float | None = None
+    doubt: float | None = None
 
 
 class PlacesRecord(_Plain):
@@ -346,11 +349,8 @@ def _classes(records: tuple[ClassRecord, ...]) -> tuple[LabelClass, ...]:
 
 
 def _note_records(notes: Notes) -> tuple[NoteRecord, ...]:
-    return tuple(
-        NoteRecord(label=number, by=note.by, score=note.score, kind=note.kind)
-        for number, note in notes.items()
-    )
+    return tuple(NoteRecord(label=number, **asdict(note)) for number, note in notes.items())
 
 
 def _notes(records: tuple[NoteRecord, ...]) -> dict[int, Note]:
-    return {r.label: Note(r.by, r.score, r.kind) for r in records}
+    return {r.label: Note(**r.model_dump(exclude={"label"})) for r in records}

@@ -70,5 +70,5 @@ def _pair(
         sources = taken.get(number, {})
         most = max((s for s in sources if s), key=lambda s: sources[s], default=0)
         parent = notes.get(most, Note())
-        after = replace(before or Note(kind=parent.kind), by="person")
+        after = replace(before or replace(parent, score=None), by="person")
     return None if before == after else (before, after)

@@ -20,6 +20,7 @@ from .choice import (
     answers_with_image,
     image_task,
     is_of_images,
+    is_of_objects,
     kind_of_task,
     makes_images,
     picture_tasks,
@@ -129,6 +130,8 @@ class Learning(Working):
         kind = said_kind(self.annotations)
         if spec is not None and is_of_images(spec):
             return f"{init} gives whole images a class: teach it in Classify, or start from another model."
+        if spec is not None and is_of_objects(spec):
+            return f"{init} classes objects that are there: teach it in Correct, or start from another model."
         if spec is not None and answers_with_image(spec):
             return f"{init} learns from images without labels: teach it in Restore, or start from another model."
         if spec is not None and makes_images(spec):
@@ -148,13 +151,13 @@ class Learning(Working):
 
     def tasks(self) -> dict[str, str]:
         """Titles of the tasks that can be learned from what was annotated, by name."""
-        from napari_apprentice.tasks import TASKS, MakesImages, WholeImage
+        from napari_apprentice.tasks import TASKS, ClassesObjects, MakesImages, WholeImage
 
         kind, pictures = said_kind(self.annotations), picture_tasks()
         fitting = {
             name: task.title
             for name, task in TASKS.items()
-            if not isinstance(task, WholeImage | MakesImages)
+            if not isinstance(task, WholeImage | MakesImages | ClassesObjects)
             and name not in pictures
             and kind in (None, kind_of_task(name))
         }

@@ -25,10 +25,12 @@ __all__ = [
     "best_choice",
     "image_task",
     "is_of_images",
+    "is_of_objects",
     "kind_of_task",
     "makes_images",
     "model_choices",
     "network_choices",
+    "object_class_task",
     "object_tasks",
     "picture_tasks",
     "place_tasks",
@@ -104,6 +106,8 @@ def model_choices(specs: Mapping[str, ModelSpec], volume: Volume | None) -> list
 
 
 def _reason(volume: Volume, spec: ModelSpec) -> str | None:
+    if is_of_objects(spec):
+        return "classes objects that are there: use it in Correct"
     return "makes images up" if makes_images(spec) else fits(volume, spec)
 
 
@@ -112,6 +116,20 @@ def makes_images(spec: ModelSpec) -> bool:
     from napari_apprentice.tasks import TASKS, MakesImages
 
     return spec.task in TASKS and isinstance(TASKS[spec.task], MakesImages)
+
+
+def is_of_objects(spec: ModelSpec) -> bool:
+    """Whether a model says of which class numbered objects are."""
+    from napari_apprentice.tasks import TASKS, ClassesObjects
+
+    return spec.task in TASKS and isinstance(TASKS[spec.task], ClassesObjects)
+
+
+def object_class_task() -> str:
+    """Name of the task that gives numbered objects a class."""
+    from napari_apprentice.tasks import TASKS, ClassesObjects
+
+    return next(name for name, task in TASKS.items() if isinstance(task, ClassesObjects))
 
 
 def is_of_images(spec: ModelSpec) -> bool:

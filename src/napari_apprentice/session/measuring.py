@@ -25,7 +25,7 @@ __all__ = ["Measured", "by_number", "inside", "measure_job", "save_table_job", "
 
 _NOT_PLOTTED = ("label", "class", "touches border")
 _FIRST = ("area", "volume", "intensity mean", "circularity", "sphericity")
-_WORDS = ("class", "by")
+_WORDS = ("class", "by", "class by")
 _SPARSE = 10
 _FEW = 10_000
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_apprentice.core.edit import Edit, changed_blocks
+from napari_apprentice.core.edit import TILE, Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.notes import Note
 
@@ -16,12 +16,15 @@ from ._rules import class_of
 from .objects import one_object
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from .edits import AnnotationState
 
 __all__ = [
     "BEGINNING",
+    "class_the_rest",
     "classify_object",
     "count_objects",
     "doubtful_objects",
@@ -36,6 +39,7 @@ __all__ = [
 
 
 _LARGEST_TABLE = 2**24
+_TILE = 512
 
 
 def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None:
@@ -72,10 +76,42 @@ def classify_object(state: AnnotationState, value: int, kind: int) -> None:
     """
     one_object(state, value)
     note = state.notes.get(value)
-    said = replace(note or Note(), by="person", kind=kind)
+    said = Note("person", None if note is None else note.score, kind, "person" if kind else None)
     if said != note:
         name = class_of(state.classes, kind).name if kind else "no class"
         state.apply(Edit(f"Object {value} is {name}", notes={value: (note, said)}))
+
+
+def class_the_rest(
+    state: AnnotationState, found: Mapping[int, Note], name: str = "Classify the rest"
+) -> int:
+    """Write what a model says of which class objects are; what a person said stays. One edit; return how many it changed.
+
+    A lock keeps the voxels of an object; a class that nobody said may still be given to it.
+
+    Parameters
+    ----------
+    found
+        Number of the object → ``kind``, ``kind_score`` and ``doubt``; objects that are gone by now are left out.
+    """
+    there = set(state.index.numbers().tolist())
+    changes: dict[int, tuple[Note | None, Note | None]] = {}
+    for number, said in found.items():
+        note = state.notes.get(number)
+        if number not in there or (note is not None and note.is_told):
+            continue
+        # Without a note nobody knows where the object came from.
+        after = replace(
+            note or Note(),
+            kind=said.kind,
+            kind_by="model",
+            kind_score=said.kind_score,
+            doubt=said.doubt,
+        )
+        if after != note:
+            changes[number] = (note, after)
+    state.apply(Edit(name, author="model", notes=changes))
+    return len(changes)
 
 
 def count_objects(state: AnnotationState) -> str:
@@ -144,7 +180,7 @@ def renumber(state: AnnotationState) -> int:
     touched = sorted({*state.notes, *renamed})
     edit = Edit(
         "Renumber objects",
-        changed_blocks((0,) * labels.ndim, labels, after),
+        changed_blocks((0,) * labels.ndim, labels, after, tile=_TILE if labels.ndim == 2 else TILE),
         locks=frozenset(number[n] for n in state.locked if n in number),
         unlocks=state.locked,
         notes={n: (state.notes.get(n), renamed.get(n)) for n in touched},
@@ -162,7 +198,11 @@ def _consecutive(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[Any]:
         return np.searchsorted(np.concatenate([[0], ids]), labels).astype(labels.dtype)
     table = np.zeros(int(ids[-1]) + 1, labels.dtype)
     table[ids] = np.arange(1, ids.size + 1)
-    return np.asarray(table[labels])
+    after = np.empty_like(labels)
+    for row, out in zip(labels, after, strict=True):
+        # Row by row the indices stay in the cache; "clip" spares a second look at them.
+        np.take(table, row, out=out, mode="clip")
+    return after
 
 
 def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int, tuple[int, ...]]:
@@ -193,10 +233,20 @@ def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int,
 
 
 def doubtful_objects(state: AnnotationState) -> list[tuple[float, int]]:
-    """Score and number of the objects that a model found and nobody touched or locked, the most doubtful first."""
+    """How sure a model is and number of the objects that nobody touched or locked, the most doubtful first.
+
+    Once a model has said of which class objects are, that is what it can be unsure of; else whether they are there.
+    """
     ids = state.index.numbers()
     open_ids = ids[~np.isin(ids, _locked_ids(state))].tolist()
-    notes = ((n, state.notes.get(n)) for n in open_ids)
+    notes = [(n, state.notes.get(n)) for n in open_ids]
+    classed = [
+        (1.0 - note.doubt, n)
+        for n, note in notes
+        if note is not None and note.doubt is not None and note.kind_by == "model"
+    ]
+    if classed:
+        return sorted(classed)
     return sorted(
         (note.score, n)
         for n, note in notes

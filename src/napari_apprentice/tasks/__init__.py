@@ -9,6 +9,7 @@ from ._task import (
     AnswersWithImage,
     AsksMiddle,
     Believes,
+    ClassesObjects,
     FindsPlaces,
     GrowsObjects,
     HasOwnStep,
@@ -18,6 +19,7 @@ from ._task import (
     SizesObjects,
     Task,
     WholeImage,
+    inputs_of,
     primary_of,
 )
 
@@ -27,6 +29,7 @@ __all__ = [
     "AnswersWithImage",
     "AsksMiddle",
     "Believes",
+    "ClassesObjects",
     "FindsPlaces",
     "GrowsObjects",
     "HasOwnStep",
@@ -36,6 +39,7 @@ __all__ = [
     "SizesObjects",
     "Task",
     "WholeImage",
+    "inputs_of",
     "primary_of",
 ]
 

@@ -8,9 +8,16 @@ import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
-from napari_apprentice.measure.classification import classification_scores
-from napari_apprentice.measure.probabilities import probability_scores
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
+
+from ._probabilities import (
+    class_loss,
+    judged,
+    kind_of_pictures,
+    picture_normalization,
+    probabilities,
+    with_temperature,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,12 +29,10 @@ if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["TASK", "ImageClass"]
+__all__ = ["TASK", "ImageClass", "probabilities"]
 
-_SMOOTHING = 0.05
 _LONGEST = {2: 128, 3: 64}
 _STEP = 32
-_TEMPERATURES = (0.2, 10.0)
 
 
 class ImageClass:
@@ -70,10 +75,7 @@ class ImageClass:
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         """Cross-entropy of scores ``(B, K)`` and class positions ``(B,)``, with label smoothing."""
-        import torch.nn.functional as functional
-
-        smoothing = float(spec.task_args.get("label_smoothing", _SMOOTHING))
-        return functional.cross_entropy(output.float(), target.long(), label_smoothing=smoothing)
+        return class_loss(output, target, spec)
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Read scores ``(K,)``, or ``(N, K)`` of the parts of one image; see `answer`."""
@@ -110,32 +112,11 @@ class ImageClass:
         self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec
     ) -> Mapping[str, float]:
         """Rates and probability scores over a set of images; see `WholeImage.judge`."""
-        shares = probabilities(scores, spec)
-        names = {position: entry.name for position, entry in enumerate(spec.classes)}
-        rates = classification_scores(shares.argmax(axis=1), targets, tuple(names))
-        return {**rates.flat(names), **probability_scores(shares, targets).flat()}
+        return judged(scores, targets, spec)
 
     def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
-        """Store the temperature under which the truth is least surprising in ``task_args``.
-
-        The truth counts as ``(n + 1) / (n + 2)`` and not as certain, after Platt (1999): else a small set without a
-        mistake would ask for endless confidence.
-        """
-        from scipy.optimize import minimize_scalar
-
-        count, classes = scores.shape
-        sure = (len(targets) + 1) / (len(targets) + 2)
-        wanted = np.full((count, classes), (1 - sure) / max(1, classes - 1))
-        wanted[np.arange(count), targets.astype(int)] = sure
-
-        def surprise(log_temperature: float) -> float:
-            logs = _log_softmax(scores / np.exp(log_temperature))
-            return float(-(wanted * logs).sum(axis=1).mean())
-
-        low, high = (float(np.log(t)) for t in _TEMPERATURES)
-        found = minimize_scalar(surprise, bounds=(low, high), method="bounded")
-        temperature = round(float(np.exp(found.x)), 4)
-        return spec.model_copy(update={"task_args": {**spec.task_args, "temperature": temperature}})
+        """Store the temperature under which the truth is least surprising; see `with_temperature`."""
+        return with_temperature(scores, targets, spec)
 
     def default_spec(
         self, name: str, volumes: Sequence[Volume], classes: Sequence[LabelClass]
@@ -152,7 +133,7 @@ class ImageClass:
                 f"expected images of two classes or more, found {len(volumes)} images of {len(classes)}",
                 remedy="Give images of another class, too.",
             )
-        ndim, channels = _kind(volumes)
+        ndim, channels = kind_of_pictures(volumes)
         patient = volumes[0].grid.world == "LPS"
         return ModelSpec(
             name=name,
@@ -162,53 +143,11 @@ class ImageClass:
             channels=channels,
             grey_as_color=any(v.rgb for v in volumes),
             orientation="LPS" if patient and ndim == 3 else None,
-            normalization=_normalization(volumes),
+            normalization=picture_normalization(volumes),
             classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
             tile=_tile([v.grid for v in volumes]),
             mirror_axes=() if patient else tuple(range(ndim)),
         )
-
-
-def probabilities(scores: NDArray[Any], spec: ModelSpec) -> NDArray[np.float64]:
-    """Softmax of scores ``(N, K)`` over the model's temperature, float64."""
-    temperature = float(spec.task_args.get("temperature", 1.0))
-    shares: NDArray[np.float64] = np.exp(_log_softmax(scores / temperature))
-    return shares
-
-
-def _log_softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return result
-
-
-def _kind(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...]]:
-    """Spatial axes and channels of all images; grey ones among colour pictures count as colour.
-
-    Raises
-    ------
-    BadInputError
-        Images of several kinds.
-    """
-    colours = {v.channels for v in volumes if v.rgb and len(v.channels) == 3}
-    kinds = {(v.grid.ndim, v.grid.length("C")) for v in volumes}
-    if colours:
-        kinds -= {(2, 1)}
-    if len(kinds) > 1:
-        raise BadInputError(
-            f"expected images of one kind, found (dimensions, channels) {sorted(kinds)}",
-            remedy="Learn from images of one kind at a time.",
-        )
-    ndim, count = kinds.pop()
-    if colours:
-        return ndim, colours.pop()
-    return ndim, volumes[0].channels if count > 1 else ("image",)
-
-
-def _normalization(volumes: Sequence[Volume]) -> Normalization:
-    """Colours mean something by their value; grey values of another device do not."""
-    is_colour = any(v.rgb for v in volumes) and all(v.dtype == np.uint8 for v in volumes)
-    return Normalization(kind="window", low=0, high=255) if is_colour else Normalization()
 
 
 def _tile(grids: Sequence[Grid]) -> tuple[int, ...]:

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Coloring"]
 
-_TITLES = {"": "object", "score": "score", "class": "class", "by": "who said it"}
+_TITLES = {
+    "": "object",
+    "score": "score",
+    "class": "class",
+    "uncertainty": "doubt about the class",
+    "by": "who said it",
+}
 _TIPS = {
     "": "Neighbours differ; the colours mean nothing",
     "score": "From orange (the model was not sure) to blue (it was)",
     "class": "The colours of the classes",
+    "uncertainty": "From orange (other classes compete) to blue (none does); gray is what you said",
     "by": "Blue from the network, orange from you",
 }
 

@@ -27,7 +27,8 @@ _UNSURE, _SURE = (
     (0.835, 0.369, 0.0),
     (0.337, 0.706, 0.914),
 )  # vermillion and sky blue of Okabe and Ito
-_OURS = ("score", "class", "by")
+_OF_CLASSES = ("class by", "class score", "uncertainty")
+_OURS = ("score", "class", "by", *_OF_CLASSES)
 _UNKNOWN = "#999999"
 _BY = {"network": "#56B4E9", "person": "#E69F00"}
 
@@ -52,6 +53,7 @@ def notes_from(objects: Mapping[str, Any], frame: int | None = None) -> dict[int
         int(number): Note(
             score=None if scores is None or np.isnan(scores[row]) else float(scores[row]),
             kind=0 if kinds is None else int(kinds[row]),
+            kind_by=None if kinds is None else "model",
         )
         for row, number in enumerate(numbers[chosen])
     }
@@ -86,13 +88,17 @@ def features_of(
     table = pd.DataFrame(
         {
             "label": ordered,
-            "score": np.array([_score(note) for note in known]),
+            "score": np.array([_number(note, "score") for note in known]),
             "class": ["" if note is None else names.get(note.kind, "") for note in known],
-            "by": ["" if note is None else AUTHORS[note.by] for note in known],
+            "by": [_author(note) for note in known],
         }
     )
-    if not table["class"].any():
-        table = table.drop(columns="class")
+    table["class by"] = [_class_author(note) for note in known]
+    table["class score"] = np.array([_number(note, "kind_score") for note in known])
+    table["uncertainty"] = np.array([_number(note, "doubt") for note in known])
+    told = table["class"].any()
+    said = table["uncertainty"].notna().any()
+    table = table.drop(columns=[*(() if told else ("class",)), *(() if said else _OF_CLASSES)])
     if others is not None and "index" in others:
         rest = others[others["index"].isin(ordered)]
         others = rest.drop(columns=[name for name in _OURS if name in rest])
@@ -100,8 +106,22 @@ def features_of(
     return by_number(table, others)
 
 
-def _score(note: Note | None) -> float:
-    return np.nan if note is None or note.score is None else note.score
+def _number(note: Note | None, name: str) -> float:
+    value = None if note is None else getattr(note, name)
+    return np.nan if value is None else float(value)
+
+
+def _author(note: Note | None) -> str:
+    """Who said that it is there; a note that only tells a class does not say."""
+    if note is None or (note.by == "model" and note.score is None and note.kind_score is not None):
+        return ""
+    return AUTHORS[note.by]
+
+
+def _class_author(note: Note | None) -> str:
+    if note is None or not note.kind:
+        return ""
+    return AUTHORS[note.kind_by or note.by]
 
 
 def title_of(state: AnnotationState, value: int) -> str:
@@ -112,7 +132,8 @@ def title_of(state: AnnotationState, value: int) -> str:
     parts = [f"Object {value}"]
     if note.score is not None:
         parts.append(f"score {note.score:.2f}")
-    parts += [c.name for c in state.classes if c.value == note.kind]
+    sure = "" if note.kind_score is None else f" {note.kind_score:.2f}"
+    parts += [f"{c.name}{sure}" for c in state.classes if c.value == note.kind]
     if note.by == "person":
         parts.append("by you")
     return " · ".join([*parts, "locked"] if value in state.locked else parts)
@@ -120,7 +141,7 @@ def title_of(state: AnnotationState, value: int) -> str:
 
 def coloring(features: pd.DataFrame) -> list[str]:
     """Columns that objects can be coloured by."""
-    found = [name for name in ("score", "class", "by") if name in features]
+    found = [name for name in ("score", "class", "uncertainty", "by") if name in features]
     return [name for name in found if features[name].replace("", np.nan).notna().any()]
 
 
@@ -136,8 +157,9 @@ def object_colors(
     """
     colors: dict[int | None, Any] = {None: _UNKNOWN, 0: "transparent"}
     values = features[column]
-    if column == "score":
-        shown = _blend(values.to_numpy(dtype=float))
+    if column in ("score", "uncertainty"):
+        sure = values.to_numpy(dtype=float)
+        shown = _blend(sure if column == "score" else 1 - sure)
     else:
         named = _BY if column == "by" else {c.name: c.color for c in classes}
         shown = [named.get(v, _UNKNOWN) for v in values]

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.session.classing import Classing
 from napari_apprentice.session.growing import Growing
 from napari_apprentice.session.object_sets import classify_object
 
@@ -21,6 +22,8 @@ from ._annotator import Annotator
 from ._beginning import Beginning, RecoveryBar
 from ._buttons import ElidedButton
 from ._classes import ClassButtons, class_key
+from ._classing import KEYS as CLASSING_KEYS
+from ._classing import ClassingRow
 from ._counting import KEYS as COUNTING_KEYS
 from ._counting import Counting
 from ._dock import Dock
@@ -45,6 +48,7 @@ __all__ = ["KEYS", "CorrectDock"]
 KEYS = {
     "Ctrl+1 … Ctrl+9": "paint the first … ninth class",
     **OBJECT_KEYS,
+    **CLASSING_KEYS,
     **COUNTING_KEYS,
     "Ctrl+Z": "undo anything: strokes, classes, what is finished",
     "Ctrl+Shift+Z": "redo",
@@ -80,6 +84,7 @@ class CorrectDock(Dock):
         self.pages = QStackedWidget()
         self.classes = ClassButtons()
         self.objects = ObjectButtons(viewer, Growing(self.session))
+        self.classing = ClassingRow(Classing(self.session))
         self.tools = Tools()
         self.counting = Counting(self.annotator)
         self.hidden = ElidedButton("Show the annotation")
@@ -121,6 +126,7 @@ class CorrectDock(Dock):
         column.addWidget(self.objects)
         column.addWidget(self.what)
         column.addWidget(self.classes)
+        column.addWidget(self.classing)
         column.addWidget(_title("Tool"))
         column.addWidget(self.tools)
         column.addLayout(history)
@@ -133,6 +139,7 @@ class CorrectDock(Dock):
         annotator = self.annotator
         self.listen(annotator.changed, self.render_state)
         self.listen(annotator.problem, self._on_annotator_problem)
+        self.listen(self.session.status_changed, self.classing.render)
         self._told.connect(self.error.set_sentence)
         self.objects.refused.connect(self.error.set_sentence)
         self.undo.clicked.connect(self._on_undo_clicked)
@@ -167,6 +174,7 @@ class CorrectDock(Dock):
         self.classes.set_classes(state.classes)
         self.objects.setVisible(state.objects)
         self.objects.render()
+        self.classing.set_state(state)
         self.what.setText("Class of the object" if state.objects else "Class")
         self._render_selected()
         self._render_offers()
@@ -273,6 +281,7 @@ class CorrectDock(Dock):
         counting = self.counting
         counted = (counting.toggle_slice, counting.go_on, counting.toggle_drawing)
         keys |= dict(zip(COUNTING_KEYS, counted, strict=True))
+        keys |= dict.fromkeys(CLASSING_KEYS, self.classing.classify)
         return keys | self.objects.actions()
 
 

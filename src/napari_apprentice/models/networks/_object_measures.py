@@ -1,0 +1,208 @@
+"""What can be measured of an object in a crop around it, and what convolutions see in it and around it, as torch modules."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ObjectNet", "measure_count", "measures"]
+
+_RING = 7
+"""Width of the window whose reach beyond the object is its surroundings, in voxels."""
+_BANDS = (3, 5, 9)
+_SMALL = 1e-3
+_LIMIT = 5.0
+_PER_CHANNEL = 8 + 2 * len(_BANDS)
+
+
+def measure_count(channels: int, ndim: int) -> int:
+    """How many numbers `measures` gives for an image of so many channels."""
+    return (ndim + 4) + channels * _PER_CHANNEL + (channels if channels > 1 else 0)
+
+
+def _means(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean ``(B, C)`` of ``(B, C, *spatial)`` within a mask ``(B, 1, *spatial)``; 0 where that is empty."""
+    weight = mask.flatten(2).sum(-1).clamp_min(_SMALL)
+    return (values * mask).flatten(2).sum(-1) / weight
+
+
+def _spread(values: Tensor, mask: Tensor, mean: Tensor) -> Tensor:
+    """Deviation ``(B, C)`` within a mask."""
+    centred = values - mean.reshape(*mean.shape, *(1,) * (values.ndim - 2))
+    return (_means(centred.square(), mask) + 1e-8).sqrt()
+
+
+def _grown(mask: Tensor, width: int) -> Tensor:
+    """A mask and what is within half a width of it."""
+    pool = functional.max_pool2d if mask.ndim == 4 else functional.max_pool3d
+    return pool(mask, width, 1, width // 2)
+
+
+def _blurred(image: Tensor, width: int) -> Tensor:
+    """Means over windows, along short axes over as much as there is."""
+    pool = functional.avg_pool2d if image.ndim == 4 else functional.avg_pool3d
+    size = [min(width, (length - 1) // 2 * 2 + 1) for length in image.shape[2:]]
+    return pool(image, size, 1, [n // 2 for n in size], count_include_pad=False)
+
+
+def _shape(mask: Tensor) -> Tensor:
+    """Size, lengths of the main axes, elongation, length of the outline, compactness: ``(B, ndim + 4)``."""
+    size = mask.flatten(1).sum(-1).clamp_min(1.0)
+    spatial = mask.shape[2:]
+    axes = [torch.arange(n, dtype=mask.dtype, device=mask.device) for n in spatial]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1)
+    inside = mask.flatten(1)
+    middle = inside @ points.T / size[:, None]
+    second = torch.einsum("bn,in,jn->bij", inside, points, points) / size[:, None, None]
+    spread = second - middle[:, :, None] * middle[:, None, :]
+    # A single voxel has a length, too.
+    spread = spread + torch.eye(len(spatial), dtype=mask.dtype, device=mask.device) / 12
+    lengths = torch.linalg.eigvalsh(spread).clamp_min(1e-4)
+    rim = (mask - (1 - _grown(1 - mask, 3))).clamp_min(0).flatten(1).sum(-1).clamp_min(1.0)
+    fill = size / lengths.prod(-1).sqrt()
+    power = len(spatial) / (len(spatial) - 1)
+    numbers = [size.log(), rim.log(), rim.log() * power - size.log(), fill.log()]
+    return torch.cat([lengths.log(), torch.stack(numbers, 1)], 1)
+
+
+def _brightness(image: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
+    """Mean, spread, skewness and extremes inside and around, and how coarse the texture is; per channel."""
+    mean, around = _means(image, mask), _means(image, ring)
+    spread = _spread(image, mask, mean)
+    shaped = (*mean.shape, *(1,) * (image.ndim - 2))
+    relative = (image - mean.reshape(shaped)) / (spread.reshape(shaped) + _SMALL)
+    skewness = _means(relative.clamp(-_LIMIT, _LIMIT) ** 3, mask)
+    far = torch.finfo(image.dtype).max
+    top = torch.where(mask > 0, image, -far).flatten(2).amax(-1)
+    bottom = torch.where(mask > 0, image, far).flatten(2).amin(-1)
+    known = mask.flatten(2).sum(-1) > 0
+    extremes = [torch.where(known, value, mean) for value in (top, bottom)]
+    found = [mean, spread, skewness, around, mean - around, _spread(image, ring, around), *extremes]
+    coarse = image
+    for width in _BANDS:
+        blurred = _blurred(image, width)
+        band, coarse = coarse - blurred, blurred
+        deviation = _spread(band, mask, _means(band, mask))
+        found += [(deviation + _SMALL).log(), deviation / (spread + _SMALL)]
+    if image.shape[1] > 1:
+        found.append(mean - mean.roll(1, 1))  # hue, one might say
+    return torch.cat(found, 1)
+
+
+@torch.no_grad()
+def measures(image: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
+    """Size, shape, brightness and texture of objects, in voxels and in the units of the crops.
+
+    Parameters
+    ----------
+    image
+        Crops ``(B, C, *spatial)``.
+    mask
+        Which voxels belong to the object, ``(B, 1, *spatial)``, 0 and 1.
+    ring
+        Which belong to its surroundings, likewise.
+
+    Returns
+    -------
+    Tensor
+        ``(B, measure_count(C, ndim))``, float32.
+    """
+    image, mask, ring = image.float(), mask.float(), ring.float()
+    return torch.cat([_shape(mask), _brightness(image, mask, ring)], 1)
+
+
+class _Scaled(nn.BatchNorm1d):
+    """Numbers brought to mean 0 and deviation 1; a batch of one is scaled as those before it."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Scale ``(B, N)``, without outliers."""
+        if self.training and len(values) == 1:
+            values = functional.batch_norm(values, self.running_mean, self.running_var)
+        else:
+            values = super().forward(values)
+        return values.clamp(-_LIMIT, _LIMIT)
+
+
+class ObjectNet(nn.Module):
+    """A linear decision on two kinds of evidence: what is measured, and what convolutions learn to see.
+
+    Features of each level are averaged within the object (mean and spread) and around it, so that where the object lies in
+    the crop, and how much of it the crop is, do not matter.
+
+    Parameters
+    ----------
+    ndim
+        Spatial axes.
+    in_channels
+        Channels of the image and, last, the object's mask; with one channel only, that is both.
+    out_channels
+        Classes.
+    channels
+        Features of each level.
+    norm
+        Layer that normalises features.
+    dropout
+        Share of what the convolutions say that is left out while learning.
+    """
+
+    def __init__(
+        self,
+        ndim: int,
+        in_channels: int,
+        out_channels: int,
+        channels: Sequence[int],
+        norm: str,
+        dropout: float,
+    ) -> None:
+        from monai.networks.blocks.convolutions import Convolution
+        from monai.networks.layers.factories import Pool
+
+        super().__init__()
+        widths = (in_channels, *channels)
+        self.blocks = nn.ModuleList(
+            Convolution(
+                spatial_dims=ndim,
+                in_channels=a,
+                out_channels=b,
+                act="RELU",
+                norm=norm,
+                adn_ordering="NA",
+            )
+            for a, b in pairwise(widths)
+        )
+        self.pool = Pool[Pool.MAX, ndim](2)
+        self.shrink = Pool[Pool.AVG, ndim](2)
+        count = measure_count(max(1, in_channels - 1), ndim)
+        self.scale_measured = _Scaled(count, affine=False)
+        self.scale_seen = _Scaled(3 * sum(channels), affine=False)
+        self.dropout = nn.Dropout(dropout)
+        self.measured = nn.Linear(count, out_channels)
+        self.seen = nn.Linear(3 * sum(channels), out_channels)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Scores ``(B, K)`` of crops ``(B, in_channels, *spatial)``."""
+        mask = (crops[:, -1:] > 0.5).to(crops.dtype)
+        image = crops[:, :-1] if crops.shape[1] > 1 else crops
+        ring = (_grown(mask, _RING) - mask).clamp_min(0)
+        known = self.scale_measured(measures(image, mask, ring))
+        looked = self.scale_seen(self._look(crops, mask, ring))
+        scores: Tensor = self.measured(known) + self.seen(self.dropout(looked))
+        return scores
+
+    def _look(self, features: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
+        found = []
+        for level, block in enumerate(self.blocks):
+            if level:
+                features = self.pool(features)
+                mask, ring = self.shrink(mask), self.shrink(ring)
+            features = block(features)
+            mean = _means(features, mask)
+            found += [mean, _spread(features, mask, mean), _means(features, ring)]
+        return torch.cat(found, 1).float()
