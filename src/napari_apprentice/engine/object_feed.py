@@ -82,13 +82,13 @@ def plan_object_split(items: Sequence[TrainItem], config: TrainConfig) -> Split:
     if not held:
         note = "too few objects to hold any out: scores are on what was learned from"
         return Split(tuple(items), (), note)
-    sides = [
+    train, checked = (
         tuple(_only(item, n, held, inside=inside) for n, item in enumerate(items))
         for inside in (False, True)
-    ]
+    )
     total = sum(len(_names(item.annotation)) for item in items)
     note = f"learns from {total - len(held)} objects, held out {len(held)} of {items[0].name}"
-    return Split(*sides, note)
+    return Split(train, checked, note)
 
 
 def _by_class(items: Sequence[TrainItem]) -> dict[str, list[tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
@@ -119,22 +121,18 @@ def open_objects(
         )
     values = {entry.name.casefold(): entry.value for entry in said}
     items = []
-    for image, labels, names in opened:
+    for volume, labels, names in opened:
         kinds = {
             n: values[name.casefold()] for n, name in names.items() if name.casefold() in values
         }
-        items.append(
-            item_of(
-                image,
-                labels,
-                said,
-                groups or {},
-                lambda v, grid, c, kinds=kinds: Annotation(
-                    grid, v.numpy(), c, object_classes=kinds
-                ),
-            )
-        )
+        items.append(item_of(volume, labels, said, groups or {}, partial(_annotation, kinds)))
     return items
+
+
+def _annotation(
+    kinds: Mapping[int, int], labels: Volume, grid: Grid, classes: tuple[LabelClass, ...]
+) -> Annotation:
+    return Annotation(grid, labels.numpy(), classes, object_classes=kinds)
 
 
 def labels_for(image: Path, labels: Path) -> Path:
@@ -179,9 +177,7 @@ def classify_file(
 
     volume = pick_channels(open_volume(image), channels)
     path = labels_for(image, labels)
-    item = item_of(
-        volume, open_labels(path), (), {}, lambda v, grid, _: Annotation(grid, v.numpy(), ())
-    )
+    item = item_of(volume, open_labels(path), (), {}, partial(_annotation, {}))
     try:
         job = classify_objects(item.volume, item.annotation.labels, model, config)
         return run_to_end(job, listen)

@@ -218,7 +218,7 @@ def _lengths(annotation: Annotation) -> NDArray[np.float64]:
     boxes = object_boxes(annotation.labels)
     chosen = [boxes[n] for n in sorted(annotation.object_classes) if n in boxes]
     voxels = np.array([[part.stop - part.start for part in box] for box in chosen], dtype=float)
-    return voxels.reshape(-1, annotation.grid.ndim) * np.array(annotation.grid.spacing)
+    return np.asarray(voxels.reshape(-1, annotation.grid.ndim) * np.array(annotation.grid.spacing))
 
 
 def _told(

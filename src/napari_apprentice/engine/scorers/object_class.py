@@ -71,8 +71,8 @@ class ObjectClassScorer:
 
 def _compared(truth: Path, said: Path) -> Compared:
     true, found = object_names(truth), object_names(said)
-    for names, path in ((true, truth), (found, said)):
-        if not names:
+    for known, path in ((true, truth), (found, said)):
+        if not known:
             raise BadInputError(
                 "expected objects with a class, found none",
                 path=path,
@@ -100,8 +100,8 @@ def _pairs(prediction: Prediction, annotation: Annotation) -> list[tuple[str, st
     """Name of the true and of the predicted class of each object that has both."""
     true = _names(annotation.classes)
     said = _names(prediction.classes)
-    columns = (prediction.objects[name].tolist() for name in ("label", "class"))
-    found = dict(zip(*columns, strict=True))
+    numbers, kinds = (prediction.objects[name].tolist() for name in ("label", "class"))
+    found = dict(zip(numbers, kinds, strict=True))
     return [
         (true[value], said[found[number]])
         for number, value in annotation.object_classes.items()
