@@ -107,8 +107,7 @@ def predict(
         )
     if isinstance(asked, ClassesObjects):
         raise BadInputError(
-            f"expected the objects that {model.spec.name} is to class, found an image alone",
-            path=volume.source or volume.name,
+            f"expected objects for {model.spec.name} to class, found an image alone",
             remedy="Give the labels that number them, too.",
         )
     kind = _PlacePrediction if isinstance(asked, FindsPlaces) else _Prediction
