@@ -57,6 +57,7 @@ def test_a_few_are_classed_and_one_button_classes_the_rest(bench, qtbot):
     assert row.isVisibleTo(b.dock)
     assert not row.button.isEnabled()
     assert "say of which class" in row.button.toolTip()
+    b.dock.objects._doubted = (0.99, 1)  # the person has looked through doubtful ones before
     b.key("Shift-C")
     assert "say of which class" in row.summary.text()
     pick(b, 500, "Control-1")
@@ -75,6 +76,7 @@ def test_a_few_are_classed_and_one_button_classes_the_rest(bench, qtbot):
     assert table.loc[502, "class by"] == "person"
     assert np.isnan(table.loc[502, "uncertainty"])
 
+    assert "now 7 cell · 9 nucleus" in row.summary.text()
     coloring = b.dock.objects.coloring.choice
     coloring.setCurrentIndex(coloring.findData("class"))
     shown = b.layer.get_color(507)

@@ -37,11 +37,12 @@ class ClassingRow(QWidget):
         self.keep = ElidedButton("Keep classifier")
         self.summary = wrapped()
         self._lay_out()
+        self._say("")
         self.start.currentIndexChanged.connect(self.render)
         self.button.clicked.connect(self.classify)
         self.keep.clicked.connect(classing.keep)
         classing.done.connect(self._on_classing_done)
-        classing.failed.connect(self.summary.setText)
+        classing.failed.connect(self._say)
         self.destroyed.connect(classing.close)
 
     def _lay_out(self) -> None:
@@ -63,7 +64,7 @@ class ClassingRow(QWidget):
         numbered = state if state is not None and state.objects else None
         if numbered is not self._state:
             self._state = numbered
-            self.summary.setText("")
+            self._say("")
         self.setVisible(numbered is not None)
         self._list()
         self.render()
@@ -82,6 +83,10 @@ class ClassingRow(QWidget):
             self.start.setCurrentIndex(max(0, self.start.findData(chosen)))
             self.start.blockSignals(was_blocked)
         self.start.setVisible(len(entries) > 1)
+
+    def _say(self, sentence: str) -> None:
+        self.summary.setText(sentence)
+        self.summary.setVisible(bool(sentence))
 
     @property
     def stored(self) -> str | None:
@@ -112,7 +117,7 @@ class ClassingRow(QWidget):
             self._classing.classify(self._state, self.stored)
 
     def _on_classing_done(self, sentence: str) -> None:
-        self.summary.setText(sentence)
+        self._say(sentence)
         if self.stored is not None:
             self.start.setCurrentIndex(0)  # the next round goes on from this one
         self._list()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_apprentice.core.edit import Edit
     from napari_apprentice.session.growing import Growing
 
     from .annotating import AnnotationLabels
@@ -140,6 +141,7 @@ class ObjectButtons(QWidget):
         if layer is not None:
             self._following.follow((layer.events.selected_label,), self._on_layer_selected)
             self._following.follow((layer.state.changed,), self._on_state_changed)
+            self._following.follow((layer.state.edited,), self._on_state_edited)
             self._propose_size(layer)
             self.put_table()
         self.render()
@@ -206,6 +208,11 @@ class ObjectButtons(QWidget):
                 is_waiting = self._waiting == tool.key
                 self.buttons[tool.key].setChecked(is_waiting)
                 self.buttons[tool.key].set_full(says[tool.key] if is_waiting else tool.name)
+
+    def _on_state_edited(self, edit: Edit) -> None:
+        """What a model has just said is doubted anew."""
+        if edit.author == "model":
+            self._doubted = sets.BEGINNING
 
     def _on_state_changed(self) -> None:
         self.render()
