@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from napari_apprentice.core.registry import Registry
 
+from ._object_task import ClassesObjects, inputs_of
 from ._task import (
     ONE_KIND,
     AnswersWithImage,
     AsksMiddle,
     Believes,
-    ClassesObjects,
     FindsPlaces,
     GrowsObjects,
     HasOwnStep,
@@ -19,7 +19,6 @@ from ._task import (
     SizesObjects,
     Task,
     WholeImage,
-    inputs_of,
     primary_of,
 )
 

@@ -24,7 +24,6 @@ __all__ = [
     "ONE_KIND",
     "AnswersWithImage",
     "AsksMiddle",
-    "ClassesObjects",
     "FindsPlaces",
     "GrowsObjects",
     "HasOwnStep",
@@ -32,7 +31,6 @@ __all__ = [
     "ReducesOutput",
     "Task",
     "WholeImage",
-    "inputs_of",
     "primary_of",
 ]
 
@@ -252,58 +250,6 @@ class AsksMiddle(Protocol):
 
 
 @runtime_checkable
-class ClassesObjects(Protocol):
-    """A task that says of which class numbered objects are; its networks are `AnswersPerImage` and see a crop around each.
-
-    Contract
-    --------
-    - an annotation numbers objects and says the class of some: ``object_classes``; all others count for nothing.
-    - a crop has the channels of the image and, last, the mask of its object; ``spec.tile`` is its size.
-    - ``targets`` returns ``(N,)``, one position among ``spec.classes`` per object of `known_objects`; ``loss`` takes output
-      ``(B, K)`` and targets ``(B,)``; ``decode`` takes scores ``(N, K)`` of the objects 1 … N.
-    """
-
-    def input_channels(self, spec: ModelSpec) -> int:
-        """Channels of a crop."""
-        ...
-
-    def known_objects(
-        self, annotation: Annotation, spec: ModelSpec
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Numbers of the objects whose class is known, ascending, and its position among ``spec.classes``."""
-        ...
-
-    def planned(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> ModelSpec:
-        """A new model's description with the size of crops that the annotated objects need."""
-        ...
-
-    def zoom(self, spec: ModelSpec) -> float:
-        """How images without voxel size are zoomed before they are cut."""
-        ...
-
-    def classed(
-        self,
-        scores: NDArray[Any],
-        numbers: NDArray[Any],
-        labels: NDArray[Any],
-        grid: Grid,
-        spec: ModelSpec,
-    ) -> Prediction:
-        """Make a prediction of scores ``(N, K)`` of the objects with these numbers ``(N,)`` in `labels`."""
-        ...
-
-    def judge(
-        self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec
-    ) -> Mapping[str, float]:
-        """See `WholeImage.judge`; of objects."""
-        ...
-
-    def calibrated(self, scores: NDArray[Any], targets: NDArray[Any], spec: ModelSpec) -> ModelSpec:
-        """See `WholeImage.calibrated`."""
-        ...
-
-
-@runtime_checkable
 class AnswersWithImage(Protocol):
     """A task whose network answers with an image and learns from images: no labels, no classes.
 
@@ -411,8 +357,3 @@ def primary_of(task: Task, scores: Mapping[str, float]) -> str:
     """Name of the main score among these: the task's own, else the one that stands in for it."""
     names = (task.primary, *getattr(task, "substitutes", ()))
     return next((name for name in names if name in scores), task.primary)
-
-
-def inputs_of(task: Task, spec: ModelSpec) -> int:
-    """Channels that a network sees: those of the image, and what the task adds."""
-    return task.input_channels(spec) if isinstance(task, ClassesObjects) else len(spec.channels)
