@@ -273,10 +273,11 @@ def learn(
         ):
             print(f"{time.perf_counter() - began:7.0f} s  {event}", flush=True)
 
+    shipped = load_model(STARTERS / starter.spec.name) if further else None
     result = run_to_end(
         train(
             starter.items(data, "train"),
-            init=load_model(STARTERS / starter.spec.name) if further else starter.spec,
+            init=shipped or starter.spec,
             task=starter.spec.task,
             config=config.model_copy(update=_FURTHER) if further else config,
             folder=work,
@@ -285,7 +286,13 @@ def learn(
         ),
         say,
     )
-    return ship(starter, result.spec, result.state)
+    spec = result.spec
+    if shipped is not None:
+        before = (
+            f"what was shipped, of {shipped.spec.training.get('steps')} steps on the same images"
+        )
+        spec = spec.model_copy(update={"training": {"begun_with": before, **spec.training}})
+    return ship(starter, spec, result.state)
 
 
 def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -> Model:
@@ -294,7 +301,7 @@ def ship(starter: Starter, trained: ModelSpec, state: dict[str, torch.Tensor]) -
     training = trained.training | ({"chosen": starter.chosen} if starter.chosen else {})
     spec = trained.model_copy(
         update={word: getattr(starter.spec, word) for word in words}
-        | {"scores": {}, "training": training}
+        | {"scores": {}, "training": training, "parent": None}
     )
     return save_model(spec, state, STARTERS / spec.name, dtype="float16")
 
