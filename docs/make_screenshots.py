@@ -37,6 +37,7 @@ SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
 RESTORE_MINUTES = "1"
+SYNTHESIS_MINUTES = "3"
 BLURRED, MARKED = "blurred nucleus", 10
 _PATIENCE = 600.0
 _LARGEST = 240_000
@@ -59,6 +60,7 @@ def main() -> int:
             "objects",
             "prepare",
             "restore",
+            "synthesise",
         ),
     )
     given = parser.parse_args()
@@ -75,6 +77,7 @@ def main() -> int:
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
             "restore": lambda: restore(Stage("Restore", HOW_TO)),
+            "synthesise": lambda: synthesise(Stage("Synthesise", HOW_TO)),
             "detect": lambda: detect(Stage("Apprentice", HOW_TO)),
             "prepare": lambda: prepare(Stage("Prepare", HOW_TO)),
         }
@@ -238,6 +241,26 @@ def restore(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the scores")
     dock.scroll.verticalScrollBar().setValue(0)
     stage.shoot("restore", (0, 0, *SIZE))
+
+
+def synthesise(stage: Stage) -> None:
+    """Patches of nuclei made up, and one image on the way to another."""
+    dock, session = stage.dock, stage.dock.session
+    dock.folder.set_path(Path(__file__).parents[1] / "sample_data" / "nuclei" / "images")
+    dock.form.set_fields({"tile": (32, 32)})
+    dock.form.row("minutes").value = SYNTHESIS_MINUTES
+    dock.learn.click()
+    stage.wait(lambda: session.candidate is not None, "the new model")
+    dock.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.new.click()
+    stage.wait(stage.is_idle, "the samples")
+    dock.between.slider.setValue(12)
+    stage.wait(stage.is_idle, "the images between two")
+    stage.viewer.layers.remove(stage.viewer.layers[-1])
+    stage.viewer.reset_view()
+    dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
+    stage.shoot("synthesise", DOCK)
 
 
 def detect(stage: Stage) -> None:

@@ -158,7 +158,9 @@ def test_what_nothing_can_be_made_up_from_is_refused(
     zscore = spec_for(items, normalization=Normalization())
     with pytest.raises(BadInputError, match="expected one window of intensities"):
         learn(items, tmp_path / "x", init=zscore)
-    with pytest.raises(BadInputError, match="expected a network that makes images up, found unet"):
+    with pytest.raises(
+        BadInputError, match="expected a network that makes images up for synthesis, found unet"
+    ):
         learn(items, tmp_path / "x", QUICK.model_copy(update={"network": "unet"}), init=None)
     assert not (tmp_path / "x").exists()
 
@@ -230,7 +232,7 @@ def test_kinds_are_drawn_equally_and_patches_come_from_everywhere() -> None:
     assert as_they_occur.draw(400)[1].sum() < 80
     images, where = real_set(arrays, spec_for([item(0)], tile=(8, 8)))
     assert images.shape[1:] == (1, 8, 8)
-    assert len(images) == len(where) == 9 * 16
+    assert len(images) == len(where) == 9 * 64
 
 
 def test_features_see_contrast_colour_and_kind() -> None:

@@ -17,7 +17,7 @@ from napari_apprentice.session.choice import model_choices, network_choices
 from napari_apprentice.session.evaluating import layers_job
 from napari_apprentice.session.gallery import Sample
 from napari_apprentice.session.synthesising import picture_items, picture_problem, picture_text
-from napari_apprentice.session.text import describe_volume
+from napari_apprentice.session.text import describe_volume, is_less_better, score_title
 
 from .._small import make_spec, make_volume  # noqa: TID252  # one set of small parts
 
@@ -48,7 +48,7 @@ def test_models_that_make_images_up_are_offered_for_no_image() -> None:
     maker = make_spec("coins", task="synthesis", network="gan")
     (choice,) = model_choices({"coins": maker}, make_volume())
     assert choice.reason == "makes images up"
-    assert "gan" not in [n for each in (True, False) for _, n in network_choices(per_image=each)]
+    assert [n for _, n in network_choices("synthesis")] == ["gan"]
 
 
 def test_a_made_up_image_is_called_so_and_scores_nothing() -> None:
@@ -57,3 +57,10 @@ def test_a_made_up_image_is_called_so_and_scores_nothing() -> None:
     job = layers_job(image(1), image(1), made, "semantic", EvaluateConfig())
     with pytest.raises(BadInputError, match="found a made-up one"):
         run_to_end(job)
+
+
+def test_of_distances_less_is_better() -> None:
+    for name in ("held-out kernel_distance", "frechet_distance on what it learned from"):
+        assert is_less_better(name)
+        assert is_less_better(score_title(name))
+    assert not is_less_better("held-out dice")

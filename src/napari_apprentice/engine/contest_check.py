@@ -32,7 +32,7 @@ __all__ = ["PictureChecker", "real_set", "sheet_preview"]
 _MOST = 600
 _FEWEST = 64
 _SHOWN = 24
-_PATCHES = 16
+_PATCHES = 64
 _SEED = 1_000_000
 """Of the first image that is made to be checked; those that a person asks for begin with 0."""
 

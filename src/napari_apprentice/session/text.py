@@ -26,6 +26,7 @@ __all__ = [
     "describe_volume",
     "duration",
     "error_details",
+    "is_less_better",
     "moment",
     "score_title",
 ]
@@ -71,6 +72,11 @@ _SCORES |= {
 def score_title(name: str) -> str:
     """Write a score, or a curve of one, as people read it: ``"held-out dice"`` → ``"held-out Dice"``."""
     return " ".join(_SCORES.get(word, word) for word in name.split(" ")).replace("_", " ")
+
+
+def is_less_better(name: str) -> bool:
+    """Whether of a score, or of the curve of one, less is better: of distances."""
+    return "distance" in name.replace("_", " ").split(" ")
 
 
 def describe_answer(answer: Prediction) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QSlider, QSpinBox, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSlider, QSpinBox, QVBoxLayout, QWidget
 
 __all__ = ["BetweenRow"]
 
@@ -28,11 +28,12 @@ class BetweenRow(QWidget):
         self.slider.setOrientation(Qt.Orientation.Horizontal)
         self.slider.setRange(0, steps - 1)
         self.slider.setAccessibleName("From the one image to the other")
-        layout = QHBoxLayout(self)
+        layout, ends = QVBoxLayout(self), QHBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.first, self.slider, self.last):
-            layout.addWidget(widget)
-        layout.setStretch(1, 1)
+        for box in (self.first, self.last):
+            ends.addWidget(box)
+        layout.addLayout(ends)
+        layout.addWidget(self.slider)
         for box, value, end in ((self.first, 0, "left"), (self.last, 1, "right")):
             box.setRange(0, _MOST)
             box.setValue(value)

@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_apprentice.core.annotation import OKABE_ITO
-from napari_apprentice.session.text import score_title
+from napari_apprentice.session.text import is_less_better, score_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,8 @@ class CurvePlot(QWidget):
 
     def _title(self, plot: pg.PlotWidget, name: str, points: Sequence[Metric]) -> None:
         text = f"{name} {points[-1].value:.3g}" if points else name
-        best = max((p.value for p in points), default=0.0)
+        pick = min if is_less_better(name) else max
+        best = pick((p.value for p in points), default=0.0)
         if plot is self.score and points and f"{best:.3g}" != f"{points[-1].value:.3g}":
             text += f", best {best:.3g}"
         plot.setTitle(text, color=self._text, size=f"{self._points()}pt")

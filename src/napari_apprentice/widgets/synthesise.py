@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSpinBox
 
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.engine.synthesise import SynthesisConfig
+from napari_apprentice.session.choice import network_choices
 from napari_apprentice.session.synthesising import (
     STEPS,
     TASK,
@@ -70,7 +71,11 @@ class SynthesiseDock(Dock):
         self.view = GalleryView(self.viewer)
         self.sources, self.said = ElidedList(), wrapped()
         self.folder = PathRow("images, or one folder of them for each class")
-        self.form = ConfigForm(self.session.preferences.train, main=("minutes",))
+        self.form = ConfigForm(
+            self.session.preferences.train,
+            main=("minutes",),
+            choices={"network": network_choices(TASK)},
+        )
         self.learn, self.stop = QPushButton("Learn"), QPushButton("Stop")
         self.refusal = ErrorLine()
         self.card, self.curves = ResultCard(), CurvePlot()
