@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_named_and_left_out(call: Callable[..., Any], folde
         ("one class", "of the one class 'Füße'"),
         ("no folders", "expected a folder with one folder of images per class"),
         ("empty folders", "in the 2 class folders, found none"),
-        ("dense network", "answers once per image, found unet"),
+        ("dense network", "answers once per image for image_class, found unet"),
         ("label values", "expected no label values"),
         ("two cases", "differ in more than upper and lower case"),
         ("groups", "no image for the group of nobody"),

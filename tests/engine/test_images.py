@@ -413,7 +413,11 @@ def test_the_network_and_the_size_can_be_chosen(tmp_path: Path) -> None:
     wished = with_wishes(thick, TASK, TrainConfig(network="cnn_rnn"))
     assert wished.network_args == {"axis": 1}  # slices lie along the coarsest axis
     for settings, message in (
-        ({"network": "unet"}, "answers once per image, found unet. Choose one of cnn"),
+        (
+            {"network": "unet"},
+            "answers once per image for image_class, found unet. Choose one of cnn",
+        ),
+        ({"network": "object_net"}, "sees the image alone for image_class, found object_net"),
         ({"network": "resnext"}, "resnet"),
         ({"tile": (8, 8, 8)}, "expected 2 lengths, found 8 × 8 × 8"),
     ):

@@ -193,7 +193,7 @@ def test_a_class_button_classifies_the_object_in_hand(dock: ApprenticeDock, corr
     layer.selected_label = 1
     assert correct.classes.group.checkedId() == 1
     press(dock, "Control-2")
-    assert state.notes[1] == Note("person", pytest.approx(0.9), 2)
+    assert state.notes[1] == Note("person", pytest.approx(0.9), 2, kind_by="person")
     assert correct.classes.group.checkedId() == 2
     correct.objects.put_table()
     row = layer.features.set_index("index").loc[1]
@@ -291,7 +291,7 @@ def test_a_line_drawn_across_an_object_cuts_it(
     shapes.add_lines(np.array([[0.0, 6.0], [12.0, 6.0]]))
     qtbot.waitUntil(lambda: bool((state.labels == 5).any()))
     assert state.labels[5, 3] != state.labels[5, 10]
-    assert state.notes[5] == Note("person", None, 1)
+    assert state.notes[5] == Note("person", None, 1, kind_by="model")
     assert shapes not in viewer.layers
     assert not correct.objects.buttons["Shift+L"].isChecked()
     for give_up in (lambda: press(dock, "Escape"), correct.objects.buttons["Shift+Right"].click):
@@ -316,7 +316,7 @@ def test_a_newer_prediction_leaves_a_persons_objects_alone(
     correct.render_state()
     assert correct.take_over.isVisible()
     correct.take_over.click()
-    assert state.notes[1] == Note("person", pytest.approx(0.9), 2)
+    assert state.notes[1] == Note("person", pytest.approx(0.9), 2, kind_by="person")
     assert len(state.index.numbers()) == 4
     assert state.undo_name == "Take over prediction"
 

@@ -9,6 +9,7 @@ from napari_apprentice.models.networks import (
     NETWORKS,
     FitsSpacing,
     RebuildsImages,
+    SeesMask,
     answers_per_image,
     makes_pictures,
 )
@@ -105,6 +106,8 @@ def _misfit(network: Network, task: Task) -> str | None:
     wanted = _what(per_image=once, makes=isinstance(task, MakesImages))
     if _what(per_image=answers_per_image(network), makes=makes_pictures(network)) != wanted:
         return wanted
+    if isinstance(network, SeesMask) and not isinstance(task, ClassesObjects):
+        return "sees the image alone"
     if isinstance(task, AsksMiddle):
         has_middle = isinstance(network, RebuildsImages) and network.has_middle
         return None if has_middle else "leads everything through a narrow middle"

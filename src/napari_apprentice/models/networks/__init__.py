@@ -10,6 +10,7 @@ from ._network import (
     MakesPictures,
     Network,
     RebuildsImages,
+    SeesMask,
     answers_per_image,
     makes_pictures,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "MakesPictures",
     "Network",
     "RebuildsImages",
+    "SeesMask",
     "answers_per_image",
     "makes_pictures",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "MakesPictures",
     "Network",
     "RebuildsImages",
+    "SeesMask",
     "answers_per_image",
     "makes_pictures",
 ]
@@ -66,6 +67,13 @@ class MakesPictures(Protocol):
     """
 
     makes_images: Literal[True]
+
+
+@runtime_checkable
+class SeesMask(Protocol):
+    """A network that is shown an object's mask, too, as its last input channel."""
+
+    sees_mask: Literal[True]
 
 
 @runtime_checkable

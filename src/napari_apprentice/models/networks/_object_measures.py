@@ -27,6 +27,11 @@ def measure_count(channels: int, ndim: int) -> int:
     return (ndim + 4) + channels * _PER_CHANNEL + (channels if channels > 1 else 0)
 
 
+def _precise(values: Tensor) -> Tensor:
+    """Half precision as single: sums over a crop would lose themselves."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def _means(values: Tensor, mask: Tensor) -> Tensor:
     """Mean ``(B, C)`` of ``(B, C, *spatial)`` within a mask ``(B, 1, *spatial)``; 0 where that is empty."""
     weight = mask.flatten(2).sum(-1).clamp_min(_SMALL)
@@ -112,9 +117,9 @@ def measures(image: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        ``(B, measure_count(C, ndim))``, float32.
+        ``(B, measure_count(C, ndim))``, at least float32.
     """
-    image, mask, ring = image.float(), mask.float(), ring.float()
+    image, mask, ring = _precise(image), _precise(mask), _precise(ring)
     return torch.cat([_shape(mask), _brightness(image, mask, ring)], 1)
 
 
@@ -205,4 +210,4 @@ class ObjectNet(nn.Module):
             features = block(features)
             mean = _means(features, mask)
             found += [mean, _spread(features, mask, mean), _means(features, ring)]
-        return torch.cat(found, 1).float()
+        return _precise(torch.cat(found, 1))

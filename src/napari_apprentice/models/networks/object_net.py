@@ -46,6 +46,7 @@ class ObjectNetwork:
     title = "Object network"
     Args = ObjectNetArgs
     per_image: Literal[True] = True
+    sees_mask: Literal[True] = True
 
     def build(
         self, *, ndim: int, in_channels: int, out_channels: int, args: Mapping[str, Any]
