@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ._buttons import ElidedButton
+from ._keys import key_for
 from ._parts import ElidedList, wrapped
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class ClassingRow(QWidget):
         self.button.setToolTip(
             problem
             or "Learn from the objects that you classed and class all others; "
-            "what you said stays (Shift+C)"
+            f"what you said stays ({key_for('Shift+C')})"
         )
         has_model = self._classing.model() is not None
         self.keep.setEnabled(has_model)

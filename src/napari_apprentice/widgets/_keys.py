@@ -39,6 +39,7 @@ DEFAULTS = {
     "renumber": "Shift+R",
     "remove_small": "Shift+M",
     "take_back_class": "Shift+Z",
+    "classify_rest": "Shift+C",
 }
 """Setting of the manifest → key. None is napari's own."""
 
