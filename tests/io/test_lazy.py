@@ -79,7 +79,7 @@ def test_an_opened_tiff_leaves_no_file_open(tmp_path: Path, options: dict) -> No
     volume.numpy()
     del volume
     gc.collect()
-    assert open_files() == before
+    assert open_files() <= before  # what other tests left behind may go meanwhile
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".tif", ".ome.tif", ".nrrd", ".mha"])
