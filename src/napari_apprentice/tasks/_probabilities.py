@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.core.spec import ModelSpec, Normalization
+from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
 from napari_apprentice.measure.classification import classification_scores
 from napari_apprentice.measure.probabilities import probability_scores
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.volume import Volume
 
 __all__ = [
     "class_loss",
     "judged",
-    "kind_of_pictures",
-    "picture_normalization",
+    "picture_facts",
     "probabilities",
     "with_temperature",
 ]
@@ -84,7 +84,7 @@ def _log_softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
     return result
 
 
-def kind_of_pictures(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...]]:
+def _kind_of_pictures(volumes: Sequence[Volume]) -> tuple[Literal[2, 3], tuple[str, ...]]:
     """Spatial axes and channels of all images; grey ones among colour pictures count as colour.
 
     Raises
@@ -101,13 +101,35 @@ def kind_of_pictures(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...]]:
             f"expected images of one kind, found (dimensions, channels) {sorted(kinds)}",
             remedy="Learn from images of one kind at a time.",
         )
-    ndim, count = kinds.pop()
+    spatial, count = kinds.pop()
+    ndim: Literal[2, 3] = 3 if spatial == 3 else 2
     if colours:
         return ndim, colours.pop()
     return ndim, volumes[0].channels if count > 1 else ("image",)
 
 
-def picture_normalization(volumes: Sequence[Volume]) -> Normalization:
+def picture_facts(volumes: Sequence[Volume], classes: Sequence[LabelClass]) -> dict[str, Any]:
+    """Fields of a `ModelSpec` that follow from the images and the classes, whatever network sees them.
+
+    Raises
+    ------
+    BadInputError
+        Images of several kinds.
+    """
+    ndim, channels = _kind_of_pictures(volumes)
+    patient = volumes[0].grid.world == "LPS"
+    return {
+        "ndim": ndim,
+        "channels": channels,
+        "grey_as_color": any(v.rgb for v in volumes),
+        "orientation": "LPS" if patient and ndim == 3 else None,
+        "normalization": _normalization(volumes),
+        "classes": tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
+        "mirror_axes": () if patient else tuple(range(ndim)),
+    }
+
+
+def _normalization(volumes: Sequence[Volume]) -> Normalization:
     """Colours mean something by their value; grey values of another device do not."""
     is_colour = any(v.rgb for v in volumes) and all(v.dtype == np.uint8 for v in volumes)
     return Normalization(kind="window", low=0, high=255) if is_colour else Normalization()

@@ -8,13 +8,12 @@ import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.spec import ModelSpec
 
 from ._probabilities import (
     class_loss,
     judged,
-    kind_of_pictures,
-    picture_normalization,
+    picture_facts,
     probabilities,
     with_temperature,
 )
@@ -133,20 +132,13 @@ class ImageClass:
                 f"expected images of two classes or more, found {len(volumes)} images of {len(classes)}",
                 remedy="Give images of another class, too.",
             )
-        ndim, channels = kind_of_pictures(volumes)
-        patient = volumes[0].grid.world == "LPS"
+        facts = picture_facts(volumes, classes)
         return ModelSpec(
             name=name,
             task=self.name,
             network="cnn",
-            ndim=3 if ndim == 3 else 2,
-            channels=channels,
-            grey_as_color=any(v.rgb for v in volumes),
-            orientation="LPS" if patient and ndim == 3 else None,
-            normalization=picture_normalization(volumes),
-            classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
             tile=_tile([v.grid for v in volumes]),
-            mirror_axes=() if patient else tuple(range(ndim)),
+            **facts,
         )
 
 

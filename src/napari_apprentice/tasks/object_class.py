@@ -8,15 +8,14 @@ import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.prediction import Prediction
-from napari_apprentice.core.spec import ClassSpec, ModelSpec
+from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.measure.boxes import object_boxes
 from napari_apprentice.measure.classification import classification_scores
 
 from ._probabilities import (
     class_loss,
     judged,
-    kind_of_pictures,
-    picture_normalization,
+    picture_facts,
     probabilities,
     with_temperature,
 )
@@ -46,7 +45,7 @@ class ObjectClass:
     """Convolutional network on a crop around each object, with the object's mask as a further channel.
 
     Crops of all objects have one size in the world, so that size tells; it is planned for the objects that were classed.
-    The image is normalised as a whole, so that brightness tells, too. Every class is drawn equally often.
+    Each image is normalised as a whole: brightness within it tells, that between images does not. Every class is drawn equally often.
     """
 
     name = "object_class"
@@ -166,21 +165,15 @@ class ObjectClass:
                 f"expected objects of two classes or more, found {found}",
                 remedy="Say of some objects that they are of another class.",
             )
-        ndim, channels = kind_of_pictures(volumes)
-        patient = volumes[0].grid.world == "LPS"
+        facts = picture_facts(volumes, classes)
+        ndim = facts["ndim"]
         return ModelSpec(
             name=name,
             task=self.name,
             network="object_net",
             network_args={"channels": _WIDTHS[ndim]},
-            ndim=3 if ndim == 3 else 2,
-            channels=channels,
-            grey_as_color=any(v.rgb for v in volumes),
-            orientation="LPS" if patient and ndim == 3 else None,
-            normalization=picture_normalization(volumes),
-            classes=tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
             tile=(_DEEP[1], _WIDE[ndim], _WIDE[ndim])[3 - ndim :],
-            mirror_axes=() if patient else tuple(range(ndim)),
+            **facts,
         )
 
     def planned(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> ModelSpec:

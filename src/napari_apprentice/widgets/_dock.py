@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Dock", "SessionWidget", "scrolled"]
 
 WIDTH = 380
+
+
+class Themed(Protocol):
+    """What draws in two colours."""
+
+    def set_theme(self, background: str, text: str) -> None:
+        """Draw on this colour, in that one."""
+        ...
 
 
 class SessionWidget(QWidget):
@@ -50,6 +59,16 @@ class SessionWidget(QWidget):
         """Call `slot` when the session says something, until this dock is gone."""
         signal.connect(slot)
         self._connections.append((signal, slot))
+
+    def follow_theme(self, shown: Themed) -> None:
+        """Draw in the colours of the viewer's theme, now and when it changes."""
+
+        def draw(*_: object) -> None:
+            theme = get_theme(self.viewer.theme)
+            shown.set_theme(theme.background.as_hex(), theme.text.as_hex())
+
+        self.listen(self.viewer.events.theme, draw)
+        draw()
 
     def follow_recipe(self, form: ConfigForm[TrainConfig]) -> None:
         """Show in a form how new models prepare images, now and when that changes."""

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QShortcut
@@ -106,7 +105,7 @@ class ClassifyDock(Dock):
         self._connect()
         self.follow_recipe(self.form)
         self._on_viewer_layers()
-        self._on_viewer_theme()
+        self.follow_theme(self.curves)
         self.render()
 
     def _lay_out(self) -> None:
@@ -137,7 +136,6 @@ class ClassifyDock(Dock):
         session, events = self.session, self.viewer.layers.events
         for signal in (events.inserted, events.removed):
             self.listen(signal, self._on_viewer_layers)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(self.gallery.changed, self._on_gallery_changed)
         for signal in (session.model_changed, session.candidate_changed, session.status_changed):
             self.listen(signal, self.render)
@@ -230,10 +228,6 @@ class ClassifyDock(Dock):
     def _on_session_metric(self, metric: Metric) -> None:
         self.curves.setVisible(True)
         self.curves.add(metric)
-
-    def _on_viewer_theme(self, *_: object) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.curves.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     def _on_viewer_layers(self, *_: object) -> None:
         """List what can be classified."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QTabWidget
 
@@ -76,7 +75,7 @@ class EvaluateDock(Dock):
         self._connect()
         self._on_session_models()
         self._on_viewer_layers()
-        self._on_viewer_theme()
+        self.follow_theme(self.figures)
         self.render()
 
     def _lay_out(self) -> None:
@@ -111,7 +110,6 @@ class EvaluateDock(Dock):
         session, events = self.session, self.viewer.layers.events
         for signal in (events.inserted, events.removed):
             self.listen(signal, self._on_viewer_layers)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(session.model_changed, self._on_session_models)
         self.listen(session.status_changed, self._render_buttons)
         self.listen(session.refused, self.refusal.set_sentence)
@@ -130,10 +128,6 @@ class EvaluateDock(Dock):
 
     def _on_viewer_layers(self, *_: Any) -> None:
         self.sources.set_layers()
-
-    def _on_viewer_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.figures.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     def render(self) -> None:
         """Show the evaluation as it is."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -84,7 +83,7 @@ class LearnDock(Dock):
         self._soon = QTimer(self, interval=_MILLISECONDS, singleShot=True)
         self._lay_out()
         self._connect()
-        self._on_viewer_theme()
+        self.follow_theme(self.curves)
         self.curves.set_metrics(self.session.curve)
         self.follow_recipe(self.form)
         self.render()
@@ -136,7 +135,6 @@ class LearnDock(Dock):
         self.card.use.clicked.connect(lambda: session.keep(use=True))
         self.card.both.clicked.connect(lambda: session.keep(use=False))
         self.card.discard.clicked.connect(session.discard)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(session.annotations_changed, self._on_session_annotations)
         self.listen(session.image_changed, self.render)
         self.listen(session.model_changed, self.render)
@@ -211,10 +209,6 @@ class LearnDock(Dock):
             note = self.session.split_note(self.form.value())
         self.split.setText(note)
         self.split.setVisible(bool(note))
-
-    def _on_viewer_theme(self, *_: object) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.curves.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     def _on_session_annotations(self) -> None:
         # A stroke every few milliseconds must not count voxels each time.

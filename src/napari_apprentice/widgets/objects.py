@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton
 
 from napari_apprentice.core.errors import ApprenticeError
@@ -63,7 +62,7 @@ class ObjectsDock(Dock):
         self._followed: set[Any] = set()
         self._lay_out()
         self._connect()
-        self._on_viewer_theme()
+        self.follow_theme(self.plot)
         self._on_viewer_layers()
         self._render_result()
 
@@ -91,7 +90,6 @@ class ObjectsDock(Dock):
         for source in (events.inserted, events.removed, events.reordered):
             self.listen(source, self._on_viewer_layers)
         self.listen(self.viewer.layers.selection.events.active, self._on_viewer_active)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(self.session.status_changed, self._render_button)
         self.listen(self.session.refused, self.refusal.set_sentence)
         self.labels.currentIndexChanged.connect(self._on_labels_index)
@@ -163,10 +161,6 @@ class ObjectsDock(Dock):
         problem = self.problem()
         self.button.setEnabled(problem is None)
         self.button.setToolTip(problem or "Measure every object of the labels")
-
-    def _on_viewer_theme(self, *_: Any) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.plot.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     # -- measuring --------------------------------------------------------------------------
 

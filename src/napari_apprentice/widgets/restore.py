@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
 
@@ -59,7 +58,8 @@ class RestoreDock(Dock):
         self._known: list[Method] = []
         self._lay_out()
         self._connect()
-        self._on_viewer_theme()
+        for plot in (self.teach.curves, self.map.plot):
+            self.follow_theme(plot)
         self.render()
 
     def _lay_out(self) -> None:
@@ -95,7 +95,6 @@ class RestoreDock(Dock):
             self.listen(signal, self.render)
         for signal in (session.model_changed, session.candidate_changed, session.status_changed):
             self.listen(signal, self.render)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(session.predicted, self._on_session_predicted)
         self.listen(session.refused, self.refusal.set_sentence)
         self.methods.activated.connect(self.render)
@@ -195,11 +194,6 @@ class RestoreDock(Dock):
         self.toggle.setChecked(False)
         self.scores.setText("")
         self.render()
-
-    def _on_viewer_theme(self, *_: object) -> None:
-        theme = get_theme(self.viewer.theme)
-        for plot in (self.teach.curves, self.map.plot):
-            plot.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     # -- dock → session ---------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSpinBox
 
 from napari_apprentice.core.errors import ApprenticeError
@@ -91,7 +90,7 @@ class SynthesiseDock(Dock):
         self.sources.addItem("the flat images that are open", _OPEN)
         self._lay_out()
         self._connect()
-        self._on_viewer_theme()
+        self.follow_theme(self.curves)
         self.render()
 
     def _lay_out(self) -> None:
@@ -126,7 +125,6 @@ class SynthesiseDock(Dock):
             self.listen(signal, self.render)
         for signal in (session.model_changed, session.candidate_changed, session.status_changed):
             self.listen(signal, self.render)
-        self.listen(self.viewer.events.theme, self._on_viewer_theme)
         self.listen(session.metric_added, self._on_session_metric)
         self.listen(session.refused, self.refusal.set_sentence)
         self.sources.activated.connect(self.render)
@@ -217,10 +215,6 @@ class SynthesiseDock(Dock):
     def _on_session_metric(self, metric: Metric) -> None:
         self.curves.setVisible(True)
         self.curves.add(metric)
-
-    def _on_viewer_theme(self, *_: object) -> None:
-        theme = get_theme(self.viewer.theme)
-        self.curves.set_theme(theme.background.as_hex(), theme.text.as_hex())
 
     # -- dock → session ---------------------------------------------------------------------
 
