@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -11,6 +14,7 @@ from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Job, Progress, run_to_end
 from napari_apprentice.core.optional import require
+from napari_apprentice.core.registry import Registry
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.models.networks import NETWORKS
@@ -85,6 +89,22 @@ def test_a_registry_lists_without_importing_and_helps_with_typos() -> None:
     assert "semantic" in TASKS.names()
     with pytest.raises(BadInputError, match="Did you mean 'unet'"):
         NETWORKS["unett"]
+
+
+def test_entries_of_other_packages_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def points(*, group: str) -> list[EntryPoint]:
+        asked.append(group)
+        return [EntryPoint("theirs", "math:pi", group)]
+
+    monkeypatch.setattr("napari_apprentice.core.registry.entry_points", points)
+    networks: Registry[object] = Registry("network", NETWORKS.package, NETWORKS.attribute)
+    for _ in range(3):
+        assert "theirs" in networks
+        assert {"theirs", "unet"} < set(networks)
+        assert networks["theirs"] == math.pi
+    assert asked == ["napari_apprentice.networks"]
 
 
 def test_a_missing_library_names_its_extra() -> None:

@@ -451,7 +451,7 @@ def test_costs_are_told_with_units(seconds: float, text: str) -> None:
 
 def test_importing_and_estimating_loads_no_torch() -> None:
     code = """
-import sys, time
+import sys
 import numpy as np
 import napari_apprentice.engine.predict as p, napari_apprentice.engine.cost as c
 from napari_apprentice.engine.config import PredictConfig
@@ -462,10 +462,9 @@ class Net:
     def divisor(self, *, ndim, args): return (8,) * ndim
 c.NETWORKS = {"fake": Net()}
 spec = ModelSpec(name="m", task="semantic", network="fake", ndim=3, tile=(64, 64, 64))
-volume = Volume(np.broadcast_to(np.uint8(0), (300, 1000, 1000)), Grid.regular("ZYX", (300, 1000, 1000)))
-begin = time.perf_counter()
+shape = (10_000, 100_000, 100_000)  # nobody would come to the end of a pass over it
+volume = Volume(np.broadcast_to(np.uint8(0), shape), Grid.regular("ZYX", shape))
 p.estimate(volume, spec, PredictConfig())
-assert time.perf_counter() - begin < 0.05
 assert not {"torch", "monai"} & set(sys.modules), "torch was loaded"
 """
     done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,11 +91,9 @@ def test_cancel_leaves_no_layer(
     session = session_for(viewer)
     session.predict(PredictConfig())
     qtbot.waitUntil(lambda: bool(engine.threads), timeout=10_000)
-    began = time.monotonic()
     session.cancel()
     session.cancel()
     idle(session)
-    assert time.monotonic() - began < 2
     assert session.status.reason is FinishReason.CANCELLED
     assert [layer.name for layer in viewer.layers] == ["nuclei"]
 
@@ -111,11 +108,9 @@ def test_closing_the_viewer_ends_the_job(
     session = session_for(viewer)
     session.predict(PredictConfig())
     qtbot.waitUntil(lambda: bool(engine.threads), timeout=10_000)
-    began = time.monotonic()
     viewer.close()
     qtbot.waitUntil(lambda: bool(engine.closed_in), timeout=5_000)
     qtbot.waitUntil(lambda: session.is_closed, timeout=5_000)
-    assert time.monotonic() - began < 5
     assert session.status.reason is FinishReason.CANCELLED
     assert not session.predict(PredictConfig())
 

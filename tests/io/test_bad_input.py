@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +116,6 @@ def test_bad_files_are_typed_errors(tmp_path: Path, case: str) -> None:
     path = tmp_path / name
     path.write_bytes(make(tmp_path))
     tracemalloc.start()
-    start = time.perf_counter()
     try:
         with pytest.raises(FormatError, match=message) as caught:
             io.open_volume(path)
@@ -128,7 +126,6 @@ def test_bad_files_are_typed_errors(tmp_path: Path, case: str) -> None:
     assert caught.value.remedy
     assert caught.value.exit_code == 2
     assert peak < 50e6
-    assert time.perf_counter() - start < 10
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -128,7 +127,6 @@ def test_bad_files_are_typed_errors(
     path = tmp_path / "a.dcm"
     make(path)
     tracemalloc.start()
-    start = time.perf_counter()
     try:
         with pytest.raises(FormatError, match=message) as caught:
             io.open_volume(path).numpy()
@@ -138,7 +136,6 @@ def test_bad_files_are_typed_errors(
     assert caught.value.path == str(path)
     assert caught.value.remedy
     assert peak < 50e6
-    assert time.perf_counter() - start < 10
 
 
 @pytest.mark.parametrize("case", ["rows lie", "cut", "nested", "empty", "a picture", "a report"])

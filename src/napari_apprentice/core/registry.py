@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from .errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.metadata import EntryPoint
 
 __all__ = ["Registry"]
 
@@ -22,7 +24,8 @@ class Registry(Generic[T]):
     """Everything of one kind: each public module of a package, plus entry points of other packages.
 
     A module ``segresnet.py`` in `package` is the entry ``"segresnet"``; it holds its object in a constant named
-    `attribute`. Listing imports nothing.
+    `attribute`. Listing imports nothing. What there is, is looked up once: to ask every installed distribution for its
+    entry points takes tens of milliseconds, and windows ask with every click.
 
     Parameters
     ----------
@@ -46,19 +49,21 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, sorted, without importing any entry."""
-        return sorted({*self._files(), *self._foreign()})
+        return sorted({*self._files, *self._foreign})
 
+    @cached_property
     def _files(self) -> set[str]:
         path = importlib.import_module(self.package).__path__
         return {
             m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_") and not m.ispkg
         }
 
-    def _foreign(self) -> dict[str, str]:
-        return {point.name: point.value for point in entry_points(group=self.group)}
+    @cached_property
+    def _foreign(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group)}
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return name in self._files or name in self._foreign
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -71,14 +76,13 @@ class Registry(Generic[T]):
         BadInputError
             Unknown name; the message suggests the nearest one.
         """
-        if name in self._files():
+        if name in self._files:
             module = importlib.import_module(f"{self.package}.{name}")
             entry: T = getattr(module, self.attribute)
             return entry
-        for point in entry_points(group=self.group):
-            if point.name == name:
-                loaded: T = point.load()
-                return loaded
+        if name in self._foreign:
+            loaded: T = self._foreign[name].load()
+            return loaded
         near = difflib.get_close_matches(name, self.names(), n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(self.names())}."
         raise BadInputError(f"no {self.kind} named {name!r}", remedy=hint)
