@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QShortcut
+from qtpy.QtWidgets import QFileDialog, QShortcut
 from tests._small import FakeStore, make_spec
 
 from napari_apprentice.core.grid import Grid
@@ -109,6 +109,31 @@ def test_a_folder_is_shown_on_a_layer_that_comes_and_goes(
     assert "bad.png" in dock.refusal.sentence.text().replace("\u200b", "")
     dock.open_folder(tmp_path / "nowhere")
     assert "no such file or folder" in dock.refusal.sentence.text().replace("\u200b", "")
+
+
+def test_classes_come_back_and_are_saved_as_a_table(
+    viewer: Any, dock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        save(
+            Volume(np.full((8, 9), 5, np.uint8), Grid.regular("YX", (8, 9))),
+            tmp_path / f"{name}.png",
+        )
+    dock.open_folder(tmp_path)
+    assert not dock.save.isEnabled()
+    dock.gallery.add_class("bone")
+    press(dock, "1")
+    dock.gallery.set_samples(())
+    dock.open_folder(tmp_path)
+    assert dock.progress.text().endswith("1 from an earlier session")
+    assert dock.place.text() == "2 of 2 · b"
+    table = tmp_path / "out" / "classes.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(table), ""))
+    dock.save.click()
+    assert dock.refusal.isVisibleTo(dock)  # no such folder
+    table.parent.mkdir()
+    dock.save.click()
+    assert table.read_text("utf-8-sig") == "file,class\na.png,bone\n"
 
 
 def test_answers_are_shown_and_lead_to_the_doubtful_ones(viewer: Any, dock: Any) -> None:

@@ -16,8 +16,8 @@ from napari_apprentice.core.jobs import Preview
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.split import Split
 from napari_apprentice.io import save
-from napari_apprentice.session.gallery import folder_samples
 from napari_apprentice.session.image_map import ImageMap
+from napari_apprentice.session.samples import folder_samples
 from napari_apprentice.widgets.restore import RestoreDock
 
 pytestmark = pytest.mark.gui

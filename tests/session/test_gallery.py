@@ -14,15 +14,14 @@ from napari_apprentice.core.jobs import Event, Log, run_to_end
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine.class_files import list_classes
 from napari_apprentice.io import save
 from napari_apprentice.session.gallery import (
     Gallery,
-    Sample,
     answer_job,
-    folder_samples,
-    plane_samples,
     why_job,
 )
+from napari_apprentice.session.samples import Sample, folder_samples, plane_samples
 from napari_apprentice.session.text import describe_answer
 
 if TYPE_CHECKING:
@@ -201,3 +200,67 @@ def test_a_model_is_asked_about_all_and_goes_on_after_a_bad_one() -> None:
     why = run_to_end(why_job(Store(), "m", samples[2], "b"))  # type: ignore[arg-type]
     assert why.image is not None
     assert why.image.shape == (8, 9)
+
+
+def kept_gallery(source: str = "/data/pictures", count: int = 4) -> Gallery:
+    made = Gallery()
+    made.set_samples([Sample(f"s{n}", lambda: volume()) for n in range(count)], source=source)
+    return made
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAPARI_APPRENTICE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_classes_are_there_again_in_the_next_session(home: Path) -> None:
+    one = kept_gallery()
+    for name in ("a", "b"):
+        one.add_class(name)
+    for name in ("b", "a", "b"):
+        one.say(name)
+    one.undo()
+    again = kept_gallery(count=5)
+    assert again.said == {0: "b", 1: "a"}
+    assert [c.name for c in again.classes] == ["a", "b"]  # the same keys as before
+    assert again.at == 2
+    assert again.describe() == "2 of 5 have a class: 1 a, 1 b · 2 from an earlier session"
+    assert not kept_gallery("/data/others").said
+
+
+def test_what_was_said_goes_before_the_folder(home: Path) -> None:
+    samples = [Sample("s", lambda: volume())]
+    one = Gallery()
+    one.set_samples(samples, {0: "normal"}, source="here")
+    one.add_class("abnormal")
+    one.say("abnormal")
+    one.set_samples(samples, {0: "normal"}, source="here")
+    assert one.said == {0: "abnormal"}
+    one.say("normal")
+    one.set_samples(samples, {0: "normal"}, source="here")
+    assert one.said == {0: "normal"}
+
+
+def test_a_disk_that_takes_nothing_is_told_and_nothing_is_forgotten(home: Path) -> None:
+    home.write_bytes(b"no folder")
+    one = kept_gallery()
+    one.add_class("a")
+    with pytest.raises(BadInputError, match="cannot be kept"):
+        one.say("a")
+    assert (one.said, one.at) == ({0: "a"}, 1)
+
+
+def test_classes_are_saved_as_trainings_read_them(tmp_path: Path) -> None:
+    for name in ("x.png", "y.png"):
+        save(Volume(np.full((8, 9), 3, np.uint8), Grid.regular("YX", (8, 9))), tmp_path / name)
+    samples, said = folder_samples(tmp_path)
+    one = Gallery()
+    one.set_samples(samples, said)
+    with pytest.raises(BadInputError, match="found none"):
+        one.save(tmp_path / "t.csv")
+    one.add_class("=sum(1)")
+    one.say("=sum(1)")
+    assert one.save(tmp_path / "t.csv") == 1
+    (found,) = run_to_end(list_classes(tmp_path / "t.csv"))
+    assert (found.path, found.image_class) == (tmp_path / "x.png", "=sum(1)")

@@ -15,7 +15,7 @@ from napari_apprentice.engine.config import EvaluateConfig
 from napari_apprentice.io import save
 from napari_apprentice.session.choice import model_choices, network_choices
 from napari_apprentice.session.evaluating import layers_job
-from napari_apprentice.session.gallery import Sample
+from napari_apprentice.session.samples import Sample
 from napari_apprentice.session.synthesising import picture_items, picture_problem, picture_text
 from napari_apprentice.session.text import describe_volume, is_less_better, score_title
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from napari_apprentice.core.annotation import MOST_CLASSES, Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
-from napari_apprentice.io import column_named, list_images, open_volume, read_rows, stem
+from napari_apprentice.io import column_named, list_images, open_volume, read_rows, save_table, stem
 
 from .images import left_out
 from .split import TrainItem
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
     from napari_apprentice.core.jobs import Event, Job
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["ClassedFile", "class_folders", "list_classes", "list_kinds", "open_classes"]
+__all__ = [
+    "ClassedFile",
+    "class_folders",
+    "list_classes",
+    "list_kinds",
+    "open_classes",
+    "save_classes",
+]
 
 _FILE = ("file", "path", "name", "image", "filename")
 _CLASS = ("class", "label", "category")
@@ -180,6 +189,29 @@ def _from_table(table: Path, images: Path) -> list[ClassedFile]:
     if any(not f.image_class for f in files):
         raise BadInputError("expected a class in every row, found an empty one", path=table)
     return files
+
+
+def save_classes(rows: Sequence[tuple[str, str]], path: Path) -> None:
+    """Write a table of files and classes, as `list_classes` reads it; a complete file, or none.
+
+    Parameters
+    ----------
+    rows
+        Path of each image from the folder of images, and the name of its class.
+    path
+        Ends in ``.csv``.
+
+    Raises
+    ------
+    BadInputError
+        No row, another ending, or a folder that cannot be written to.
+    """
+    if not rows:
+        raise BadInputError(
+            "expected images with a class to write down, found none",
+            remedy="Give some images a class first.",
+        )
+    save_table(pd.DataFrame(rows, columns=["file", "class"]), path)
 
 
 def open_classes(

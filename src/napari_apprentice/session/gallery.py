@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +12,9 @@ from psygnal import Signal
 from napari_apprentice.core.annotation import MOST_CLASSES, Annotation, LabelClass
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.grid import Grid
-from napari_apprentice.core.jobs import Log, Progress, run_to_end
+from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.project.said import SaidLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,83 +27,15 @@ if TYPE_CHECKING:
     from napari_apprentice.models.store import ModelStore
 
     from ._working import Working
+    from .samples import Sample
 
 __all__ = [
     "Gallery",
-    "Sample",
     "answer_job",
     "ask",
     "explain",
-    "folder_samples",
-    "plane_samples",
     "why_job",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One image of a gallery.
-
-    Parameters
-    ----------
-    name
-        Shown to the person, and what the image is known by.
-    open
-        Gives its voxels; called when they are looked at, in any thread.
-    group
-        Images of one group are never divided between learning and checking.
-    """
-
-    name: str
-    open: Callable[[], Volume]
-    group: str | None = None
-
-
-def plane_samples(volume: Volume) -> tuple[Sample, ...]:
-    """The planes of one time point of a volume, or a flat image alone."""
-    if volume.grid.ndim == 2:
-        return (Sample(volume.name, lambda: volume),)
-    count = volume.grid.spatial_shape[0]
-    width = len(str(count - 1))
-    return tuple(
-        Sample(f"{volume.name} · slice {z:0{width}d}", partial(_plane, volume, z))
-        for z in range(count)
-    )
-
-
-def _plane(volume: Volume, z: int) -> Volume:
-    grid = volume.grid
-    at = grid.axes.index("Z")
-    lead = "C" if "C" in grid.axes else ""
-    shape = (grid.length("C"),) * len(lead) + tuple(grid.spatial_shape[1:])
-    flat = Grid.regular(f"{lead}YX", shape, grid.spacing[1:], unit=grid.unit)
-    data = volume.data[(slice(None),) * at + (z,)]
-    return Volume(data, flat, volume.channels, f"{volume.name} · slice {z}", rgb=volume.rgb)
-
-
-def folder_samples(folder: Path) -> tuple[tuple[Sample, ...], dict[int, str]]:
-    """The images of a folder; of a folder of class folders, with their classes by position.
-
-    Raises
-    ------
-    BadInputError
-        No image there.
-    """
-    from napari_apprentice.engine.class_files import class_folders, list_classes
-    from napari_apprentice.io import list_images, open_volume, stem
-
-    def reader(path: Path) -> Callable[[], Volume]:
-        return lambda: open_volume(path).frame(0)
-
-    try:
-        paths = list_images(folder)
-    except BadInputError:
-        if not class_folders(folder):
-            raise
-        files = run_to_end(list_classes(folder))
-        samples = tuple(Sample(f.name, reader(f.path)) for f in files)
-        return samples, {n: f.image_class for n, f in enumerate(files)}
-    return tuple(Sample(stem(path), reader(path)) for path in paths), {}
 
 
 class Gallery:
@@ -117,27 +49,65 @@ class Gallery:
         self.classes: tuple[LabelClass, ...] = ()
         self.said: dict[int, str] = {}
         self.answers: dict[int, Prediction] = {}
-        self.at = 0
+        self.at = self.from_before = 0
+        self._log: SaidLog | None = None
         self._before: list[tuple[int, str | None]] = []
 
     # -- what there is ----------------------------------------------------------------------
 
-    def set_samples(self, samples: Iterable[Sample], said: Mapping[int, str] | None = None) -> None:
-        """Look at other images.
+    def set_samples(
+        self,
+        samples: Iterable[Sample],
+        said: Mapping[int, str] | None = None,
+        *,
+        source: str | None = None,
+    ) -> None:
+        """Look at other images; classes that a person gave them in an earlier session are there again.
 
         Parameters
         ----------
         samples
             In their order.
         said
-            Classes that are known already, by position.
+            Classes that are known already, by position; what a person said about an image goes before.
+        source
+            What all of them are known by from one session to the next; None where nothing is to be kept.
+
+        Raises
+        ------
+        BadInputError
+            What was kept cannot be read; the images are there all the same.
         """
         self.samples = tuple(samples)
         self.said, self.answers, self.at = dict(said or {}), {}, 0
+        self.from_before = 0
         self._before.clear()
-        for name in dict.fromkeys(self.said.values()):
+        self._log = SaidLog(source) if source is not None else None
+        try:
+            self._take_up()
+        finally:
+            for name in dict.fromkeys(self.said.values()):
+                self._know(name)
+            self.changed.emit()
+
+    def _take_up(self) -> None:
+        if self._log is None:
+            return
+        kept = self._log.read(sample.known_by for sample in self.samples)
+        for name in kept.classes:
             self._know(name)
-        self.changed.emit()
+        places = [n for n, sample in enumerate(self.samples) if sample.known_by in kept.images]
+        self.said |= {n: kept.images[self.samples[n].known_by] for n in places}
+        self.at = next((n for n in range(len(self.samples)) if n not in self.said), 0)
+        self.from_before = len(places)
+
+    def _keep(self, at: int) -> None:
+        """Write down what is said about an image by now."""
+        if self._log is None:
+            return
+        name = self.said.get(at)
+        value = next((c.value for c in self.classes if c.name == name), 0)
+        self._log.write(self.samples[at].known_by, name, value)
 
     @property
     def sample(self) -> Sample | None:
@@ -151,7 +121,8 @@ class Gallery:
         given = list(self.said.values())
         each = ", ".join(f"{given.count(c.name)} {c.name}" for c in self.classes if c.name in given)
         few = f"{len(given)} of {len(self.samples)} have a class"
-        return f"{few}: {each}" if each else few
+        before = f" · {self.from_before} from an earlier session" if self.from_before else ""
+        return (f"{few}: {each}" if each else few) + before
 
     # -- going about ------------------------------------------------------------------------
 
@@ -203,18 +174,31 @@ class Gallery:
         self.classes = (*self.classes, LabelClass(value, name))
 
     def say(self, name: str) -> None:
-        """Give the image a class, and look at the next one that has none."""
+        """Give the image a class, and look at the next one that has none.
+
+        Raises
+        ------
+        BadInputError
+            It cannot be kept for the next session; it is said all the same.
+        """
         if self.sample is None:
             return
-        self._before.append((self.at, self.said.get(self.at)))
-        self.said[self.at] = name
-        count = len(self.samples)
-        ahead = ((self.at + n) % count for n in range(1, count))
-        self.at = next((n for n in ahead if n not in self.said), (self.at + 1) % count)
+        at, count = self.at, len(self.samples)
+        self._before.append((at, self.said.get(at)))
+        self.said[at] = name
+        ahead = ((at + n) % count for n in range(1, count))
+        self.at = next((n for n in ahead if n not in self.said), (at + 1) % count)
         self.changed.emit()
+        self._keep(at)
 
     def undo(self) -> bool:
-        """Take back the class that was given last, and look at that image; false where there is nothing to take back."""
+        """Take back the class that was given last, and look at that image; false where there is nothing to take back.
+
+        Raises
+        ------
+        BadInputError
+            It cannot be kept for the next session; it is taken back all the same.
+        """
         if not self._before:
             return False
         at, was = self._before.pop()
@@ -223,7 +207,26 @@ class Gallery:
         else:
             self.said[at] = was
         self.go(at)
+        self._keep(at)
         return True
+
+    def save(self, path: Path) -> int:
+        """Write a table of the images that have a class, as trainings read it; return how many there are.
+
+        Raises
+        ------
+        BadInputError
+            No image has a class, or the table cannot be written.
+        """
+        from napari_apprentice.engine.class_files import save_classes
+
+        rows = [
+            (sample.file or sample.name, self.said[n])
+            for n, sample in enumerate(self.samples)
+            if n in self.said
+        ]
+        save_classes(rows, path)
+        return len(rows)
 
     # -- learning ---------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
 
-from .gallery import Sample, folder_samples
+from .samples import Sample, folder_samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

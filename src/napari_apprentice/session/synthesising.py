@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.synthesise import Added, SynthesisConfig
     from napari_apprentice.models.store import ModelStore
 
-    from .gallery import Sample
+    from .samples import Sample
     from .session import Session
 
 __all__ = [

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_apprentice.session.gallery import Sample, plane_samples
+from napari_apprentice.session.identity import identity
+from napari_apprentice.session.samples import Sample, plane_samples
 
 from . import layers as adapt
 
@@ -83,6 +84,11 @@ class GalleryView:
         self._source = [one.unique_id for one in chosen]
         volumes = [adapt.volume_of(one) for one in chosen]
         return tuple(sample for volume in volumes for sample in plane_samples(volume))
+
+    def known_by(self, key: str) -> str:
+        """What a source in the viewer is known by from one session to the next."""
+        stack = next((one for one in _images(self._viewer) if one.unique_id == key), None)
+        return FLAT if stack is None else identity(adapt.volume_of(stack))
 
     def from_folder(self) -> None:
         """From now on pictures come from files and are shown on a layer of their own."""

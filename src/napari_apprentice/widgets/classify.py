@@ -17,7 +17,8 @@ from napari_apprentice.session.choice import (
     is_of_images,
     network_choices,
 )
-from napari_apprentice.session.gallery import Gallery, ask, explain, folder_samples
+from napari_apprentice.session.gallery import Gallery, ask, explain
+from napari_apprentice.session.samples import folder_samples
 from napari_apprentice.session.text import describe_answer, describe_error
 
 from ._card import ResultCard
@@ -77,6 +78,7 @@ class ClassifyDock(Dock):
         self.classes = ClassList()
         self.models = ModelList(_NOTHING)
         self.ask, self.why = QPushButton("Predict all"), QPushButton("Why?")
+        self.save = QPushButton("Save table …")
         self.form = ConfigForm(
             self.session.preferences.train,
             main=("minutes",),
@@ -94,7 +96,7 @@ class ClassifyDock(Dock):
             "Shift+Right": lambda: self.gallery.step(1),
             "Shift+Left": lambda: self.gallery.step(-1),
             "Shift+Down": lambda: self.gallery.next_unsure(),
-            "Shift+Z": lambda: self.gallery.undo(),
+            "Shift+Z": lambda: self._tried(self.gallery.undo),
         }
         self._moves = dict(
             zip(
@@ -122,14 +124,25 @@ class ClassifyDock(Dock):
             for button in row:
                 line.addWidget(button)
             self.body.addLayout(line)
-        below = (self.progress, self.form.native, self.learn, self.stop)
-        for widget in (*below, self.refusal, self.card, self.curves):
+        given = QHBoxLayout()
+        given.addWidget(self.progress, 1)
+        given.addWidget(self.save)
+        self.body.addLayout(given)
+        for widget in (
+            self.form.native,
+            self.learn,
+            self.stop,
+            self.refusal,
+            self.card,
+            self.curves,
+        ):
             self.body.addWidget(widget)
         self.body.addStretch()
         self.folder.setToolTip("Pictures of a folder, or of a folder with one folder per class")
         for key, button in self._moves.items():
             does = KEYS[key]
             button.setToolTip(f"{does[:1].upper()}{does[1:]} ({key_for(key)})")
+        self.save.setToolTip("Write files and classes as a table, as trainings read it")
         self.stop.setToolTip("End now and keep the best model so far")
 
     def _connect(self) -> None:
@@ -143,8 +156,9 @@ class ClassifyDock(Dock):
         self.listen(session.refused, self.refusal.set_sentence)
         self.sources.activated.connect(self._on_sources_activated)
         self.folder.clicked.connect(self._on_folder_clicked)
-        self.classes.picked.connect(self.gallery.say)
-        self.classes.added.connect(self.gallery.add_class)
+        self.classes.picked.connect(lambda name: self._tried(partial(self.gallery.say, name)))
+        self.classes.added.connect(lambda name: self._tried(partial(self.gallery.add_class, name)))
+        self.save.clicked.connect(self._on_save_clicked)
         self.models.currentIndexChanged.connect(self._on_models_index)
         self.form.changed.connect(self.render)
         self.ask.clicked.connect(self._on_ask_clicked)
@@ -188,6 +202,7 @@ class ClassifyDock(Dock):
         for button in (self.back, self.next, self.undo):
             button.setEnabled(count > 0)
         self.unsure.setEnabled(bool(gallery.answers))
+        self.save.setEnabled(bool(gallery.said))
         self._render_buttons()
         self.card.set_candidate(session.candidate)
         self.curves.setVisible(bool(session.curve))
@@ -244,14 +259,11 @@ class ClassifyDock(Dock):
 
     def _on_sources_activated(self, index: int) -> None:
         key = self.sources.itemData(index)
-        if key is None or key == _FOLDER:
-            return
-        try:
-            samples = self.view.samples(key)
-        except ApprenticeError as error:
-            self.refusal.set_sentence(describe_error(error))
-            return
-        self.gallery.set_samples(samples)
+        if key is not None and key != _FOLDER:
+            self._tried(lambda: self._look_at(key))
+
+    def _look_at(self, key: str) -> None:
+        self.gallery.set_samples(self.view.samples(key), source=self.view.known_by(key))
 
     def _on_folder_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder of images")
@@ -260,16 +272,27 @@ class ClassifyDock(Dock):
 
     def open_folder(self, folder: Path) -> None:
         """Look at the images of a folder."""
-        try:
-            samples, said = folder_samples(folder)
-        except ApprenticeError as error:
-            self.refusal.set_sentence(describe_error(error))
-            return
+        self._tried(lambda: self._look_into(folder))
+
+    def _look_into(self, folder: Path) -> None:
+        samples, said = folder_samples(folder)
         if self.sources.findData(_FOLDER) < 0:
             self.sources.addItem("folder", _FOLDER)
         self.view.from_folder()
         self.sources.setCurrentIndex(self.sources.findData(_FOLDER))
-        self.gallery.set_samples(samples, said)
+        self.gallery.set_samples(samples, said, source=str(folder.resolve()))
+
+    def _tried(self, action: Callable[[], object]) -> None:
+        """Do something, and say so where it cannot be done."""
+        try:
+            action()
+        except ApprenticeError as error:
+            self.refusal.set_sentence(describe_error(error))
+
+    def _on_save_clicked(self) -> None:
+        given, _ = QFileDialog.getSaveFileName(self, "Save table", "classes.csv", "Table (*.csv)")
+        if given:
+            self._tried(lambda: self.gallery.save(Path(given).with_suffix(".csv")))
 
     def _on_models_index(self, index: int) -> None:
         self._model = self.models.itemData(index)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.jobs import Metric
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.synthesise import Added
-    from napari_apprentice.session.gallery import Sample
+    from napari_apprentice.session.samples import Sample
     from napari_apprentice.session.session import Session
 
 __all__ = ["SynthesiseDock"]
