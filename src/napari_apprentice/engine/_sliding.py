@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .prepare import Prepared
 
-__all__ = ["Clock", "Plan", "Runner", "next_plan"]
+__all__ = ["Clock", "Plan", "Runner", "batches", "next_plan", "padded_with"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Runner:
         """Run over one array ``(C, *working)`` that the network sees all axes of."""
         plan = self._plan
         pad = padding(data.shape[1:], plan.tile)
-        padded = _pad(data, pad)
+        padded = padded_with(data, pad)
         shape = tuple(padded.shape[1:])
         sampler = RowSampler(data.shape[1:], source, pad)
         window: Window | None = None
@@ -162,7 +162,7 @@ class Runner:
         for first, group in itertools.groupby(starts, key=lambda start: start[0]):
             if window is not None:
                 yield from self._flush(window, first, sampler, answer, place, clock)
-            for batch in _batches(group, plan.batch):
+            for batch in batches(group, plan.batch):
                 scores = yield from self._forward(padded, batch, clock)
                 for start, one in zip(batch, scores, strict=True):
                     with torch.inference_mode():
@@ -233,10 +233,7 @@ class Runner:
         return stacked.contiguous(memory_format=self._layout)
 
     def _pass(self, inputs: torch.Tensor, flips: tuple[int, ...]) -> torch.Tensor:
-        seen = torch.flip(inputs, flips) if flips else inputs
-        kind = self._plan.device.partition(":")[0]
-        with torch.autocast(kind, torch.float16, enabled=self._plan.mixed and kind == "cuda"):
-            scores: torch.Tensor = self._network(seen)
+        scores = self._answer(torch.flip(inputs, flips) if flips else inputs)
         if scores.shape[2:] != inputs.shape[2:]:
             raise ModelError(
                 f"expected scores of {tuple(inputs.shape[2:])} voxels, "
@@ -246,8 +243,14 @@ class Runner:
         scores = torch.flip(scores, flips) if flips else scores
         return scores.to(self._plan.stitch, torch.float32)
 
+    def _answer(self, inputs: torch.Tensor) -> torch.Tensor:
+        kind = self._plan.device.partition(":")[0]
+        with torch.autocast(kind, torch.float16, enabled=self._plan.mixed and kind == "cuda"):
+            answer: torch.Tensor = self._network(inputs)
+        return answer
 
-def _pad(data: torch.Tensor, pad: Sequence[tuple[int, int]]) -> torch.Tensor:
+
+def padded_with(data: torch.Tensor, pad: Sequence[tuple[int, int]]) -> torch.Tensor:
     """Pad the spatial axes of ``(C, *spatial)`` with zeros, as MONAI's inferer does; zero is the mean of a z-score."""
     if not np.any(pad):
         return data
@@ -255,6 +258,7 @@ def _pad(data: torch.Tensor, pad: Sequence[tuple[int, int]]) -> torch.Tensor:
     return torch.nn.functional.pad(data, flat)
 
 
-def _batches(starts: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple[int, ...]]]:
+def batches(starts: Iterator[tuple[int, ...]], size: int) -> Iterator[list[tuple[int, ...]]]:
+    """The starts of tiles, so many at a time."""
     while batch := list(itertools.islice(starts, size)):
         yield batch

@@ -129,11 +129,12 @@ def answer_to(
     now: Progress,
 ) -> Generator[Progress, None, Any]:
     """What a network answers to a case, reduced; tells `now` for each tile."""
-    from ._sliding import Clock, Plan, Runner
+    from ._rows import runner_for
+    from ._sliding import Clock, Plan
 
     plan = Plan(device=device, stitch=device, batch=1, tile=spec.tile, overlap=0.25)
     total = tile_count(prepared.grid.shape, spec.tile, plan.overlap)
-    job = Runner(network, plan, reduce).run(prepared, Clock(total))
+    job = runner_for(network, plan, reduce, spec).run(prepared, Clock(total))
     return (yield from retold(job, lambda _: now))
 
 

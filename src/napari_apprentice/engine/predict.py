@@ -293,11 +293,11 @@ class _Prediction:
     def _attempt(
         self, prepared: Prepared, plan: Plan, ticks: Clock
     ) -> Generator[Event, None, NDArray[Any]]:
-        from ._sliding import Runner
+        from ._rows import runner_for
 
         network = self.model.build()
         yield ticks.tick()
-        runner = Runner(network, plan, self._reduce())
+        runner = runner_for(network, plan, self._reduce(), self.spec)
         yield ticks.tick()
         began, before = clock.perf_counter(), ticks.done
         dense = yield from runner.run(self._answered_on(prepared), ticks)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.tasks import TASKS, ClassesObjects, FindsPlaces, SizesObjects
+from napari_apprentice.models.networks import NETWORKS, FitsObjects
+from napari_apprentice.tasks import TASKS, ClassesObjects, FindsPlaces, ReadsBoxes, SizesObjects
 
 from .prepare import has_spacing, turn, working_grid
 
@@ -105,7 +106,8 @@ def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> Mod
     spacing becomes the one at which objects are that large.
     """
     if isinstance(task, FindsPlaces | ClassesObjects):
-        return task.planned(spec, [item.annotation for item in items])
+        annotations = [item.annotation for item in items]
+        return _fitted(task.planned(spec, annotations), annotations, task)
     if not isinstance(task, SizesObjects) or task.diameter(spec) is not None:
         return spec
     found = [_on_working_grid(item, task, spec) for item in items]
@@ -118,6 +120,15 @@ def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> Mod
         spacing = tuple(s * median / wanted for s in spec.spacing)
         spec = spec.model_copy(update={"spacing": spacing})
     return task.with_diameter(spec, wanted)
+
+
+def _fitted(spec: ModelSpec, annotations: Sequence[Annotation], task: Task) -> ModelSpec:
+    """The description with a network that suits the objects, where they matter to it."""
+    network = NETWORKS[spec.network] if isinstance(task, ReadsBoxes) else None
+    if not isinstance(network, FitsObjects) or not isinstance(task, ReadsBoxes):
+        return spec
+    args = network.args_for_objects(task.lengths(spec, annotations), spec.network_args)
+    return spec.model_copy(update={"network_args": dict(args)})
 
 
 def read_on(spec: ModelSpec, task: Task, factor: float) -> ModelSpec:

@@ -11,6 +11,7 @@ from napari_apprentice.models.networks import (
     RebuildsImages,
     SeesMask,
     answers_per_image,
+    finds_boxes,
     makes_pictures,
 )
 from napari_apprentice.tasks import (
@@ -18,6 +19,7 @@ from napari_apprentice.tasks import (
     AsksMiddle,
     ClassesObjects,
     MakesImages,
+    ReadsBoxes,
     WholeImage,
 )
 
@@ -62,6 +64,9 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
         changes |= {"network": config.network, "network_args": {}}
         if isinstance(network, FitsSpacing) and planned.spacing is not None:
             changes["network_args"] = dict(network.args_for(planned.spacing))
+        if isinstance(task, ReadsBoxes):
+            boxes = finds_boxes(network)
+            changes["task_args"] = task.answered_by_boxes(planned, boxes=boxes).task_args
     if config.tile is not None:
         if len(config.tile) != planned.ndim:
             raise BadInputError(
@@ -105,6 +110,8 @@ def _misfit(network: Network, task: Task) -> str | None:
     once = isinstance(task, WholeImage | ClassesObjects)
     wanted = _what(per_image=once, makes=isinstance(task, MakesImages))
     if _what(per_image=answers_per_image(network), makes=makes_pictures(network)) != wanted:
+        return wanted
+    if finds_boxes(network) and not isinstance(task, ReadsBoxes):
         return wanted
     if isinstance(network, SeesMask) and not isinstance(task, ClassesObjects):
         return "sees the image alone"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.detections import Detections
 
-__all__ = ["MIDDLE", "heat_maps", "log_sizes", "magnified_codes", "size_codes"]
+__all__ = ["MIDDLE", "forget_sizes", "heat_maps", "log_sizes", "magnified_codes", "size_codes"]
 
 MIDDLE = 254
 """Value of the voxel that holds a middle; all others are less."""
@@ -94,6 +94,19 @@ def _bump(
     for factor in factors[1:]:
         heat = heat[..., None] * factor
     return tuple(box), heat.astype(np.float32)
+
+
+def forget_sizes(maps: NDArray[np.uint8], said: Detections, boxes: int) -> None:
+    """Where points have no size of their own, none is learned, in place."""
+    if not len(said) or said.are_boxes.all():
+        return
+    from scipy.spatial import cKDTree
+
+    shape = maps.shape[1:]
+    places = np.argwhere(maps[0] > 0)
+    if len(places):
+        owner = cKDTree(said.voxels(shape)).query(places)[1]
+        maps[(slice(0, boxes), *places[~said.are_boxes[owner]].T)] = 0
 
 
 def size_codes(sizes: NDArray[np.float64]) -> NDArray[np.uint8]:

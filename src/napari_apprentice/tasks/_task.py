@@ -28,6 +28,7 @@ __all__ = [
     "GrowsObjects",
     "HasOwnStep",
     "MakesImages",
+    "ReadsBoxes",
     "ReducesOutput",
     "Task",
     "WholeImage",
@@ -205,6 +206,30 @@ class FindsPlaces(Protocol):
         classes
             Of all files together.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsBoxes(Protocol):
+    """A task that also reads the answers of networks that answer box by box (`FindsBoxes` of the networks).
+
+    Contract
+    --------
+    - for a description made by ``answered_by_boxes``, ``output_channels`` is the number of classes, ``loss`` takes the rows
+      ``(B, R, 4 n + classes)`` of such a network, and ``decode`` what ``found`` made of those of all tiles: ``(N, 2 m + classes)``
+      with the m axes of the grid, lengths NaN along axes that the network does not see.
+    """
+
+    def answered_by_boxes(self, spec: ModelSpec, *, boxes: bool) -> ModelSpec:
+        """The description of a new model whose network answers box by box, or does not."""
+        ...
+
+    def found(self, rows: torch.Tensor, spec: ModelSpec) -> NDArray[np.float32]:
+        """What the rows ``(R, 4 n + classes)`` of a tile tell: ``(M, 2 n + classes)``, middles and lengths in its voxels first."""
+        ...
+
+    def lengths(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> NDArray[np.float64]:
+        """Lengths of the objects there are, ``(N, n)`` in working voxels; the usual ones, once, where none is known."""
         ...
 
 

@@ -13,7 +13,10 @@ from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import Normalization
 from napari_apprentice.measure.detection import Case, detection_scores
 
-from ._heat import MIDDLE, heat_maps, log_sizes, magnified_codes
+from ._box_loss import anchor_loss
+from ._boxes import suppress_boxes, sure_boxes
+from ._heat import forget_sizes, heat_maps, magnified_codes
+from ._heat_loss import MIDDLE_SIZE, heat_loss
 from ._peaks import find_peaks, suppress
 from ._places import detections_of_labels, usual_diameter
 from ._plan import plan_unet
@@ -36,21 +39,25 @@ _LEAST_SCORE = 0.1
 """Where F1 was best on training images of nuclei."""
 _PRIOR = 2.2
 """Logits start this much below zero: nearly every voxel is no middle (Lin et al., ICCV 2017)."""
-_MIDDLE_SIZE = 4.0
-"""Sizes are learned as octaves above 16 voxels."""
 _SAME_OBJECT = 0.45
 """Two peaks nearer than this share of the diameter are one object; chosen on training images of nuclei."""
+_LEAST_BOX_SCORE = 0.3
+"""Of what was found anchor by anchor, whose scores are lower; chosen likewise."""
+_OVERLAP = 0.4
+"""Two boxes that overlap by more are one object."""
+_DOUBTFUL = 0.02
 _BLUR = 0.075
 """Of the heat maps before peaks are looked for, as a share of the diameter; chosen likewise."""
 _NEAR = 128
 
 
 class DetectionTask:
-    """A network that draws a bump at the middle of each object, and says how large the object is.
+    """A network that says where objects are and how large each is, in 2-D and 3-D.
 
-    CenterNet (Zhou et al., arXiv 1904.07850, 2019) on a U-Net, in 2-D and 3-D: a heat map per class, learned by the
-    penalty-reduced focal loss, and the lengths of the box around the object. Peaks are the objects; their heights are the
-    scores.
+    A network that answers voxel by voxel draws a bump at the middle of each object (CenterNet: Zhou et al., arXiv 1904.07850,
+    2019): a heat map per class, learned by the penalty-reduced focal loss, and the lengths of the box around the object.
+    Peaks are the objects; their heights are the scores. A network that answers box by box (RetinaNet) tells for every anchor
+    of what class it is and how its box differs; of boxes that overlap the surest is the object.
     """
 
     name = "detection"
@@ -60,11 +67,11 @@ class DetectionTask:
     # -- what the network learns --------------------------------------------------------
 
     def output_channels(self, spec: ModelSpec) -> int:
-        """A length per axis where there are boxes, then a heat map per class: new classes come last."""
-        return _boxes(spec) + len(spec.classes)
+        """A length per axis where there are boxes, then a heat map per class; box by box the classes alone. New ones come last."""
+        return len(spec.classes) + (0 if _by_box(spec) else _boxes(spec))
 
     def targets(self, annotation: Annotation, spec: ModelSpec) -> NDArray[np.uint8]:
-        """Maps of lengths and middles, ``(output_channels, *spatial)``; 255 where nothing was said.
+        """Maps of lengths and middles, ``(lengths + classes, *spatial)``, for every kind of network; 255 where nothing was said.
 
         Raises
         ------
@@ -82,27 +89,25 @@ class DetectionTask:
         boxes = _boxes(spec)
         maps = heat_maps(sized, kinds, len(spec.classes), grid.shape, boxes=boxes)
         if boxes:
-            _forget_sizes(maps, said, boxes)
+            forget_sizes(maps, said, boxes)
         if not annotation.extent.whole:
             maps[:, ~annotation.counts()] = IGNORE
         return maps
 
     def loss(self, output: torch.Tensor, target: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Penalty-reduced focal loss of the heat maps per object, plus the mean error of lengths in octaves.
+        """Loss per object: of heat maps and lengths, see `heat_loss`, or of the anchors, see `anchor_loss`.
 
         Parameters
         ----------
         output
-            ``(B, lengths + classes, *spatial)``.
+            ``(B, lengths + classes, *spatial)``, or rows ``(B, R, 4 n + classes)``.
         target
             See `targets`; ``(B, lengths + classes, *spatial)``, uint8.
         """
         boxes = _boxes(spec)
-        heat = target[:, boxes:]
-        loss = _focal(output[:, boxes:].float() - _PRIOR, heat)
-        if boxes:
-            loss = loss + _size_error(output[:, :boxes].float(), target[:, :boxes], heat)
-        return loss
+        if _by_box(spec):
+            return anchor_loss(output, target, spec.ndim, boxes=boxes, usual=_usual_lengths(spec))
+        return heat_loss(output, target, boxes, _PRIOR)
 
     def magnified(
         self, target: torch.Tensor, factors: torch.Tensor, spec: ModelSpec
@@ -126,36 +131,26 @@ class DetectionTask:
     # -- how its answer is read ---------------------------------------------------------
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
-        """Peaks of the heat maps as detections in voxels of `grid`, surest first.
+        """Peaks of the heat maps, or the surest boxes, as detections in voxels of `grid`, surest first.
 
         Parameters
         ----------
         dense
-            What the network said, ``(lengths + classes, *spatial)``.
+            What the network said, ``(lengths + classes, *spatial)``; box by box what `found` made of it.
         grid
             That the network worked on.
         """
-        boxes = _boxes(spec)
-        least = float(spec.task_args.get("least_score", _LEAST_SCORE))
-        least = float(np.clip(least, 1e-3, 1 - 1e-3))
-        limit = float(np.log(least / (1 - least)))
-        usual = float(spec.task_args.get("diameter", _DIAMETER)) * grid.spacing[-1]
-        blur = [_BLUR * usual / length for length in grid.spacing]
-        found = Detections.none(grid.ndim)
-        for number, entry in enumerate(spec.classes):
-            voxels, places, heights = find_peaks(
-                np.asarray(dense[boxes + number], np.float32) - _PRIOR, limit, blur
-            )
-            sizes = _sizes_at(dense[:boxes], voxels, grid)
-            scores = (1 / (1 + np.exp(-heights.astype(np.float64)))).astype(np.float32)
-            kinds = np.full(len(voxels), entry.value, np.int32)
-            found = found.joined(Detections.of(places, sizes, kinds, scores))
-        found = found.select(np.argsort(-found.scores, kind="stable"))
-        found = found.select(suppress(found.centres, _radii(found, grid, spec), grid.spacing))
+        read = _boxes_of if _by_box(spec) else _peaks_of
+        found = read(dense, grid, spec)
         classes = spec.label_classes
         return Prediction(
             grid=grid, classes=classes, detections=found, summary=places_text(found, classes)
         )
+
+    def found(self, rows: torch.Tensor, spec: ModelSpec) -> NDArray[np.float32]:
+        """What the anchors of a tile tell; see `ReadsBoxes.found`."""
+        least = min(_DOUBTFUL, _least(spec, _LEAST_BOX_SCORE))
+        return sure_boxes(rows, spec.ndim, least=least, overlap=_OVERLAP)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
         """F1, precision, recall and mean distance where the annotation counts, and AP50 of boxes; see `detection_scores`."""
@@ -205,6 +200,23 @@ class DetectionTask:
         args = {**spec.task_args, "diameter": round(float(diameter), 3), "boxes": boxes}
         return spec.model_copy(update={"task_args": args})
 
+    def answered_by_boxes(self, spec: ModelSpec, *, boxes: bool) -> ModelSpec:
+        """Note how the network answers; see `ReadsBoxes.answered_by_boxes`."""
+        args = {key: value for key, value in spec.task_args.items() if key != "anchors"}
+        return spec.model_copy(
+            update={"task_args": {**args, **({"anchors": True} if boxes else {})}}
+        )
+
+    def lengths(self, spec: ModelSpec, annotations: Sequence[Annotation]) -> NDArray[np.float64]:
+        """Lengths of the boxes there are; see `ReadsBoxes.lengths`."""
+        known = []
+        for annotation in annotations:
+            said, spacing = _said(annotation), np.asarray(annotation.grid.spacing)
+            scale = spacing[-spec.ndim :] / np.asarray(spec.spacing or spacing[-spec.ndim :])
+            known.append(said.sizes[said.are_boxes][:, -spec.ndim :] * scale)
+        lengths = np.concatenate(known) if known else np.zeros((0, spec.ndim))
+        return lengths if len(lengths) else np.array([_usual_lengths(spec)])
+
     def places_in(self, labels: Volume, grid: Grid, classes: Sequence[LabelClass]) -> Annotation:
         """Middles and boxes of numbered objects; see `FindsPlaces.places_in`."""
         values = {c.name.casefold(): c.value for c in classes}
@@ -218,6 +230,23 @@ class DetectionTask:
 def _boxes(spec: ModelSpec) -> int:
     """Along how many axes the network says how long an object is."""
     return spec.ndim if spec.task_args.get("boxes", True) else 0
+
+
+def _by_box(spec: ModelSpec) -> bool:
+    """Whether the network answers anchor by anchor."""
+    return bool(spec.task_args.get("anchors", False))
+
+
+def _usual_lengths(spec: ModelSpec) -> list[float]:
+    """Lengths in working voxels of an object of the usual diameter."""
+    diameter = float(spec.task_args.get("diameter", _DIAMETER))
+    spacing = spec.spacing or (1.0,) * spec.ndim
+    return [diameter * spacing[-1] / length for length in spacing[-spec.ndim :]]
+
+
+def _least(spec: ModelSpec, usual: float) -> float:
+    """Lowest score of what is told."""
+    return float(np.clip(float(spec.task_args.get("least_score", usual)), 1e-3, 1 - 1e-3))
 
 
 def _said(annotation: Annotation) -> Detections:
@@ -247,37 +276,45 @@ def _class_numbers(said: Detections, annotation: Annotation, spec: ModelSpec) ->
     return np.array([numbers[int(k)] for k in said.kinds], np.int64)
 
 
-def _forget_sizes(maps: NDArray[np.uint8], said: Detections, boxes: int) -> None:
-    """Where points have no size of their own, none is learned, in place."""
-    if not len(said) or said.are_boxes.all():
-        return
-    from scipy.spatial import cKDTree
-
-    shape = maps.shape[1:]
-    places = np.argwhere(maps[0] > 0)
-    if len(places):
-        owner = cKDTree(said.voxels(shape)).query(places)[1]
-        maps[(slice(0, boxes), *places[~said.are_boxes[owner]].T)] = 0
-
-
-def _focal(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
-    import torch.nn.functional as functional
-
-    counted = (heat != IGNORE).float()
-    middle = (heat == MIDDLE).float()
-    nearness = heat.float().clamp_max(MIDDLE) / MIDDLE
-    sure, unsure = functional.logsigmoid(logits), functional.logsigmoid(-logits)
-    hit = middle * unsure.exp() ** 2 * sure
-    empty = counted * (1 - middle) * (1 - nearness) ** 4 * sure.exp() ** 2 * unsure
-    return -(hit + empty).sum() / middle.sum().clamp_min(1.0)
+def _peaks_of(dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Detections:
+    """Peaks of heat maps, one per object."""
+    boxes = _boxes(spec)
+    least = _least(spec, _LEAST_SCORE)
+    limit = float(np.log(least / (1 - least)))
+    usual = float(spec.task_args.get("diameter", _DIAMETER)) * grid.spacing[-1]
+    blur = [_BLUR * usual / length for length in grid.spacing]
+    found = Detections.none(grid.ndim)
+    for number, entry in enumerate(spec.classes):
+        voxels, places, heights = find_peaks(
+            np.asarray(dense[boxes + number], np.float32) - _PRIOR, limit, blur
+        )
+        sizes = _sizes_at(dense[:boxes], voxels, grid)
+        scores = (1 / (1 + np.exp(-heights.astype(np.float64)))).astype(np.float32)
+        kinds = np.full(len(voxels), entry.value, np.int32)
+        found = found.joined(Detections.of(places, sizes, kinds, scores))
+    found = found.select(np.argsort(-found.scores, kind="stable"))
+    return found.select(suppress(found.centres, _radii(found, grid, spec), grid.spacing))
 
 
-def _size_error(output: torch.Tensor, codes: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
-    known = ((codes > 0) & (codes != IGNORE)).float()
-    near = heat.float().amax(dim=1, keepdim=True) / MIDDLE
-    weight = known * near.clamp_max(1.0)
-    error = (output - (log_sizes(codes) - _MIDDLE_SIZE)).abs()
-    return (error * weight).sum() / weight.sum().clamp_min(1.0)
+def _boxes_of(rows: NDArray[Any], grid: Grid, spec: ModelSpec) -> Detections:
+    """The surest of the boxes that overlap; without depth, of those that are near one another."""
+    shares = rows[:, 2 * grid.ndim :]
+    best = shares.max(axis=1, initial=0.0)
+    order = np.argsort(-best, kind="stable")
+    rows, shares = (
+        each[order[best[order] >= _least(spec, _LEAST_BOX_SCORE)]] for each in (rows, shares)
+    )
+    values = np.array([entry.value for entry in spec.classes], np.int32)
+    sizes = np.asarray(rows[:, grid.ndim : 2 * grid.ndim], np.float64)
+    if not _boxes(spec):
+        sizes = np.full(sizes.shape, np.nan)
+    found = Detections.of(
+        rows[:, : grid.ndim], sizes, values[shares.argmax(axis=1)], shares.max(axis=1, initial=0.0)
+    )
+    found = found.select(found.in_image(grid.shape))
+    if found.are_boxes.all():
+        return found.select(suppress_boxes(found.centres, found.sizes, _OVERLAP))
+    return found.select(suppress(found.centres, _radii(found, grid, spec), grid.spacing))
 
 
 def _sizes_at(
@@ -289,7 +326,7 @@ def _sizes_at(
     sizes = np.full(voxels.shape, np.nan)
     said = octaves[(slice(None), *voxels.T)].astype(np.float64).T
     longest = 2.0 * np.asarray(grid.shape[-len(octaves) :])
-    sizes[:, -len(octaves) :] = np.clip(2.0 ** (said + _MIDDLE_SIZE), 0.5, longest)
+    sizes[:, -len(octaves) :] = np.clip(2.0 ** (said + MIDDLE_SIZE), 0.5, longest)
     return sizes
 
 

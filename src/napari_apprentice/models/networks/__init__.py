@@ -6,24 +6,30 @@ from napari_apprentice.core.registry import Registry
 
 from ._network import (
     AnswersPerImage,
+    FindsBoxes,
+    FitsObjects,
     FitsSpacing,
     MakesPictures,
     Network,
     RebuildsImages,
     SeesMask,
     answers_per_image,
+    finds_boxes,
     makes_pictures,
 )
 
 __all__ = [
     "NETWORKS",
     "AnswersPerImage",
+    "FindsBoxes",
+    "FitsObjects",
     "FitsSpacing",
     "MakesPictures",
     "Network",
     "RebuildsImages",
     "SeesMask",
     "answers_per_image",
+    "finds_boxes",
     "makes_pictures",
 ]
 

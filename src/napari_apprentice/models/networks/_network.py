@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from pydantic import BaseModel
     from torch import nn
 
 __all__ = [
     "AnswersPerImage",
+    "FindsBoxes",
+    "FitsObjects",
     "FitsSpacing",
     "MakesPictures",
     "Network",
     "RebuildsImages",
     "SeesMask",
     "answers_per_image",
+    "finds_boxes",
     "makes_pictures",
 ]
 
@@ -29,7 +34,7 @@ class Network(Protocol):
     --------
     - ``Args`` is a frozen pydantic model whose defaults make a sensible network in 2-D and 3-D.
     - ``build`` returns a module mapping ``(B, in, *spatial)`` to ``(B, out, *spatial)`` in training and evaluation alike,
-      or to ``(B, out)`` where the network is an `AnswersPerImage`.
+      or to ``(B, out)`` where the network is an `AnswersPerImage`, or to rows where it `FindsBoxes`.
     - every spatial length of an input must be a multiple of ``divisor(args)`` along its axis; an input of exactly
       one divisor need not be accepted, since one voxel cannot be normalised.
     """
@@ -70,6 +75,33 @@ class MakesPictures(Protocol):
 
 
 @runtime_checkable
+class FindsBoxes(Protocol):
+    """A network, and its module likewise, that answers box by box instead of voxel by voxel.
+
+    Contract
+    --------
+    - the module maps ``(B, in, *spatial)`` of n axes to rows ``(B, R, 4 n + out)``. A row holds, in voxels of the input, the
+      middle and the lengths of an anchor (n numbers each; they depend on the shape of the input alone); how far the box it
+      tells of lies from there, in lengths of the anchor, and the natural logarithms of its lengths over the anchor's; then a
+      logit for each of ``out`` classes.
+    - anchors of one shape follow one another.
+    """
+
+    finds_boxes: Literal[True]
+
+
+@runtime_checkable
+class FitsObjects(Protocol):
+    """A network whose arguments depend on how large the objects are that it learns to find."""
+
+    def args_for_objects(
+        self, lengths: NDArray[np.float64], args: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The arguments `args`, completed to suit objects of lengths ``(N, n)`` in working voxels, N at least 1."""
+        ...
+
+
+@runtime_checkable
 class SeesMask(Protocol):
     """A network that is shown an object's mask, too, as its last input channel."""
 
@@ -104,3 +136,8 @@ def answers_per_image(network: Network) -> bool:
 def makes_pictures(network: Network) -> bool:
     """Whether a network makes images up."""
     return isinstance(network, MakesPictures)
+
+
+def finds_boxes(network: Network) -> bool:
+    """Whether a network answers box by box."""
+    return isinstance(network, FindsBoxes)
