@@ -82,7 +82,7 @@ def learned(
         result = run_to_end(job)
     model = Model(result.spec, result.state)
     if keep is not None:
-        save_model(keep / network, result.spec, result.state)
+        save_model(result.spec, result.state, keep / network)
 
     def find(field: Field) -> Detections:
         wanted = PredictConfig(device="cpu", least_score=_DOUBTFUL)

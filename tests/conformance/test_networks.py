@@ -12,7 +12,12 @@ import torch
 from pydantic import ValidationError
 
 from napari_apprentice.core.errors import ModelError
-from napari_apprentice.models.networks import NETWORKS, answers_per_image, makes_pictures
+from napari_apprentice.models.networks import (
+    NETWORKS,
+    answers_per_image,
+    finds_boxes,
+    makes_pictures,
+)
 
 # Small enough for a test; a network that is not listed is asked with its defaults.
 SMALL: dict[str, list[dict[str, Any]]] = {
@@ -62,6 +67,10 @@ SMALL: dict[str, list[dict[str, Any]]] = {
         {"channels": [4, 8]},
         {"channels": [4, 8, 8], "norm": "instance", "dropout": 0.0},
     ],
+    "retinanet": [
+        {"channels": [4, 8], "strides": [2, 2], "features": 8},
+        {"channels": [4, 4], "strides": [2, 1], "features": 8, "finest": 0, "anchors": [5.0]},
+    ],
     "densenet": [{"blocks": [1, 2], "init_features": 8, "growth": 4}],
     "resnet": [
         {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},
@@ -74,6 +83,12 @@ ANISOTROPIC: dict[str, dict[str, Any]] = {
         "channels": [4, 4, 8],
         "strides": [[1, 2, 2], [2, 2, 1]],
         "kernels": [[1, 3, 3], [1, 3, 3], 3],
+    },
+    "retinanet": {
+        "channels": [4, 8],
+        "strides": [[1, 2, 2], [2, 2, 1]],
+        "features": 8,
+        "anchors": [[4.0, 8.0, 8.0]],
     },
 }
 CASES = [(name, args) for name in NETWORKS.names() for args in SMALL.get(name, [{}])]
@@ -95,9 +110,23 @@ def assert_sizes(name: str, ndim: int, args: dict[str, Any]) -> None:
             module.train(training)
             output = module(torch.randn(1, 2, *shape))
             assert isinstance(output, torch.Tensor)
+            assert output.isfinite().all()
+            if finds_boxes(network):
+                assert_rows(output.detach(), shape)
+                continue
             once = answers_per_image(network) or makes_pictures(network)
             assert output.shape == ((1, 3) if once else (1, 3, *shape))
-            assert output.isfinite().all()
+
+
+def assert_rows(output: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """A row per anchor, whose middle lies in the image; those of one shape together."""
+    n = len(shape)
+    assert output.shape[::2] == (1, 4 * n + 3)
+    middles, lengths = output[0, :, :n], output[0, :, n : 2 * n]
+    assert bool(((middles >= -0.5) & (middles <= torch.tensor(shape) - 0.5)).all())
+    assert float(lengths.min()) > 0
+    together = torch.unique_consecutive(lengths, dim=0)
+    assert len(together) == len(torch.unique(lengths, dim=0))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -235,6 +264,10 @@ def test_unknown_arguments_are_refused_by_name(name: str) -> None:
             {"blocks_down": [1, 1]},
             "expected 1 decoder levels for 2 encoder levels, found 3",
         ),
+        ("retinanet", {"strides": [2]}, "expected 4 strides for 4 levels, found 1"),
+        ("retinanet", {"finest": 4}, "expected a finest level below 4, found 4"),
+        ("retinanet", {"features": 12}, "features"),
+        ("retinanet", {"anchors": [[4.0, 4.0, 4.0]]}, "expected 2 numbers per level in anchors"),
         ("attention_unet", {"strides": [2]}, "expected 3 strides for 4 levels, found 1"),
     ],
 )

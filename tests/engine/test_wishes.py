@@ -23,6 +23,10 @@ def test_images_are_restored_by_more_networks_and_anomalies_found_by_one_with_a_
     assert networks_for(TASKS["anomaly"]) == ["autoencoder"]
 
 
+def test_box_by_box_only_places_are_told() -> None:
+    assert [n for n in TASKS.names() if "retinanet" in networks_for(TASKS[n])] == ["detection"]
+
+
 def test_every_task_has_a_network_and_every_network_a_task() -> None:
     known = {name: networks_for(TASKS[name]) for name in TASKS.names()}
     assert all(known.values())
@@ -35,6 +39,7 @@ def test_every_task_has_a_network_and_every_network_a_task() -> None:
         ("semantic", "autoencoder", "not with an image"),
         ("anomaly", "unet", "narrow middle for anomaly, found unet"),
         ("image_class", "unet", "once per image"),
+        ("semantic", "retinanet", "voxel by voxel for semantic, found retinanet"),
     ],
 )
 def test_another_network_is_refused_with_those_that_can(

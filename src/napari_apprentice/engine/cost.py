@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from .config import PredictConfig
 
-__all__ = ["Cost", "estimate", "overlap_for", "remember_speed", "tile_count", "tile_for"]
+__all__ = [
+    "Cost",
+    "estimate",
+    "overlap_for",
+    "remember_speed",
+    "spec_for",
+    "tile_count",
+    "tile_for",
+]
 
 # Before the first prediction on a machine has been timed. Cores at the ~20 GFLOP/s that convolutions reach
 # on a 2.5 GHz core with AVX2; a GPU at a modest 3 TFLOP/s.
@@ -118,6 +126,14 @@ def tile_for(spec: ModelSpec, config: PredictConfig) -> tuple[int, ...]:
 def overlap_for(spec: ModelSpec, config: PredictConfig) -> float:
     """The share of a tile that its neighbour repeats: the wish, else the model's own."""
     return spec.overlap if config.overlap is None else config.overlap
+
+
+def spec_for(spec: ModelSpec, config: PredictConfig) -> ModelSpec:
+    """The description as a prediction reads it: with the lowest score that is wished."""
+    if config.least_score is None:
+        return spec
+    args = {**spec.task_args, "least_score": config.least_score}
+    return spec.model_copy(update={"task_args": args})
 
 
 def tile_count(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:

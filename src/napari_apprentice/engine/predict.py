@@ -26,7 +26,7 @@ from napari_apprentice.tasks import (
 )
 
 from ._frames import frames_of, joined_frames
-from .cost import Cost, estimate, overlap_for, remember_speed, tile_count, tile_for
+from .cost import Cost, estimate, overlap_for, remember_speed, spec_for, tile_count, tile_for
 from .prepare import Prepared, fits, places_from_working, preparing, restore
 from .restore import finished_image
 from .size import bounded, known_zoom, read_on
@@ -125,7 +125,7 @@ class _Prediction:
         self, volume: Volume, model: Model, config: PredictConfig, time: int | None
     ) -> None:
         self.volume, self.model, self.config = volume, model, config
-        self.spec: ModelSpec = model.spec
+        self.spec: ModelSpec = spec_for(model.spec, config)
         self.notes: list[str] = []
         self.task: Task = TASKS[self.spec.task]
         self.decode: Decode = self.task.decode
@@ -340,11 +340,7 @@ class _PlacePrediction(_Prediction):
         return replace(prepared, turned=prepared.grid)
 
     def _read(self, dense: NDArray[Any], prepared: Prepared) -> Prediction:
-        spec, wished = self.spec, self.config.least_score
-        if wished is not None:
-            args = {**spec.task_args, "least_score": wished}
-            spec = spec.model_copy(update={"task_args": args})
-        answer = self.decode(dense, prepared.grid, spec)
+        answer = self.decode(dense, prepared.grid, self.spec)
         if answer.detections is None:
             return answer
         places = places_from_working(answer.detections, prepared)

@@ -124,8 +124,10 @@ def planned_spec(spec: ModelSpec, items: Sequence[TrainItem], task: Task) -> Mod
 
 def _fitted(spec: ModelSpec, annotations: Sequence[Annotation], task: Task) -> ModelSpec:
     """The description with a network that suits the objects, where they matter to it."""
-    network = NETWORKS[spec.network] if isinstance(task, ReadsBoxes) else None
-    if not isinstance(network, FitsObjects) or not isinstance(task, ReadsBoxes):
+    if not isinstance(task, ReadsBoxes):
+        return spec
+    network = NETWORKS[spec.network]
+    if not isinstance(network, FitsObjects):
         return spec
     args = network.args_for_objects(task.lengths(spec, annotations), spec.network_args)
     return spec.model_copy(update={"network_args": dict(args)})

@@ -83,19 +83,24 @@ def boxes_said(target: torch.Tensor, boxes: int, usual: Sequence[float]) -> list
 
 
 def _tops(heat: torch.Tensor) -> torch.Tensor:
-    """Where each map is highest among its neighbours; of equal neighbours one."""
+    """Where each map is highest among its neighbours; of equal neighbours one.
+
+    Middles are, among those next to them. Where one fell between voxels, what is left of it is, among those two voxels away:
+    a magnified map has steps.
+    """
     import torch
     import torch.nn.functional as functional
 
     ndim = heat.ndim - 2
-    # No two voxels of a neighbourhood of three get the same fraction.
+    # No two voxels of a neighbourhood of five get the same fraction.
     fraction = torch.zeros(heat.shape[2:], device=heat.device)
     for axis, length in enumerate(heat.shape[2:]):
-        digit = torch.arange(length, device=heat.device) % 3
-        fraction += digit.view([-1 if n == axis else 1 for n in range(ndim)]) * 3.0**axis
-    value = heat + fraction / 3**ndim * 0.5
+        digit = torch.arange(length, device=heat.device) % 5
+        fraction += digit.view([-1 if n == axis else 1 for n in range(ndim)]) * 5.0**axis
+    value = heat + fraction / 5**ndim * 0.5
     pool: Any = functional.max_pool3d if ndim == 3 else functional.max_pool2d
-    top: torch.Tensor = pool(value, 3, stride=1, padding=1) == value
+    near, far = (pool(value, width, 1, width // 2) == value for width in (3, 5))
+    top: torch.Tensor = (near & (heat == MIDDLE)) | far
     return top
 
 
@@ -107,7 +112,7 @@ def _lengths(
     spare = torch.tensor(usual, device=codes.device).expand(len(places), -1)
     if not codes.shape[1]:
         return spare, torch.zeros(len(places), dtype=torch.bool, device=codes.device)
-    found = codes[(places[:, 0], slice(None), *places[:, 2:].unbind(1))]
+    found = codes.movedim(1, -1)[(places[:, 0], *places[:, 2:].unbind(1))]
     sized = ((found > 0) & (found != IGNORE)).all(dim=1)
     return torch.where(sized[:, None], log_sizes(found).exp2(), spare), sized
 
@@ -182,8 +187,8 @@ def _counted(middles: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
     where = tuple(
         voxels[:, axis].clamp(0, first.shape[axis + 1] - 1) for axis in range(voxels.shape[1])
     )
-    counted: torch.Tensor = first[(slice(None), *where)] != IGNORE
-    return counted
+    counted: torch.Tensor = first.movedim(0, -1)[where] != IGNORE
+    return counted.T
 
 
 @functools.cache
@@ -202,8 +207,13 @@ def _match(
     if not len(said.middles):
         return torch.full((len(anchors),), -1, dtype=torch.long, device=anchors.device)
     corners = _corners(anchors[:, :ndim], anchors[:, ndim:])
-    match: torch.Tensor = _matcher().compute_matches(said.corners(), corners, shapes, 1)[1]
-    return match
+    shared, match = _matcher().compute_matches(said.corners(), corners, shapes, 1)
+    left = torch.ones(len(shared), dtype=torch.bool, device=match.device)
+    left[match[match >= 0]] = False
+    # All candidates of a large object may lie within it: none of them is better than the others then.
+    match[shared[left].argmax(dim=1)] = torch.nonzero(left)[:, 0]
+    result: torch.Tensor = match
+    return result
 
 
 def _focal(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["boxes_of_rows", "overlaps", "suppress_boxes", "sure_boxes"]
+__all__ = ["boxes_of_rows", "suppress_boxes", "suppress_crowd", "sure_boxes"]
 
 _MOST_OCTAVES = 4.0
 """A box is at most e to this longer or shorter than its anchor."""
@@ -49,15 +49,31 @@ def sure_boxes(
     chosen = chosen[order]
     middles, lengths = boxes_of_rows(rows[chosen].float(), ndim)
     found = torch.cat([middles, lengths, shares[chosen]], dim=1).cpu().numpy()
-    kept = suppress_boxes(found[:, :ndim], found[:, ndim : 2 * ndim], overlap)
+    kept = suppress_crowd(found[:, :ndim], found[:, ndim : 2 * ndim], overlap)
     result: NDArray[np.float32] = found[kept].astype(np.float32)
     return result
+
+
+def suppress_crowd(
+    centres: NDArray[np.floating], sizes: NDArray[np.floating], overlap: float
+) -> NDArray[np.bool_]:
+    """As `suppress_boxes`, quicker for some thousand boxes of which many lie on one another."""
+    low, high, volume = centres - sizes / 2, centres + sizes / 2, np.prod(sizes, axis=1)
+    kept = np.zeros(len(centres), dtype=bool)
+    left = np.arange(len(centres))
+    while len(left):
+        first, left = left[0], left[1:]
+        kept[first] = True
+        shared = np.minimum(high[left], high[first]) - np.maximum(low[left], low[first])
+        inside = np.prod(np.maximum(shared, 0), axis=1)
+        left = left[inside <= overlap * (volume[left] + volume[first] - inside)]
+    return kept
 
 
 def suppress_boxes(
     centres: NDArray[np.floating], sizes: NDArray[np.floating], overlap: float
 ) -> NDArray[np.bool_]:
-    """Mark what to keep: of boxes that overlap by more than so much, the first alone.
+    """Mark what to keep: of boxes that overlap by more than so much, the first alone; of any number, few on one another.
 
     Parameters
     ----------
@@ -68,10 +84,9 @@ def suppress_boxes(
     """
     kept = np.ones(len(centres), dtype=bool)
     first, second = _neighbours(centres, sizes)
-    close = overlaps(centres, sizes, first, second) > overlap
+    close = _overlaps(centres, sizes, first, second) > overlap
     first, second = first[close], second[close]
-    order = np.lexsort((second, first))
-    for a, b in zip(first[order].tolist(), second[order].tolist(), strict=True):
+    for a, b in zip(first.tolist(), second.tolist(), strict=True):
         if kept[a]:
             kept[b] = False
     return kept
@@ -80,20 +95,20 @@ def suppress_boxes(
 def _neighbours(
     centres: NDArray[np.floating], sizes: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of boxes, the surer first, that may touch: within the diagonal of one of them."""
+    """Pairs of boxes, in order and the surer first, that may touch: within the diagonal of one of them."""
     from scipy.spatial import cKDTree
 
     if len(centres) < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     around = cKDTree(centres).query_ball_point(centres, np.linalg.norm(sizes, axis=1))
-    first = np.repeat(np.arange(len(centres)), [len(others) for others in around])
-    second = np.concatenate([np.asarray(others, np.int64) for others in around])
-    pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
-    pairs = np.unique(pairs[first != second], axis=0)
-    return pairs[:, 0], pairs[:, 1]
+    one = np.repeat(np.arange(len(centres)), [len(others) for others in around])
+    other = np.concatenate([np.asarray(others, np.int64) for others in around])
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    pairs = np.unique((low * len(centres) + high)[low < high])
+    return pairs // len(centres), pairs % len(centres)
 
 
-def overlaps(
+def _overlaps(
     centres: NDArray[np.floating],
     sizes: NDArray[np.floating],
     first: NDArray[np.int64],

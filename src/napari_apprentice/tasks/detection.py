@@ -45,7 +45,6 @@ _LEAST_BOX_SCORE = 0.3
 """Of what was found anchor by anchor, whose scores are lower; chosen likewise."""
 _OVERLAP = 0.4
 """Two boxes that overlap by more are one object."""
-_DOUBTFUL = 0.02
 _BLUR = 0.075
 """Of the heat maps before peaks are looked for, as a share of the diameter; chosen likewise."""
 _NEAR = 128
@@ -149,7 +148,7 @@ class DetectionTask:
 
     def found(self, rows: torch.Tensor, spec: ModelSpec) -> NDArray[np.float32]:
         """What the anchors of a tile tell; see `ReadsBoxes.found`."""
-        least = min(_DOUBTFUL, _least(spec, _LEAST_BOX_SCORE))
+        least = _least(spec, _LEAST_BOX_SCORE)
         return sure_boxes(rows, spec.ndim, least=least, overlap=_OVERLAP)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:

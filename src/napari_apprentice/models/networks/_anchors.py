@@ -87,7 +87,7 @@ class AnchorNet(nn.Module):
 
     def _by_anchor(self, values: Tensor) -> Tensor:
         """``(B, k × anchors, *places)`` as ``(B, anchors × places, k)``: further classes come last."""
-        split = values.flatten(2).unflatten(1, (-1, len(self.anchors)))
+        split: Tensor = values.flatten(2).unflatten(1, (-1, len(self.anchors)))
         return split.permute(0, 2, 3, 1).flatten(1, 2)
 
     def _stride(self, number: int) -> tuple[int, ...]:

@@ -20,9 +20,9 @@ __all__ = ["NETWORK", "RetinaNetArgs", "RetinaNetNetwork"]
 _Length = Annotated[float, Field(gt=0, le=4096)]
 _Anchor = _Length | Annotated[tuple[_Length, ...], Field(min_length=2, max_length=3)]
 
-_SMALL, _LARGE = 5, 95
+_SMALL, _LARGE = 10, 90
 """Percentiles of the objects' sizes between which the anchors lie."""
-_VOXELS_PER_OBJECT = 2.5
+_VOXELS_PER_OBJECT = 1.5
 """Of the finest level across a small object, at least."""
 _COARSEST = 4
 _ANISOTROPIC = 2.0
