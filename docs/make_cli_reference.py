@@ -34,6 +34,7 @@ JSON = {
     "predict": '{"path", "output", "model", "device", "seconds", "summary", "notes", …}',
     "train": '{"model", "name", "scores", "before", "split": {"train", "held_out", "note"}, "seconds", "steps"}',
     "evaluate": '{"cases": [{"path", "dice", …}], "mean": {"dice", …}}',
+    "explain": '{"path", "output", "model", "way", "class", "summary", "device", "seconds", "notes"}',
     "features": '{"image", "labels", "output", "count", "objects": [{"label", "area (µm²)", …}]}',
     "synthesise": '{"model", "files": ["…"], "classes": {"a": 16, …}}',
     "doctor": '{"ok", "version", "python", "platform", "libraries", "devices", "checks": [{"name", "status", "found", "fix"}]}',

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
         predict,
         train,
     )
+    from .explain._ask import explanation
     from .io import open_labels, open_volume, save, save_table
 
 __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "explanation",
     "features",
     "info",
     "list_models",
@@ -53,6 +55,7 @@ __all__ = [
 _HOME = {
     "compare": "engine.verbs",
     "evaluate": "engine.verbs",
+    "explanation": "explain._ask",
     "features": "engine.features",
     "info": "engine.verbs",
     "list_models": "engine.verbs",

@@ -12,7 +12,19 @@ import typer
 import napari_apprentice
 from napari_apprentice.core.errors import ApprenticeError
 
-from . import convert, doctor, evaluate, features, info, models, predict, synthesise, train, viewer
+from . import (
+    convert,
+    doctor,
+    evaluate,
+    explain,
+    features,
+    info,
+    models,
+    predict,
+    synthesise,
+    train,
+    viewer,
+)
 from ._console import note, print_json
 
 if TYPE_CHECKING:
@@ -36,6 +48,7 @@ app.command("convert")(convert.convert)
 app.command("predict")(predict.predict)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("explain")(explain.explain)
 app.command("features")(features.features)
 app.command("synthesise")(synthesise.synthesise)
 app.add_typer(models.app, name="models")

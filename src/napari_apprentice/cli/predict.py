@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.engine.config import PredictConfig
 
 from ._console import Listener, print_json, print_lines
 from ._inputs import Inputs
 from ._interrupt import interruptible
 from ._options import Debug, Json, SeriesName, with_config
+from ._results import check_names, line_of, made_folder, said_of
 
 if TYPE_CHECKING:
-    from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.models.store import Model
 
 __all__ = ["predict"]
@@ -69,7 +68,7 @@ def predict(
     is_table = isinstance(TASKS[loaded.spec.task], WholeImage)
     inputs = Inputs.find(paths, series, nested=is_table)
     if not is_table:
-        _check_names(inputs, out)
+        check_names(inputs, out)
     blank = {
         "path": None,
         "output": None,
@@ -86,7 +85,7 @@ def predict(
     if json:
         print_json(records[0] if inputs.alone else records)
     else:
-        print_lines(_line(record) for record in good)
+        print_lines(line_of(record) for record in good)
     return 0 if len(good) == len(records) else 1
 
 
@@ -95,38 +94,10 @@ def _write_table(records: list[dict[str, Any]], out: Path) -> None:
     from napari_apprentice.engine.class_tables import save_said, table_path
 
     target = table_path(out)
-    _make_folder(target.parent)
+    made_folder(target.parent)
     for record in records:
         record["output"] = str(target)
     save_said(records, target)
-
-
-def _check_names(inputs: Inputs, out: Path) -> None:
-    """Refuse a file for several results, and results that would land in one file.
-
-    Raises
-    ------
-    BadInputError
-        Which, and what to do.
-    """
-    from napari_apprentice.engine.files import is_file_name
-    from napari_apprentice.io import is_place_file, stem
-
-    is_table = is_place_file(out) and not out.is_dir()
-    if not inputs.alone and (is_file_name(out) or is_table):
-        raise BadInputError(
-            f"expected a folder for the results of {len(inputs.images)} images, found a file name",
-            path=out,
-        )
-    seen: dict[str, Path] = {}
-    for image in inputs.images:
-        other = seen.setdefault(stem(image).casefold(), image)
-        if other is not image:
-            raise BadInputError(
-                f"the results of this and {other} would be written to one file",
-                path=image,
-                remedy="Predict them into two folders.",
-            )
 
 
 class _Run:
@@ -168,10 +139,10 @@ class _Run:
         target = save_prediction_places(prediction, image, self._out)
         if result is not None:
             target = output_path(image, result, self._out)
-            _make_folder(target.parent)
+            made_folder(target.parent)
             save(result, target)
         output = None if target is None else str(target)
-        return {"path": str(image), "output": output, **_said(prediction)}
+        return {"path": str(image), "output": output, **said_of(prediction)}
 
     def _classify(self, image: Path, labels: Path) -> dict[str, Any]:
         """Class the objects that the labels number; the labels with names, and a table beside them."""
@@ -194,45 +165,10 @@ class _Run:
         if table.suffix.lower() != ".csv":
             result = result_volume(prediction, open_volume(image))
             target = output_path(image, result, self._out) if result is not None else self._out
-            _make_folder(target.parent)
+            made_folder(target.parent)
             if result is not None:
                 save(result, target)
             table = target.with_name(stem(target) + ".csv")
-        _make_folder(table.parent)
+        made_folder(table.parent)
         save_objects(prediction, table)
-        return {"path": str(image), "output": str(table), **_said(prediction)}
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder cannot be made ({error.strerror or error})",
-            path=folder,
-            remedy="Choose another --out.",
-        ) from error
-
-
-def _said(prediction: Prediction) -> dict[str, Any]:
-    """What a prediction says besides its voxels, as plain data."""
-    said: dict[str, Any] = {"summary": prediction.summary}
-    if prediction.count is not None:
-        said["count"] = prediction.count
-    if prediction.image_class is not None:
-        said |= {"class": prediction.image_class, "unsure": prediction.is_unsure}
-    if prediction.table:
-        said["scores"] = dict(prediction.table)
-    made = prediction.provenance
-    if made is not None:
-        said |= {
-            "device": made.device,
-            "seconds": round(made.seconds, 3),
-            "notes": list(made.notes),
-        }
-    return said
-
-
-def _line(record: dict[str, Any]) -> str:
-    where = record["path"] if "class" in record else record["output"] or record["path"]
-    return f"{where}: {record['summary']} ({record['seconds']} s on {record['device']})"
+        return {"path": str(image), "output": str(table), **said_of(prediction)}

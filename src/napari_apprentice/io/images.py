@@ -66,6 +66,8 @@ class ImageFormat:
         grid = volume.grid
         if grid.ndim != 2 or "T" in grid.axes:
             return f"a PNG holds one plane, found axes {grid.axes}"
+        if volume.dtype.kind not in "biu":
+            return f"a PNG holds whole numbers from 0 to 65535, found {volume.dtype}"
         if grid.unit != "pixel":
             size = " × ".join(f"{s:g}" for s in grid.spacing)
             return f"a PNG loses the voxel size ({size} {grid.unit})"
