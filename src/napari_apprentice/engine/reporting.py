@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import napari_apprentice
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.io import save_text
 from napari_apprentice.measure.html import page
@@ -57,6 +57,6 @@ def save_html(report: Report | Comparison, path: os.PathLike[str] | str, *, task
     """
     check_report_path(path)
     title = "Comparison" if isinstance(report, Comparison) else "Evaluation"
-    made = f"napari-apprentice {napari_apprentice.__version__} · {date.today().isoformat()}"
+    made = f"napari-apprentice {version('napari-apprentice')} · {date.today().isoformat()}"
     facts = [f"task {task} · {made}" if task else made]
     save_text(page(report, title=title, facts=facts), path)
