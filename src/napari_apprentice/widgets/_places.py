@@ -99,7 +99,7 @@ def colors_of(found: Detections, classes: Sequence[LabelClass]) -> list[str]:
 def place_layers(
     prediction: Prediction, name: str, placed: Mapping[str, Any], metadata: Mapping[str, Any]
 ) -> list[tuple[Any, dict[str, Any], str]]:
-    """Layers of a prediction's points, and in 2-D of its boxes."""
+    """Layers of a prediction's points and of its boxes, slice by slice where it is of a volume."""
     found = prediction.detections
     if found is None:
         return []
@@ -111,7 +111,9 @@ def place_layers(
         look["projection_mode"] = "none"
     layers: list[tuple[Any, dict[str, Any], str]] = []
     boxes = found.select(found.are_boxes)
-    if found.ndim == data.shape[1] == 2 and 0 < len(boxes) <= MOST_BOXES:
+    if boxes.ndim == 3 and len(boxes) <= MOST_BOXES:
+        boxes = cut_by_slices(boxes)
+    if prediction.frames is None and 0 < len(boxes) <= MOST_BOXES:
         named = {"name": f"{name} · boxes", "metadata": dict(metadata)}
         layers.append(
             (corners_of(boxes), {**placed, **box_look(boxes, classes), **named}, "shapes")
@@ -120,12 +122,27 @@ def place_layers(
     return layers
 
 
-def corners_of(boxes: Detections) -> list[NDArray[np.float64]]:
-    """Corners of 2-D boxes, ``(4, 2)`` each, as a shapes layer wants them."""
+def cut_by_slices(boxes: Detections) -> Detections:
+    """The same boxes as one for every slice that they pass through, a slice deep each; the nearest where they pass through none."""
     low, high = boxes.corners()
+    first = np.ceil(low[:, 0]).astype(np.int64)
+    last = np.ceil(high[:, 0]).astype(np.int64) - 1
+    first = np.where(last < first, np.round(boxes.centres[:, 0]).astype(np.int64), first)
+    counts = np.maximum(last - first + 1, 1)
+    parts = boxes.select(np.repeat(np.arange(len(boxes)), counts))
+    before = np.repeat(np.cumsum(counts) - counts, counts)
+    parts.centres[:, 0] = np.repeat(first, counts) + np.arange(len(parts)) - before
+    parts.sizes[:, 0] = 1.0
+    return parts
+
+
+def corners_of(boxes: Detections) -> list[NDArray[np.float64]]:
+    """Corners of boxes, ``(4, 2)`` each, as a shapes layer wants them; of those in a volume in the plane of their middle, ``(4, 3)``."""
+    low, high = boxes.corners()
+    lead = boxes.centres[:, :-2]
     return [
-        np.array([(a[0], a[1]), (a[0], b[1]), (b[0], b[1]), (b[0], a[1])])
-        for a, b in zip(low, high, strict=True)
+        np.array([(*z, a, c), (*z, a, d), (*z, b, d), (*z, b, c)])
+        for z, (a, c), (b, d) in zip(lead, low[:, -2:], high[:, -2:], strict=True)
     ]
 
 
@@ -140,7 +157,7 @@ def boxes_in(
 
 def box_look(boxes: Detections, classes: Sequence[LabelClass]) -> dict[str, Any]:
     """Keyword arguments of a shapes layer: rectangles in the colours of their classes, with nothing in them."""
-    usual = float(np.median(boxes.sizes)) if len(boxes) else 0.0
+    usual = float(np.median(boxes.sizes[:, -2:])) if len(boxes) else 0.0
     look: dict[str, Any] = {
         "shape_type": "rectangle",
         "face_color": "transparent",
