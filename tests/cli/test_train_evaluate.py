@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine import train_files
+from napari_apprentice.io import open_volume, save
 from napari_apprentice.models.store import load_spec
 
 from .conftest import spots, write
@@ -94,6 +98,68 @@ def test_train_names_classes_and_keeps_groups_together(
     sides = [set(answer.json["split"][side]) for side in ("train", "held_out")]
     assert {"Fläche 2"} in sides
     assert "nucleus" in [c.name for c in load_spec(data / "trained").classes]
+
+
+@pytest.fixture
+def two(data: Path) -> Path:
+    """The same images with an empty channel before the one that shows something."""
+    for path in (data / "images").iterdir():
+        grey = open_volume(path)
+        both = np.stack([np.full_like(grey.numpy(), 7), grey.numpy()])
+        path.unlink()
+        save(Volume(both, grey.grid.with_channels(2), channels=("empty", "DAPI")), path)
+    return data
+
+
+def test_train_learns_from_the_channels_that_are_chosen(
+    call: Callable[..., Any], two: Path, model: Path
+) -> None:
+    refused = train(call, "--init", model)
+    assert refused.code == 2
+    assert "found 2" in refused.error
+    assert "--channels" in refused.error
+    assert not (two / "trained" / "model.json").exists()
+    done = train(call, "--init", model, "--channels", "DAPI", "--json")
+    assert done.code == 0, done.err
+    assert len(load_spec(two / "trained").channels) == 1
+    image = two / "images" / "Fläche 0.tif"
+    assert call("predict", image, "--model", "trained", "--out", "o", "--channels", "2").code == 0
+
+
+def test_train_shows_a_new_model_the_channels_in_the_order_asked_for(
+    call: Callable[..., Any], two: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def look(items: Any, **_: object) -> None:
+        seen.extend(items)
+        raise BadInputError("seen enough")
+
+    monkeypatch.setattr(train_files, "train", look)
+    assert "seen enough" in train(call, "--channels", "2,empty").error
+    assert [item.volume.channels for item in seen] == [("DAPI", "empty")] * 3
+    assert all((item.volume.numpy()[1] == 7).all() for item in seen)
+    assert all(item.volume.grid.spatial == item.annotation.grid for item in seen)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (("--channels", "GFP"), "2 channels (empty, DAPI)"),
+        (("--channels", "3"), "found '3'"),
+        (("--channels", "2", "--task", "restoration"), "clean images"),
+    ],
+)
+def test_train_refuses_channels_that_are_not_there(
+    call: Callable[..., Any], two: Path, more: tuple[str, ...], word: str
+) -> None:
+    if "restoration" in more:
+        shutil.rmtree(two / "labels")
+        shutil.copytree(two / "images", two / "labels")
+    answer = train(call, *more)
+    assert answer.code == 2
+    assert word in answer.error
+    assert not (two / "trained" / "model.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial import ConvexHull
 from skimage.feature import graycomatrix, graycoprops
-from skimage.measure import regionprops_table
+from skimage.measure import find_contours, regionprops_table
 
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
@@ -121,6 +122,43 @@ def test_holes_and_pieces_belong_to_an_object() -> None:
     row = measured(volume(labels, (1, 1)), None, "shape").iloc[0]
     assert row["perimeter (µm)"] > whole["perimeter (µm)"] + 4 * 3
     assert row["circularity"] < whole["circularity"]
+
+
+@pytest.mark.parametrize("shape", [(24, 30), (7, 14, 12)])
+def test_outlines_and_hulls_of_ragged_objects_are_those_that_libraries_find(
+    shape: tuple[int, ...],
+) -> None:
+    """Closed forms against scikit-image's contours and the hull of all faces, with holes, pieces and corners that touch."""
+    spacing = (2.0, 0.5, 0.25)[-len(shape) :]
+    mask = np.random.default_rng(0).random(shape) < 0.6
+    row = measured(volume(mask.astype(np.uint8), spacing), None, "shape").iloc[0]
+    steps = np.concatenate([np.eye(len(shape)), -np.eye(len(shape))]) / 2
+    faces = (np.argwhere(mask)[:, None] + steps).reshape(-1, len(shape))
+    assert row["solidity"] == pytest.approx(mask.sum() / ConvexHull(faces).volume)
+    if len(shape) == 3:
+        return
+    length = area = 0.0
+    for contour in find_contours(np.pad(mask, 1).astype(float), 0.5):
+        points = contour * spacing
+        length += np.hypot(*np.diff(points, axis=0).T).sum()
+        area += (points[:-1, 0] @ points[1:, 1] - points[1:, 0] @ points[:-1, 1]) / 2
+    assert row["perimeter (µm)"] == pytest.approx(length)
+    assert row["circularity"] == pytest.approx(4 * math.pi * abs(area) / length**2)
+
+
+def test_some_objects_are_measured_as_among_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((30, 60), np.uint16)
+    for n in range(12):
+        labels[10 * (n // 6) + 1 : 10 * (n // 6) + 8, 10 * (n % 6) : 10 * (n % 6) + 7] = 3 * n + 2
+    image = volume(rng.normal(size=labels.shape) * labels)
+    every = measured(volume(labels), image)
+    config = FeatureConfig.of_groups(["all"])
+    some = run_to_end(measure_objects(volume(labels), image, config, numbers=[35, 8, 99])).table
+    chosen = every[every["label"].isin([8, 35])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, chosen)
+    with pytest.raises(BadInputError, match="some of the objects"):
+        run_to_end(measure_objects(volume(labels), image, config, numbers=[99]))
 
 
 def test_an_oblique_grid_gives_world_coordinates() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -121,13 +122,13 @@ class Grid:
         """The affine as an array."""
         return np.array(self.affine)
 
-    @property
+    @cached_property
     def spacing(self) -> tuple[float, ...]:
         """Distance between voxel centres along each spatial axis, in `unit`."""
         linear = self.matrix[: self.ndim, : self.ndim]
         return tuple(float(v) for v in np.linalg.norm(linear, axis=0))
 
-    @property
+    @cached_property
     def voxel_size(self) -> float:
         """Volume (3-D) or area (2-D) of one voxel, in `unit` cubed or squared."""
         return float(abs(np.linalg.det(self.matrix[: self.ndim, : self.ndim])))

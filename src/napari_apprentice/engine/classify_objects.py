@@ -15,6 +15,7 @@ from napari_apprentice.measure.pairs import check_instances
 from napari_apprentice.tasks import TASKS, ClassesObjects
 
 from .crops import cutting
+from .object_measures import measuring
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -89,7 +90,8 @@ def classify_objects(
             path=volume.source or volume.name,
             remedy="Find or paint objects first.",
         )
-    scores, device = yield from _scores(cutter, chosen, model, config)
+    measured = yield from measuring(volume, labels, spec, chosen.tolist())
+    scores, device = yield from _scores(cutter, chosen, measured, model, config)
     prediction = task.classed(scores, chosen, labels, volume.grid.without("C").spatial, spec)
     made = Provenance(
         model=spec.name,
@@ -103,7 +105,11 @@ def classify_objects(
 
 
 def _scores(
-    cutter: Cutter, numbers: NDArray[np.int64], model: Model, config: PredictConfig
+    cutter: Cutter,
+    numbers: NDArray[np.int64],
+    measured: NDArray[np.float32],
+    model: Model,
+    config: PredictConfig,
 ) -> Generator[Event, None, tuple[NDArray[np.float32], str]]:
     """Scores ``(N, K)``, and where they were computed."""
     import torch
@@ -117,9 +123,11 @@ def _scores(
     for start in range(0, len(numbers), size):
         yield Progress("classifying", start, len(numbers), "object")
         crops = torch.from_numpy(cutter.cut(numbers[start : start + size].tolist()))
+        told = torch.from_numpy(measured[start : start + size])
+        more = (told.to(device),) if told.shape[1] else ()
         try:
             with torch.inference_mode():
-                found.append(network(crops.to(device)).float().cpu().numpy())
+                found.append(network(crops.to(device), *more).float().cpu().numpy())
         except RuntimeError as error:
             reason = str(error).splitlines()[0][:300]
             raise JobError(f"the network of {model.spec.name} failed: {reason}") from error

@@ -26,6 +26,7 @@ from .image_split import check_images, find_leaks, plan_image_split
 from .images import ImageArray, ImageSampler, prepare_images
 from .lessons import check_lessons, lesson_patch, lesson_spec
 from .object_feed import check_objects, plan_object_split, prepare_objects
+from .object_measures import with_measures
 from .sample import PatchSampler, TrainArray
 from .split import check_items, measured, plan_split
 
@@ -173,6 +174,10 @@ class Objects(Images):
     def check(self, items: Sequence[TrainItem]) -> None:
         """See `check_objects`."""
         check_objects(items)
+
+    def fixed(self, spec: ModelSpec, items: Sequence[TrainItem]) -> ModelSpec:
+        """See `with_measures`."""
+        return with_measures(spec, has_colors=any(item.volume.rgb for item in items))
 
     def split(self, items: Sequence[TrainItem], config: TrainConfig) -> Split:
         """See `plan_object_split`."""

@@ -54,6 +54,8 @@ class ImageChecker:
         self._is_held_out = is_held_out
         self._data = torch.from_numpy(np.stack([a.data for a in arrays]))
         self._targets = np.array([a.target for a in arrays])
+        known = [a.measured for a in arrays if a.measured is not None]
+        self._measured = torch.from_numpy(np.stack(known)) if known else None
         self._scores: NDArray[np.float32] | None = None
 
     @property
@@ -79,7 +81,7 @@ class ImageChecker:
             Not used: a rate over a few images says nothing, and images are quick.
         """
         began = time.perf_counter()
-        self._scores = yield from scores_of(network, self._data, device)
+        self._scores = yield from scores_of(network, self._data, device, measured=self._measured)
         scores = dict(self._judge.judge(self._scores, self._targets, self._spec))
         known = {name: value for name, value in scores.items() if np.isfinite(value)}
         seconds = time.perf_counter() - began

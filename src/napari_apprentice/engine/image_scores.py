@@ -30,7 +30,11 @@ _BATCH_VOXELS = 2**20
 
 
 def scores_of(
-    network: nn.Module, data: torch.Tensor, device: str, mirror: Sequence[int] = ()
+    network: nn.Module,
+    data: torch.Tensor,
+    device: str,
+    mirror: Sequence[int] = (),
+    measured: torch.Tensor | None = None,
 ) -> Generator[Progress, None, NDArray[np.float32]]:
     """Scores ``(N, K)`` of images ``(N, C, *tile)``.
 
@@ -44,6 +48,8 @@ def scores_of(
         Where the network is.
     mirror
         Spatial axes along which mirrored copies are asked, too; their scores are averaged.
+    measured
+        What else the network is told of each, ``(N, M)``; see `SeesMeasures`.
     """
     network.eval()
     size = max(1, _BATCH_VOXELS // max(1, data[0].numel()))
@@ -57,8 +63,10 @@ def scores_of(
         yield Progress("looking", start, len(data), "image")
         # Modes of torch belong to the thread, not to the generator: none may stay on across a yield.
         with torch.inference_mode():
-            batch = data[start : start + size].to(device)
-            seen = [network(batch.flip(axes) if axes else batch).float() for axes in flips]
+            part = slice(start, start + size)
+            batch = data[part].to(device)
+            more = () if measured is None else (measured[part].to(device),)
+            seen = [network(batch.flip(axes) if axes else batch, *more).float() for axes in flips]
             found.append(torch.stack(seen).mean(dim=0).cpu().numpy())
     return np.concatenate(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,12 +35,13 @@ _SHIFT = 16
 
 @dataclass(frozen=True, eq=False)
 class ImageArray:
-    """A whole image ``(C, *tile)`` float32, the position of its class, and a digest of its voxels."""
+    """A whole image ``(C, *tile)`` float32, the position of its class, a digest of its voxels, and what else is known of it."""
 
     name: str
     data: NDArray[np.float32]
     target: int
     digest: str
+    measured: NDArray[np.float32] | None = None
 
 
 def fitted(prepared: Prepared, spec: ModelSpec) -> Generator[Progress, None, NDArray[np.float32]]:
@@ -221,17 +222,20 @@ class ImageSampler:
         """Positions of the classes that occur."""
         return list(self._by_class)
 
-    def draw(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return images ``(count, C, *tile)`` and class positions ``(count,)``."""
+    def draw(self, count: int) -> tuple[NDArray[Any], ...]:
+        """Return images ``(count, C, *tile)``, class positions ``(count,)``, and what was measured where it was, ``(count, M)``."""
         first = self.arrays[0].data
         data = np.zeros((count, first.shape[0], *self.patch), np.float32)
         target = np.empty(count, np.uint8)
+        measured = []
         for slot in range(count):
             array = self.arrays[self._choose()]
             source, place = self._shifted(array.data.shape[1:])
             data[slot][(slice(None), *place)] = array.data[(slice(None), *source)]
             target[slot] = array.target
-        return data, target
+            if array.measured is not None:
+                measured.append(array.measured)
+        return (data, target, np.stack(measured)) if measured else (data, target)
 
     def _choose(self) -> int:
         rng = self.generator

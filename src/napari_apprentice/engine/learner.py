@@ -13,10 +13,11 @@ from napari_apprentice.core.errors import BadInputError, TrainingDivergedError
 from napari_apprentice.tasks import FindsPlaces, HasOwnStep
 
 from .augment import RECIPES, apply, magnification, make_parameters
+from .images import ImageSampler
 from .loading import without_triton
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from .config import TrainConfig
     from .contest import PictureSampler
     from .hidden import LessonSampler
-    from .images import ImageSampler
     from .sample import PatchSampler
     from .teacher import Teacher
 
@@ -123,6 +123,18 @@ class Learner:
         if isinstance(self.task, HasOwnStep) and not is_wished:
             self._ema = self.task.ema
 
+    def begin(self) -> None:
+        """Learn what needs no steps: from what was measured of the examples; see `SeesMeasures`."""
+        arrays = self.sampler.arrays if isinstance(self.sampler, ImageSampler) else ()
+        measured = [array.measured for array in arrays if array.measured is not None]
+        if not measured:
+            return
+        targets = torch.tensor([array.target for array in arrays], device=self.device)
+        values = torch.from_numpy(np.stack(measured)).to(self.device)
+        learn: Any = self.network
+        learn.learn_measures(values, targets)
+        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+
     # -- one step ---------------------------------------------------------------------
 
     def step(self, fraction: float) -> float:
@@ -140,13 +152,13 @@ class Learner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.peak, self.config.warmup, fraction)
-        data, target = self._batch()
+        data, target, *more = self._batch()
         self.network.train()
         if self.freezer is not None:
             self.freezer.update(fraction)
             self.freezer.calm()
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(data, target)
+        loss = self._loss(data, target, more)
         value = float(loss.detach())
         if self._is_good(value):
             self.scaler.scale(loss).backward()
@@ -159,7 +171,7 @@ class Learner:
         self.step_number += 1
         return value
 
-    def _loss(self, data: Tensor, target: Tensor) -> Tensor:
+    def _loss(self, data: Tensor, target: Tensor, more: Sequence[Tensor]) -> Tensor:
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.half):
             if isinstance(self.task, HasOwnStep):
                 return self.task.step_loss(
@@ -170,7 +182,7 @@ class Learner:
                     varied=self.config.augment,
                     generator=self.generator,
                 )
-            output = self.network(data)
+            output = self.network(data, *more)
             known = self.teacher.loss(data, output, target) if self.teacher else 0.0
         return self.task.loss(output, target, self.spec) + known
 
@@ -184,13 +196,15 @@ class Learner:
             )
         return self._bad_steps == 0
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _batch(self) -> tuple[Tensor, ...]:
+        """Images, targets, and what else the network is told of each."""
         arrays = self.sampler.draw(self.batch_size)
-        data = torch.from_numpy(arrays[0]).to(self.device, non_blocking=True)
-        target = torch.from_numpy(arrays[1]).to(self.device, non_blocking=True)
-        if self.sampler.is_varied:
-            return data, target
-        return varied(data, target, self.task, self.spec, self.config, self.generator)
+        data, target, *more = (
+            torch.from_numpy(array).to(self.device, non_blocking=True) for array in arrays
+        )
+        if not self.sampler.is_varied:
+            data, target = varied(data, target, self.task, self.spec, self.config, self.generator)
+        return data, target, *more
 
     @torch.no_grad()
     def _follow(self) -> None:

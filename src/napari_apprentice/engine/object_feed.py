@@ -14,6 +14,7 @@ from napari_apprentice.core.jobs import Log, Progress
 
 from .crops import cutting
 from .images import ImageArray
+from .object_measures import measuring
 from .split import Split, plan_split
 
 if TYPE_CHECKING:
@@ -131,15 +132,17 @@ def prepare_objects(
         try:
             numbers, kinds = task.known_objects(item.annotation, spec)
             cutter = yield from cutting(item.volume, item.annotation.labels, task, spec)
+            chosen = numbers.tolist()
+            measured = yield from measuring(item.volume, item.annotation.labels, spec, chosen)
         except ApprenticeError as error:
             error.path = error.path or item.name
             raise
         for note in cutter.notes:
             yield Log(f"{item.name}: {note}", "warning")
-        for one, kind in zip(numbers.tolist(), kinds.tolist(), strict=True):
+        for one, kind, row in zip(chosen, kinds.tolist(), measured, strict=True):
             crop = cutter.cut([one])[0]
             own = hashlib.sha256(crop.tobytes()).hexdigest()
-            arrays.append(ImageArray(item.name, crop, kind, own))
+            arrays.append(ImageArray(item.name, crop, kind, own, row if row.size else None))
             digest.update(f"{own} {kind}".encode())
     if not arrays:
         raise BadInputError("expected objects of known class in the images, found none")

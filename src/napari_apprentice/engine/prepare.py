@@ -33,6 +33,7 @@ __all__ = [
     "has_spacing",
     "intensity_levels",
     "labels_to_working",
+    "metres",
     "normalize",
     "places_from_working",
     "prepare",
@@ -241,6 +242,11 @@ def _spaced_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:
     if (np.abs(ratio - 1) <= _SAME_SPACING).all():
         return turned, ()
     return turned.resampled(wanted), ()
+
+
+def metres(unit: str) -> float:
+    """Length of a unit that `has_spacing` knows, in metres."""
+    return _METRES[unit]
 
 
 def has_spacing(grid: Grid, spec: ModelSpec) -> bool:

@@ -148,6 +148,7 @@ class _Training:
             self._restore(learner)
         if not self.resume:
             self.before = yield from self._before(learner, checker)
+            learner.begin()
         try:
             yield from self._learn(learner, checker)
         except GeneratorExit:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.color import rgb2hsv
-from skimage.feature import graycomatrix, graycoprops
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["GrayRange", "color_of", "intensity_of", "texture_of"]
 
 Values = dict[str, Any]
-_ANGLES = (0.0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
+_STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _PERCENTILES = (5, 25, 75, 95)
 STATISTICS = ("mean", "median", "sd", "min", "max", *(f"p{p}" for p in _PERCENTILES))
 TEXTURES = ("contrast", "correlation", "homogeneity", "energy", "entropy")
@@ -62,16 +61,18 @@ def intensity_of(values: NDArray[Any]) -> Values:
     finite = values[np.isfinite(values)].astype(float)
     if not finite.size:
         return {f"intensity {name}": math.nan for name in STATISTICS}
-    percentiles = np.percentile(finite, (50, *_PERCENTILES))
-    found = (
-        finite.mean(),
-        percentiles[0],
-        finite.std(),
-        finite.min(),
-        finite.max(),
-        *percentiles[1:],
-    )
+    ordered = np.sort(finite)
+    middle, *percentiles = (_percentile(ordered, p) for p in (50, *_PERCENTILES))
+    found = (finite.mean(), middle, finite.std(), ordered[0], ordered[-1], *percentiles)
     return {f"intensity {name}": float(v) for name, v in zip(STATISTICS, found, strict=True)}
+
+
+def _percentile(ordered: NDArray[np.float64], percent: float) -> float:
+    """As `numpy.percentile`, which sorts anew and takes ten times as long for some hundred values."""
+    at = (len(ordered) - 1) * percent / 100
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (at - low))
 
 
 def texture_of(crop: NDArray[Any], mask: NDArray[np.bool_], gray: GrayRange) -> Values:
@@ -80,21 +81,44 @@ def texture_of(crop: NDArray[Any], mask: NDArray[np.bool_], gray: GrayRange) -> 
     Pairs at distance 1 in four directions are counted together, both ways round; in a volume within its planes.
     Haralick et al., "Textural features for image classification", IEEE TSMC 3(6) (1973).
     """
-    planes = gray.quantize(crop, mask).reshape(-1, *crop.shape[-2:])
-    size = gray.levels + 1
-    pairs = np.zeros((size, size), dtype=np.float64)
-    for plane in planes:
-        counted = graycomatrix(plane, [1], _ANGLES, levels=size, symmetric=True)
-        pairs += counted.sum(axis=(2, 3))
-    inside = pairs[1:, 1:]
-    total = inside.sum()
-    if not total:
+    planes = gray.quantize(crop, mask).reshape(-1, *crop.shape[-2:]).astype(np.int32)
+    pairs = [_pairs(planes, step) for step in _STEPS]
+    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    if not one.size:
         return {f"texture {name}": math.nan for name in TEXTURES}
-    matrix = inside[:, :, np.newaxis, np.newaxis] / total
-    values = {n: float(graycoprops(matrix, n)[0, 0]) for n in TEXTURES if n != "entropy"}
-    shares = inside[inside > 0] / total
-    values["entropy"] = max(0.0, float(-(shares * np.log2(shares)).sum()))
-    return {f"texture {name}": values[name] for name in TEXTURES}
+    size = gray.levels + 1
+    counts = np.bincount(one * size + other, minlength=size * size).reshape(size, size)
+    both = (counts + counts.T).ravel()
+    shares = both[both > 0] / both.sum()
+    apart = (one - other).astype(float) ** 2
+    found = {
+        "contrast": apart.mean(),
+        "correlation": _correlation(one, other),
+        "homogeneity": (1 / (1 + apart)).mean(),
+        "energy": math.sqrt((shares**2).sum()),
+        "entropy": max(0.0, -(shares * np.log2(shares)).sum()),
+    }
+    return {f"texture {name}": float(found[name]) for name in TEXTURES}
+
+
+def _pairs(
+    planes: NDArray[np.int32], step: tuple[int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Levels of all voxels inside that have a neighbour inside one step down and to the right, and of these neighbours."""
+    down, right = step
+    rows = planes.shape[1] - down
+    one = planes[:, :rows, max(0, -right) : planes.shape[2] - max(0, right)]
+    other = planes[:, down:, max(0, right) : planes.shape[2] + min(0, right)]
+    known = (one > 0) & (other > 0)
+    return one[known], other[known]
+
+
+def _correlation(one: NDArray[np.int32], other: NDArray[np.int32]) -> float:
+    """Of pairs that count both ways round; 1 where all levels are the same."""
+    mean = (one.mean() + other.mean()) / 2
+    first, second = one - mean, other - mean
+    variance = ((first**2).mean() + (second**2).mean()) / 2
+    return float((first * second).mean() / variance) if variance > 1e-15 else 1.0
 
 
 def color_of(pixels: NDArray[Any], white: float) -> Values:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_apprentice.core.errors import BadInputError
 from .boxes import object_boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
 
     from numpy.typing import NDArray
 
@@ -43,6 +44,11 @@ class Region:
     mask: NDArray[np.bool_]
     spacing: tuple[float, ...]
 
+    @cached_property
+    def inside(self) -> tuple[NDArray[np.intp], ...]:
+        """Where in the box its voxels are, an index array per axis."""
+        return np.nonzero(self.mask)
+
 
 @dataclass(frozen=True, eq=False)
 class Regions:
@@ -68,6 +74,11 @@ class Regions:
     def __iter__(self) -> Generator[Region]:
         for label, box in self.boxes:
             yield Region(label, box, self.labels[box] == label, self.spacing)
+
+    def only(self, numbers: Collection[int]) -> Regions:
+        """Those with these numbers, in their order here; numbers of no object are left out."""
+        wanted = set(numbers)
+        return replace(self, boxes=tuple(entry for entry in self.boxes if entry[0] in wanted))
 
 
 def find_regions(labels: NDArray[Any], spacing: tuple[float, ...], name: str) -> Regions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -16,11 +16,13 @@ from napari_apprentice.core.units import unit_text
 from ._columns import COLUMNS, Column
 from ._intensity import GrayRange, color_of, intensity_of, texture_of
 from ._regions import class_names, components, find_regions
-from ._shape import place_of, shape_of, size_of
+from ._shape import centre_of, place_of, shape_of, size_of
 from .diameter import equivalent_diameter
 from .feature_config import FeatureConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Generator
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -34,6 +36,7 @@ __all__ = ["COLUMNS", "Column", "ObjectTable", "measure_objects"]
 
 _SECONDS = 0.1
 _DIAMETERS = 3.0
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,11 @@ class ObjectTable:
 
 
 def measure_objects(
-    labels: Volume, image: Volume | None = None, config: FeatureConfig | None = None
+    labels: Volume,
+    image: Volume | None = None,
+    config: FeatureConfig | None = None,
+    *,
+    numbers: Collection[int] | None = None,
 ) -> Job[ObjectTable]:
     """Measure every labelled object.
 
@@ -70,6 +77,8 @@ def measure_objects(
         On the same spatial grid, with any number of channels. Without it, what needs intensities is left out.
     config
         What to compute.
+    numbers
+        Objects that get a row; all others only are their neighbours, and count for the range of gray levels. None: all.
 
     Yields
     ------
@@ -96,23 +105,36 @@ def measure_objects(
         array, values = components(array, labels.name)
     yield Progress("finding objects")
     regions = find_regions(array, grid.spacing, labels.name)
+    chosen = regions if numbers is None else regions.only(numbers)
+    if not len(chosen):
+        raise BadInputError(
+            "expected numbers of some of the objects, found none of theirs", path=labels.name
+        )
     measures = _Measures(grid, config, None if image is None else _Channels(image, array, config))
-    rows: list[dict[str, Any]] = []
-    told = 0.0
-    for region in regions:
-        if time.monotonic() - told > _SECONDS:
-            told = time.monotonic()
-            yield Progress("measuring", len(rows), len(regions), "object")
-        rows.append(measures.of(region))
-    yield Progress("measuring", len(rows), len(regions), "object")
+    rows = yield from _one_by_one(chosen, measures.of, "measuring")
     named = class_names(labels, values, [row["label"] for row in rows])
     table = pd.DataFrame(rows)
     if named:
         table.insert(1, "class", named)
     if config.neighbours:
-        _add_neighbours(table, regions, grid, config.neighbour_radius)
+        yield from _add_neighbours(table, regions, grid, config.neighbour_radius)
     unit = unit_text(grid.unit)
     return ObjectTable(table.rename(columns=lambda name: name.replace("{u}", unit)), array, grid)
+
+
+def _one_by_one(
+    regions: Regions, of: Callable[[Region], _Found], stage: str
+) -> Generator[Progress, None, list[_Found]]:
+    """What is found of each object, with a word now and then."""
+    rows: list[_Found] = []
+    told = 0.0
+    for region in regions:
+        if time.monotonic() - told > _SECONDS:
+            told = time.monotonic()
+            yield Progress(stage, len(rows), len(regions), "object")
+        rows.append(of(region))
+    yield Progress(stage, len(rows), len(regions), "object")
+    return rows
 
 
 class _Channels:
@@ -180,15 +202,18 @@ class _Measures:
 
 def _add_neighbours(
     table: pd.DataFrame, regions: Regions, grid: Grid, radius: float | None
-) -> None:
-    """Count near centroids, and measure how far the nearest is."""
+) -> Generator[Progress, None, None]:
+    """Count near centroids, of all objects, and measure how far the nearest is."""
     names = [f"centroid {axis.lower()} ({{u}})" for axis in grid.axes]
-    points = table[names].to_numpy(float)
+    points = others = table[names].to_numpy(float)
+    if len(regions) > len(table):
+        found = yield from _one_by_one(regions, centre_of, "finding neighbours")
+        others = grid.to_world(np.array(found))
     if radius is None:
         radius = _usual_radius(regions, grid)
-    tree = cKDTree(points)
+    tree = cKDTree(others)
     nearest = np.full(len(points), np.nan)
-    if len(points) > 1:
+    if len(others) > 1:
         nearest = tree.query(points, k=2)[0][:, 1]
     table["nearest neighbour ({u})"] = nearest
     near = tree.query_ball_point(points, radius, return_length=True)

@@ -21,6 +21,7 @@ __all__ = [
     "Network",
     "RebuildsImages",
     "SeesMask",
+    "SeesMeasures",
     "answers_per_image",
     "finds_boxes",
     "makes_pictures",
@@ -106,6 +107,20 @@ class SeesMask(Protocol):
     """A network that is shown an object's mask, too, as its last input channel."""
 
     sees_mask: Literal[True]
+
+
+@runtime_checkable
+class SeesMeasures(Protocol):
+    """A network that is told what is measured of an object, too.
+
+    Contract
+    --------
+    - its argument ``measures`` says how many numbers that are; called with crops and these, ``(B, measures)``, NaN where one
+      is not known, the module answers as with crops alone, of which it then knows nothing else.
+    - ``learn_measures(values, targets)`` of the module learns from the numbers of all examples at once, before any step.
+    """
+
+    sees_measures: Literal[True]
 
 
 @runtime_checkable
