@@ -14,7 +14,8 @@ No set at hand has classes of cells that a person gave. These are real images wi
 
 Clicked objects are drawn from the training split, scored are those of the validation split: other fields, other people. A round is what the button does
 (`session.classing`). Beside it, on the same objects: everything that *Measure* computes (texture, too), brought to mean 0 and
-deviation 1, with logistic regression and with the three nearest neighbours.
+deviation 1, with logistic regression and with the three nearest neighbours. Where an object lies is left out: in *experiment* that tells how large the picture
+is, and so the class; the column "with position" has it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ PER_CLASS = (5, 10, 20)
 _IMAGES = {"train": 8, "val": 5}
 _MOST = 20
 _NOT_LOOK = ("centroid", "touches", "label", "nearest", "neighbours")
+_POSITION = "box start"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class Field:
     labels: np.ndarray
     kinds: dict[int, int]
     features: np.ndarray
+    position: np.ndarray
 
 
 def field(
@@ -75,9 +78,11 @@ def field(
     table = run_to_end(
         measure_objects(Volume(kept, spatial), volume, FeatureConfig(texture=True))
     ).table
-    columns = [c for c in table if not c.startswith(_NOT_LOOK)]
-    rows = table.set_index("label").loc[chosen, columns].to_numpy(float)
-    return Field(volume, labels, {n: kinds[n] for n in chosen}, rows)
+    rows = table.set_index("label").loc[chosen]
+    looks = [c for c in rows if not c.startswith((*_NOT_LOOK, _POSITION))]
+    place = [c for c in rows if c.startswith(_POSITION)]
+    parts = (rows[names].to_numpy(float) for names in (looks, place))
+    return Field(volume, labels, {n: kinds[n] for n in chosen}, *parts)
 
 
 def nuclei(
@@ -246,7 +251,9 @@ def rows_of(name: str, data: Path, seeds: int) -> Iterator[dict[str, object]]:
     rng = np.random.default_rng(0)
     learned, checked = (list(SETS[name](data, split, rng)) for split in ("train", "val"))
     truth = np.concatenate([[one.kinds[n] for n in sorted(one.kinds)] for one in checked])
-    new = np.concatenate([one.features for one in checked])
+    new, where = (
+        np.concatenate([getattr(one, part) for one in checked]) for part in ("features", "position")
+    )
     for count in PER_CLASS:
         found: dict[str, list[float]] = defaultdict(list)
         for seed in range(seeds):
@@ -255,18 +262,23 @@ def rows_of(name: str, data: Path, seeds: int) -> Iterator[dict[str, object]]:
             model = taught(learned, told, seed)
             found["CPU s to learn"].append(time.process_time() - began)
             began = time.process_time()
-            found["crops (ours)"].append(f1(asked(checked, model), truth))
+            found["ours"].append(f1(asked(checked, model), truth))
             found["CPU s to ask"].append(time.process_time() - began)
-            rows, kinds = [], []
+            rows, places, kinds = [], [], []
             for one, said in zip(learned, told, strict=True):
-                order = sorted(one.kinds)
-                rows += [one.features[order.index(n)] for n in sorted(said)]
+                chosen = [sorted(one.kinds).index(n) for n in sorted(said)]
+                rows.append(one.features[chosen])
+                places.append(one.position[chosen])
                 kinds += [said[n] for n in sorted(said)]
-            for side, answer in by_features(np.array(rows), np.array(kinds), new).items():
+            seen, at = np.concatenate(rows), np.concatenate(places)
+            for side, answer in by_features(seen, np.array(kinds), new).items():
                 found[side].append(f1(answer, truth))
+            both = by_features(np.hstack([seen, at]), np.array(kinds), np.hstack([new, where]))
+            found["with position"].append(f1(both["features, logistic"], truth))
         sides = (
-            "crops (ours)",
+            "ours",
             "features, logistic",
+            "with position",
             "features, 3 neighbours",
             "CPU s to learn",
             "CPU s to ask",

@@ -237,6 +237,13 @@ class ImageSampler:
                 measured.append(array.measured)
         return (data, target, np.stack(measured)) if measured else (data, target)
 
+    def all(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """All images once, what was measured of each ``(N, M)``, and class positions ``(N,)``."""
+        nothing = np.zeros(0, np.float32)
+        measured = [nothing if a.measured is None else a.measured for a in self.arrays]
+        targets = np.array([a.target for a in self.arrays], np.int64)
+        return np.stack([a.data for a in self.arrays]), np.stack(measured), targets
+
     def _choose(self) -> int:
         rng = self.generator
         drawn = int(np.searchsorted(self._limits, rng.random(), side="right"))

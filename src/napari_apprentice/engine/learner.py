@@ -123,17 +123,19 @@ class Learner:
         if isinstance(self.task, HasOwnStep) and not is_wished:
             self._ema = self.task.ema
 
-    def begin(self) -> None:
-        """Learn what needs no steps: from what was measured of the examples; see `SeesMeasures`."""
-        arrays = self.sampler.arrays if isinstance(self.sampler, ImageSampler) else ()
-        measured = [array.measured for array in arrays if array.measured is not None]
-        if not measured:
-            return
-        targets = torch.tensor([array.target for array in arrays], device=self.device)
-        values = torch.from_numpy(np.stack(measured)).to(self.device)
-        learn: Any = self.network
-        learn.learn_measures(values, targets)
+    @property
+    def needs_steps(self) -> bool:
+        """Whether there are enough examples for steps to be of use; see `SeesMeasures`."""
+        return len(self.sampler.arrays) >= getattr(self.network, "fewest", 0)
+
+    def begin(self) -> bool:
+        """Learn what needs no steps, if there is such a thing: from what is measured of the examples; see `SeesMeasures`."""
+        learn = getattr(self.network, "learn_measures", None)
+        if learn is None or not isinstance(self.sampler, ImageSampler):
+            return False
+        learn(*(torch.from_numpy(array).to(self.device) for array in self.sampler.all()))
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        return True
 
     # -- one step ---------------------------------------------------------------------
 

@@ -148,9 +148,11 @@ class _Training:
             self._restore(learner)
         if not self.resume:
             self.before = yield from self._before(learner, checker)
-            learner.begin()
+            if learner.begin():  # steps have to do better than that
+                yield from self._try(learner, checker)
         try:
-            yield from self._learn(learner, checker)
+            if learner.needs_steps:
+                yield from self._learn(learner, checker)
         except GeneratorExit:
             # A cancel: leave the state of this very step behind.
             self._save_last(learner)
@@ -288,9 +290,8 @@ class _Training:
         self, learner: Learner, checker: AnyChecker, fraction: float
     ) -> Generator[Event, None, str]:
         """Check, keep and save; return what speaks against going on."""
-        state, before = self.blend.state(learner.average), self.best.score
-        result = yield from self._check(state, checker, most=self.feed.quick)
-        self._keep_if_better(state, learner, result)
+        before = self.best.score
+        result = yield from self._try(learner, checker)
         # Looking must not eat up the time for learning.
         pause = max(1 / self.config.checks, self.budget.share(result.seconds) / _CHECKING_SHARE)
         self.next_check += pause
@@ -307,14 +308,17 @@ class _Training:
         return reason_to_stop(self.task, result.scores, before, self.best, fraction)
 
     def _check(
-        self,
-        state: Weights,
-        checker: AnyChecker,
-        *,
-        most: int | None,
+        self, state: Weights, checker: AnyChecker, *, most: int | None
     ) -> Generator[Event, None, CheckResult]:
         network = self.blend.network(state)
         return (yield from checker.run(network, self.device.name, most=most))
+
+    def _try(self, learner: Learner, checker: AnyChecker) -> Generator[Event, None, CheckResult]:
+        """Check what was learned so far, and keep it where it is better than the best."""
+        state = self.blend.state(learner.average)
+        result = yield from self._check(state, checker, most=self.feed.quick)
+        self._keep_if_better(state, learner, result)
+        return result
 
     def _quick(self, checker: AnyChecker) -> int:
         """Cases that are checked while learning."""
@@ -376,9 +380,7 @@ class _Training:
     ) -> Generator[Event, None, TrainResult]:
         """Take the best of all checks, the last state among them, and score it on every held-out case."""
         yield Progress("checking", 0, len(checker), "image")
-        state = self.blend.state(learner.average)
-        result = yield from self._check(state, checker, most=self.feed.quick)
-        self._keep_if_better(state, learner, result)
+        result = yield from self._try(learner, checker)
         yield from self._unmix(learner, checker)
         self._save_last(learner)
         best, _ = read_checkpoint(self.folder / BEST)

@@ -127,8 +127,8 @@ class Classing:
     def classify(self, state: AnnotationState, stored: str | None = None) -> bool:
         """Learn from what the person said and class all other objects, as one edit; `done` tells.
 
-        A round goes on from the one before. With a stored model it starts from that; where the person has said too little
-        to learn from, that model is asked as it is.
+        A round learns from all that was said so far, not from what the round before made of a part of it. With a stored
+        model it starts from that; where the person has said too little to learn from, that model is asked as it is.
 
         Returns
         -------
@@ -148,8 +148,7 @@ class Classing:
         said = replace(state.annotation(), classes=used, object_classes=told)
         frame = volume.frame(session.frame or 0)
         name = session.store.unique_name(f"{volume.name} classes")
-        start = None if stored is not None else self._models.get(key)
-        job = _round(session, frame, said, start, stored, name)
+        job = _round(session, frame, said, stored, name)
         return session.launch(
             f"Classifying the objects of {volume.name}",
             job,
@@ -221,7 +220,6 @@ def _round(
     session: Session,
     volume: Volume,
     said: Annotation,
-    start: Model | None,
     stored: str | None,
     name: str,
 ) -> Job[Classed]:
@@ -229,11 +227,10 @@ def _round(
     from napari_apprentice.engine.loading import load_libraries
 
     yield Progress("preparing")
+    seen, start = volume, None
     if stored is not None:
         load_libraries(training=True)  # before the weights, which need torch as well
         start = session.store.load(stored)
-    seen = volume
-    if start is not None:
         seen = fed(volume, default_channels(volume, start.spec))
     return (yield from classing_job(seen, said, start, name))
 

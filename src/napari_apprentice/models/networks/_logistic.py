@@ -51,7 +51,8 @@ class Logistic(nn.Module):
         relative = (values - self.mean) / self.deviation
         return torch.where(known, relative, torch.zeros_like(relative)).clamp(-_LIMIT, _LIMIT)
 
-    def learn(self, values: Tensor, targets: Tensor) -> None:
+    @torch.no_grad()
+    def learn(self, values: Tensor, targets: Tensor, share: float = 1.0) -> None:
         """Find the weights under which the classes of some examples are least surprising.
 
         All classes count equally, and a step away from the weights there are costs something: from nothing that is ridge
@@ -63,13 +64,15 @@ class Logistic(nn.Module):
             Numbers ``(B, N)`` of the examples; NaN where one is not known.
         targets
             Position of the class of each, ``(B,)``.
+        share
+            By how much scores are multiplied in the end: several witnesses of the same thing must not be too sure.
         """
         if not bool(self.deviation.any()):
             self._scale(values)
         scaled = self.scaled(values).cpu().double()
-        before = torch.cat([self.weight, self.bias[:, None]], 1).cpu().double()
+        before = torch.cat([self.weight, self.bias[:, None]], 1).cpu().double() / share
         ones = torch.ones(len(scaled), 1, dtype=scaled.dtype)
-        after = _fitted(torch.cat([scaled, ones], 1), targets.cpu().long(), before)
+        after = share * _fitted(torch.cat([scaled, ones], 1), targets.cpu().long(), before)
         self.weight.copy_(after[:, :-1])
         self.bias.copy_(after[:, -1])
 

@@ -117,7 +117,8 @@ class SeesMeasures(Protocol):
     --------
     - its argument ``measures`` says how many numbers that are; called with crops and these, ``(B, measures)``, NaN where one
       is not known, the module answers as with crops alone, of which it then knows nothing else.
-    - ``learn_measures(values, targets)`` of the module learns from the numbers of all examples at once, before any step.
+    - ``learn_measures(crops, measured, targets)`` of the module learns from what is measured of all examples, before any step;
+      with fewer than ``fewest`` examples, an attribute of it, no step is worth its while.
     """
 
     sees_measures: Literal[True]

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from ._logistic import Logistic
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,6 +21,8 @@ _RING = 7
 _BANDS = (3, 5, 9)
 _SMALL = 1e-3
 _LIMIT = 5.0
+_FEWEST = 100
+"""Examples below which convolutions learn more of these than of what they stand for (``benchmarks/object_class.py``)."""
 _PER_CHANNEL = 8 + 2 * len(_BANDS)
 
 
@@ -136,10 +140,11 @@ class _Scaled(nn.BatchNorm1d):
 
 
 class ObjectNet(nn.Module):
-    """A linear decision on two kinds of evidence: what is measured, and what convolutions learn to see.
+    """Three witnesses whose scores add up: the table of measures, measures of the crop, and what convolutions learn to see.
 
-    Features of each level are averaged within the object (mean and spread) and around it, so that where the object lies in
-    the crop, and how much of it the crop is, do not matter.
+    The first two are logistic regressions that `learn_measures` finds at once; the convolutions begin by saying nothing and
+    learn, step by step, what the two do not know. Features of each level are averaged within the object (mean and spread)
+    and around it, so that where the object lies in the crop, and how much of it the crop is, do not matter.
 
     Parameters
     ----------
@@ -155,6 +160,8 @@ class ObjectNet(nn.Module):
         Layer that normalises features.
     dropout
         Share of what the convolutions say that is left out while learning.
+    measures
+        Numbers that are told of each object beside its crop.
     """
 
     def __init__(
@@ -165,11 +172,13 @@ class ObjectNet(nn.Module):
         channels: Sequence[int],
         norm: str,
         dropout: float,
+        measures: int,
     ) -> None:
         from monai.networks.blocks.convolutions import Convolution
         from monai.networks.layers.factories import Pool
 
         super().__init__()
+        self.fewest = _FEWEST
         widths = (in_channels, *channels)
         self.blocks = nn.ModuleList(
             Convolution(
@@ -184,22 +193,39 @@ class ObjectNet(nn.Module):
         )
         self.pool = Pool[Pool.MAX, ndim](2)
         self.shrink = Pool[Pool.AVG, ndim](2)
-        count = measure_count(max(1, in_channels - 1), ndim)
-        self.scale_measured = _Scaled(count, affine=False)
+        self.table = Logistic(measures, out_channels)
+        self.crop = Logistic(measure_count(max(1, in_channels - 1), ndim), out_channels)
         self.scale_seen = _Scaled(3 * sum(channels), affine=False)
         self.dropout = nn.Dropout(dropout)
-        self.measured = nn.Linear(count, out_channels)
         self.seen = nn.Linear(3 * sum(channels), out_channels)
+        nn.init.zeros_(self.seen.weight)
+        nn.init.zeros_(self.seen.bias)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """Scores ``(B, K)`` of crops ``(B, in_channels, *spatial)``."""
-        mask = (crops[:, -1:] > 0.5).to(crops.dtype)
-        image = crops[:, :-1] if crops.shape[1] > 1 else crops
-        ring = (_grown(mask, _RING) - mask).clamp_min(0)
-        known = self.scale_measured(measures(image, mask, ring))
+    def forward(self, crops: Tensor, measured: Tensor | None = None) -> Tensor:
+        """Scores ``(B, K)`` of crops ``(B, in_channels, *spatial)`` and of what was measured, ``(B, measures)``."""
+        image, mask, ring = _parts(crops)
+        scores: Tensor = self.crop(measures(image, mask, ring))
+        if measured is not None:
+            scores = scores + self.table(measured)
+        if not self.training and not bool(self.seen.weight.any()):
+            return scores + self.seen.bias  # convolutions that say nothing need not look
         looked = self.scale_seen(self._look(crops, mask, ring))
-        scores: Tensor = self.measured(known) + self.seen(self.dropout(looked))
-        return scores
+        return scores + self.seen(self.dropout(looked))
+
+    @torch.no_grad()
+    def learn_measures(self, crops: Tensor, measured: Tensor, targets: Tensor) -> None:
+        """Learn from all that can be measured of some examples; see `Logistic.learn`.
+
+        Parameters
+        ----------
+        crops, measured
+            As of `forward`.
+        targets
+            Position of the class of each, ``(B,)``.
+        """
+        share = 0.5 if measured.shape[1] else 1.0
+        self.table.learn(measured, targets, share)
+        self.crop.learn(measures(*_parts(crops)), targets, share)
 
     def _look(self, features: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
         found = []
@@ -211,3 +237,10 @@ class ObjectNet(nn.Module):
             mean = _means(features, mask)
             found += [mean, _spread(features, mask, mean), _means(features, ring)]
         return _precise(torch.cat(found, 1))
+
+
+def _parts(crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, the object's mask and its surroundings."""
+    mask = (crops[:, -1:] > 0.5).to(crops.dtype)
+    image = crops[:, :-1] if crops.shape[1] > 1 else crops
+    return image, mask, (_grown(mask, _RING) - mask).clamp_min(0)

@@ -1,4 +1,4 @@
-"""Network for crops around objects: measures of the object, and convolutions averaged within it and around it."""
+"""Network for crops around objects: logistic regression on what is measured, and convolutions that add to it."""
 
 from __future__ import annotations
 
@@ -34,19 +34,28 @@ class ObjectNetArgs(NetworkArgs):
         title="Dropout",
         description="Share of what the convolutions say that is left out while learning",
     )
+    measures: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        title="Measures",
+        description="Numbers of the table of measures that are told of each object; set when a model is planned",
+    )
 
 
 class ObjectNetwork:
-    """Decides by what is measured of an object and by what convolutions see in it and around it.
+    """Decides by what is measured of an object, in the image and in a crop of it, and by what convolutions see in it and around it.
 
-    The last input channel is the object's mask. A few examples are enough for the measures to decide; with more of them
-    the convolutions do.
+    The last input channel is the object's mask. Wide and deep (Cheng et al., "Wide & deep learning", 2016): the measures
+    decide as two logistic regressions do, which a few examples are enough for; the convolutions start from nothing and learn
+    what these leave open.
     """
 
     title = "Object network"
     Args = ObjectNetArgs
     per_image: Literal[True] = True
     sees_mask: Literal[True] = True
+    sees_measures: Literal[True] = True
 
     def build(
         self, *, ndim: int, in_channels: int, out_channels: int, args: Mapping[str, Any]
@@ -63,6 +72,7 @@ class ObjectNetwork:
                 checked.channels,
                 checked.norm,
                 checked.dropout,
+                checked.measures,
             )
 
     def divisor(self, *, ndim: int, args: Mapping[str, Any]) -> tuple[int, ...]:
