@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
-from napari_apprentice.core.errors import BadInputError, GridMismatchError
+from napari_apprentice.core.errors import BadInputError, GridMismatchError, ModelError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.volume import Volume
@@ -113,6 +113,59 @@ def test_a_model_goes_on_learning_and_may_be_asked_about_some(tmp_path: Path) ->
     )
     assert found.objects["label"].tolist() == asked
     assert found.objects["class"].tolist() == [3 - kinds[n] for n in asked]
+
+
+def two_stains(unit: str = "um", spacing: float = 0.5) -> list[tuple[Volume, np.ndarray]]:
+    """The same field stained weakly and strongly: only what lies between the images tells their objects apart."""
+    volume, labels, _ = field()
+    grid = Grid.regular("YX", labels.shape, (spacing, spacing), unit=unit)
+    return [(Volume(gain * volume.numpy() + gain, grid), labels) for gain in (1, 8)]
+
+
+def test_brightness_between_images_and_any_unit_of_length(tmp_path: Path) -> None:
+    kinds = field()[2]
+    some = list(kinds)[:8]
+    items = [
+        replace(item(volume, labels, dict.fromkeys(some, kind)), name=f"stain {kind}")
+        for kind, (volume, labels) in enumerate(two_stains(), start=1)
+    ]
+    model = taught(items, tmp_path)
+    assert model.spec.task_args["measures"][:2] == ["voxels", "area"]
+    assert "intensity mean" in model.spec.task_args["measures"]
+    scores = []
+    for volumes in (two_stains(), two_stains("mm", 0.0005)):
+        for kind, (volume, labels) in enumerate(volumes, start=1):
+            found = run_to_end(classify_objects(volume, labels, model, CPU)).objects
+            assert (found["class"] == kind).all()
+            scores.append(found["score"])
+    np.testing.assert_allclose(scores[:2], scores[2:], rtol=1e-3)
+
+
+def test_grey_pictures_are_asked_of_a_model_of_colours(tmp_path: Path) -> None:
+    volume, labels, kinds = field(unit="pixel")
+    gain = np.array([40, 5, 20]).reshape(3, 1, 1)
+    colours = np.clip(gain * volume.numpy() + 30, 0, 255).astype(np.uint8)
+    grid = volume.grid.with_channels(3)
+    picture = Volume(colours, grid, channels=("red", "green", "blue"), rgb=True)
+    some = dict(list(kinds.items())[:8])
+    model = taught([item(picture, labels, some)], tmp_path)
+    assert {"hue cos", "saturation", "intensity mean 3"} <= set(model.spec.task_args["measures"])
+    grey = Volume(np.clip(25 * volume.numpy() + 30, 0, 255).astype(np.uint8), volume.grid)
+    found = run_to_end(classify_objects(grey, labels, model, CPU)).objects
+    assert np.isfinite(found["score"]).all()
+
+
+def test_a_volume_and_a_model_from_before_are_refused_in_words(tmp_path: Path) -> None:
+    volume, labels, kinds = field()
+    model = taught([item(volume, labels, dict(list(kinds.items())[:4]))], tmp_path / "t")
+    deep, many, _ = field(3)
+    with pytest.raises(BadInputError, match="flat images, found a volume"):
+        run_to_end(classify_objects(deep, many, model, CPU))
+    old = {k: v for k, v in model.state.items() if not k.startswith(("table.", "crop."))}
+    args = {"channels": model.spec.network_args["channels"]}
+    spec = model.spec.model_copy(update={"network_args": args, "task_args": {}})
+    with pytest.raises(ModelError, match="teach it anew"):
+        Model(spec, {**old, "measured.bias": model.state["seen.bias"]}).build()
 
 
 def test_tiny_and_border_objects_are_cut_and_classed(tmp_path: Path) -> None:

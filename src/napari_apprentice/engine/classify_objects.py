@@ -79,6 +79,12 @@ def classify_objects(
             f"expected a model that classes objects, {spec.name} is for {spec.task}",
             remedy="Choose another model.",
         )
+    if volume.grid.ndim > spec.ndim:
+        raise BadInputError(
+            f"expected flat images, found a volume for {spec.name}",
+            path=volume.source or volume.name,
+            remedy="Teach a classifier on volumes, or save slices as images of their own.",
+        )
     check_instances(labels, volume.name)
     cutter = yield from cutting(volume, labels, task, spec)
     for note in cutter.notes:

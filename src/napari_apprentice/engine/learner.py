@@ -123,10 +123,10 @@ class Learner:
         if isinstance(self.task, HasOwnStep) and not is_wished:
             self._ema = self.task.ema
 
-    @property
-    def needs_steps(self) -> bool:
-        """Whether there are enough examples for steps to be of use; see `SeesMeasures`."""
-        return len(self.sampler.arrays) >= getattr(self.network, "fewest", 0)
+    def needs_steps(self, *, is_checked: bool) -> bool:
+        """Whether there are enough examples, and strange ones to check it, for steps to be of use; see `SeesMeasures`."""
+        fewest = getattr(self.network, "fewest", None)
+        return fewest is None or (is_checked and len(self.sampler.arrays) >= fewest)
 
     def begin(self) -> bool:
         """Learn what needs no steps, if there is such a thing: from what is measured of the examples; see `SeesMeasures`."""

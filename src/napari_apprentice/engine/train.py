@@ -151,7 +151,7 @@ class _Training:
             if learner.begin():  # steps have to do better than that
                 yield from self._try(learner, checker)
         try:
-            if learner.needs_steps:
+            if learner.needs_steps(is_checked=bool(split.held_out)):
                 yield from self._learn(learner, checker)
         except GeneratorExit:
             # A cancel: leave the state of this very step behind.

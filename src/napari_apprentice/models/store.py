@@ -107,7 +107,8 @@ def _check(spec: ModelSpec, found: dict[str, tuple[int, ...]], path: Path | None
         raise ModelError(
             f"{problem} (network {spec.network!r})",
             path=path,
-            remedy="The weights belong to another description; copy the whole model folder again.",
+            remedy="The weights belong to another description, or to an earlier version of the network: "
+            "copy the whole model folder again, or teach it anew.",
         )
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-__all__ = ["Logistic"]
+__all__ = ["Logistic", "share_of_first"]
 
 _LIMIT = 5.0
 """Deviations beyond which a number is no further away."""
 _PRIOR = 0.3
 """Weight of the squared distance to where the weights come from, in objects."""
 _ROUNDS = 200
+_FOLDS = 5
+_MOST = 2000
+_EVEN = 30.0
+"""Weight of the squared distance to equal shares, in objects."""
+_SHARPER = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
 class Logistic(nn.Module):
@@ -33,6 +40,8 @@ class Logistic(nn.Module):
     deviation: Tensor
     weight: Tensor
     bias: Tensor
+    share: Tensor
+    """What the scores count beside those of others."""
 
     def __init__(self, numbers: int, classes: int) -> None:
         super().__init__()
@@ -40,10 +49,11 @@ class Logistic(nn.Module):
         self.register_buffer("deviation", torch.zeros(numbers))
         self.register_buffer("weight", torch.zeros(classes, numbers))
         self.register_buffer("bias", torch.zeros(classes))
+        self.register_buffer("share", torch.ones(()))
 
     def forward(self, values: Tensor) -> Tensor:
         """Scores ``(B, K)`` of numbers ``(B, N)``."""
-        return functional.linear(self.scaled(values), self.weight, self.bias)
+        return self.share * functional.linear(self.scaled(values), self.weight, self.bias)
 
     def scaled(self, values: Tensor) -> Tensor:
         """Numbers ``(B, N)`` in deviations from their mean, without outliers; 0 where nothing is known."""
@@ -52,7 +62,7 @@ class Logistic(nn.Module):
         return torch.where(known, relative, torch.zeros_like(relative)).clamp(-_LIMIT, _LIMIT)
 
     @torch.no_grad()
-    def learn(self, values: Tensor, targets: Tensor, share: float = 1.0) -> None:
+    def learn(self, values: Tensor, targets: Tensor) -> None:
         """Find the weights under which the classes of some examples are least surprising.
 
         All classes count equally, and a step away from the weights there are costs something: from nothing that is ridge
@@ -64,17 +74,37 @@ class Logistic(nn.Module):
             Numbers ``(B, N)`` of the examples; NaN where one is not known.
         targets
             Position of the class of each, ``(B,)``.
-        share
-            By how much scores are multiplied in the end: several witnesses of the same thing must not be too sure.
         """
         if not bool(self.deviation.any()):
             self._scale(values)
         scaled = self.scaled(values).cpu().double()
-        before = torch.cat([self.weight, self.bias[:, None]], 1).cpu().double() / share
+        before = torch.cat([self.weight, self.bias[:, None]], 1).cpu().double()
         ones = torch.ones(len(scaled), 1, dtype=scaled.dtype)
-        after = share * _fitted(torch.cat([scaled, ones], 1), targets.cpu().long(), before)
+        after = _fitted(torch.cat([scaled, ones], 1), targets.cpu().long(), before)
         self.weight.copy_(after[:, :-1])
         self.bias.copy_(after[:, -1])
+
+    @torch.no_grad()
+    def foretold(self, values: Tensor, targets: Tensor) -> Tensor | None:
+        """Scores ``(B, K)`` of each example by what `learn` finds without it and a fifth of the others.
+
+        None where a class has a single example: nothing could be found without that.
+        """
+        counts = torch.bincount(targets.cpu())
+        folds = min(_FOLDS, int(counts[counts > 0].min()))
+        if folds < 2 or not values.shape[1]:
+            return None
+        within = torch.zeros(len(targets), dtype=torch.long, device=targets.device)
+        for kind in targets.unique():
+            members = (targets == kind).nonzero().flatten()
+            within[members] = torch.arange(len(members), device=targets.device) % folds
+        found = torch.zeros(len(targets), len(self.bias), device=values.device)
+        for fold in range(folds):
+            other = copy.deepcopy(self)
+            other.share.fill_(1.0)
+            other.learn(values[within != fold], targets[within != fold])
+            found[within == fold] = other(values[within == fold])
+        return found
 
     def _scale(self, values: Tensor) -> None:
         known = torch.isfinite(values)
@@ -86,6 +116,37 @@ class Logistic(nn.Module):
         self.mean.copy_(mean)
         # What differs by rounding only is the same.
         self.deviation.copy_(torch.where(deviation > 1e-6 * mean.abs(), deviation, 0.0))
+
+
+@torch.no_grad()
+def share_of_first(
+    witnesses: tuple[Logistic, Logistic], values: tuple[Tensor, Tensor], targets: Tensor
+) -> float:
+    """What the first of two witnesses should count, 0 to 1, and the second the rest of it.
+
+    Under these shares examples that neither has learned from surprise least; the fewer there are, the more equal the shares.
+
+    Parameters
+    ----------
+    witnesses
+        What each of them is asked with next.
+    values
+        Numbers ``(B, N)`` for the first, and for the second.
+    targets
+        Position of the class of each example, ``(B,)``.
+    """
+    part = slice(None, None, max(1, len(targets) // _MOST))
+    said = [w.foretold(v[part], targets[part]) for w, v in zip(witnesses, values, strict=True)]
+    first, second = said
+    if first is None or second is None:
+        return 0.5 if values[0].shape[1] else 0.0
+
+    def surprise(share: float) -> float:
+        mixed = share * first + (1 - share) * second
+        each = [functional.cross_entropy(sharp * mixed, targets[part].long()) for sharp in _SHARPER]
+        return float(torch.stack(each).min()) + _EVEN * (share - 0.5) ** 2 / len(first)
+
+    return min((n / 20 for n in range(21)), key=surprise)
 
 
 def _fitted(values: Tensor, targets: Tensor, start: Tensor) -> Tensor:

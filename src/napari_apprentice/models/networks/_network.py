@@ -118,7 +118,7 @@ class SeesMeasures(Protocol):
     - its argument ``measures`` says how many numbers that are; called with crops and these, ``(B, measures)``, NaN where one
       is not known, the module answers as with crops alone, of which it then knows nothing else.
     - ``learn_measures(crops, measured, targets)`` of the module learns from what is measured of all examples, before any step;
-      with fewer than ``fewest`` examples, an attribute of it, no step is worth its while.
+      with fewer than ``fewest`` examples, an attribute of it, or none to check it, no step is worth its while.
     """
 
     sees_measures: Literal[True]

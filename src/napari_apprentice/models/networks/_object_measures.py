@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ._logistic import Logistic
+from ._logistic import Logistic, share_of_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ _RING = 7
 _BANDS = (3, 5, 9)
 _SMALL = 1e-3
 _LIMIT = 5.0
-_FEWEST = 100
+_FEWEST = 300
 """Examples below which convolutions learn more of these than of what they stand for (``benchmarks/object_class.py``)."""
 _PER_CHANNEL = 8 + 2 * len(_BANDS)
 
@@ -142,7 +142,8 @@ class _Scaled(nn.BatchNorm1d):
 class ObjectNet(nn.Module):
     """Three witnesses whose scores add up: the table of measures, measures of the crop, and what convolutions learn to see.
 
-    The first two are logistic regressions that `learn_measures` finds at once; the convolutions begin by saying nothing and
+    The first two are logistic regressions that `learn_measures` finds at once; which of them counts more is found by leaving
+    examples out. The convolutions begin by saying nothing and
     learn, step by step, what the two do not know. Features of each level are averaged within the object (mean and spread)
     and around it, so that where the object lies in the crop, and how much of it the crop is, do not matter.
 
@@ -223,9 +224,14 @@ class ObjectNet(nn.Module):
         targets
             Position of the class of each, ``(B,)``.
         """
-        share = 0.5 if measured.shape[1] else 1.0
-        self.table.learn(measured, targets, share)
-        self.crop.learn(measures(*_parts(crops)), targets, share)
+        seen = measures(*_parts(crops))
+        share = share_of_first((self.table, self.crop), (measured, seen), targets)
+        for witness, values, counts in (
+            (self.table, measured, share),
+            (self.crop, seen, 1 - share),
+        ):
+            witness.learn(values, targets)
+            witness.share.fill_(counts)
 
     def _look(self, features: Tensor, mask: Tensor, ring: Tensor) -> Tensor:
         found = []
