@@ -109,7 +109,7 @@ def measuring(
     found = yield from job
     table = _with_angles(found.table.set_index("label"), unit_text(grid.unit))
     wanted = table.reindex(index=list(numbers), columns=names)
-    return wanted.to_numpy(np.float32)
+    return np.asarray(wanted, np.float32)
 
 
 def _as_channels(volume: Volume, spec: ModelSpec, grid: Grid, *, is_color: bool) -> Volume:

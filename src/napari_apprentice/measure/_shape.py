@@ -48,7 +48,7 @@ def place_of(region: Region, grid: Grid) -> Values:
 def centre_of(region: Region) -> NDArray[np.float64]:
     """Mean index of its voxels along each axis of the array."""
     start = [part.start for part in region.box]
-    return np.array([axis.mean() for axis in region.inside]) + start
+    return np.asarray([axis.mean() for axis in region.inside] + np.array(start))
 
 
 def size_of(region: Region, grid: Grid) -> Values:

@@ -160,9 +160,9 @@ def _fitted(values: Tensor, targets: Tensor, start: Tensor) -> Tensor:
         optimizer.zero_grad()
         each = functional.cross_entropy(values @ weights.T, targets, reduction="none")
         loss = (share * each).sum() + _PRIOR / len(targets) * (weights - start).square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     with torch.enable_grad():
-        optimizer.step(surprise)  # type: ignore[no-untyped-call]
+        optimizer.step(surprise)
     return weights.detach()

@@ -211,7 +211,8 @@ class ObjectNet(nn.Module):
         if not self.training and not bool(self.seen.weight.any()):
             return scores + self.seen.bias  # convolutions that say nothing need not look
         looked = self.scale_seen(self._look(crops, mask, ring))
-        return scores + self.seen(self.dropout(looked))
+        scores = scores + self.seen(self.dropout(looked))
+        return scores
 
     @torch.no_grad()
     def learn_measures(self, crops: Tensor, measured: Tensor, targets: Tensor) -> None:
