@@ -254,6 +254,48 @@ def test_points_that_went_wrong_are_shown_on_the_image(
     assert len({str(symbol) for symbol in errors.symbol}) == 2
 
 
+def test_points_on_screen_are_scored_where_they_lie(
+    dock: EvaluateDock, viewer: Any, run: Any, idle: Any
+) -> None:
+    choose(dock, LAYERS)
+    dock.sources.task.setCurrentIndex(dock.sources.task.findData("detection"))
+    assert "no points or boxes" in dock.summary.text()
+    mine = viewer.add_points([(5, 5), (20, 30)], name="mine", scale=(0.5, 0.5), translate=(7, 0))
+    made = {"napari-apprentice": {"result": True}}
+    said = viewer.add_points(  # the same world, other voxels
+        [(3, 2.5), (9, 0), (10.1, 14.9)], name="said", translate=(7, 0), metadata=made
+    )
+    assert dock.sources.truth_layer.currentText() == "mine"
+    assert dock.sources.prediction_layer.currentText() == "said"
+    dock.form.row("distance").value = 1.5
+    run()
+    assert "said · 1 case · F1 0.8" in dock.summary.text()
+    dock.open_case(0)
+    idle(dock.session)
+    assert dock.said.text() == "said: 1 extra"
+    errors = viewer.layers[-1]
+    assert np.allclose(errors.data_to_world(errors.data[0]), said.data_to_world(said.data[1]))
+    mine.features = {"class": ["a", "b"]}
+    said.features = {"class": ["a", "a", "b"]}
+    run()
+    assert "F1 0.8" in dock.summary.text()
+    viewer.layers.remove(said)
+    viewer.add_points(np.zeros((1, 3)), name="deep", metadata=made)
+    dock.button.click()
+    assert "expected places with 2 axes" in dock.refusal.sentence.text()
+
+
+def test_boxes_on_screen_are_scored_as_boxes(dock: EvaluateDock, viewer: Any, run: Any) -> None:
+    choose(dock, LAYERS)
+    dock.sources.task.setCurrentIndex(dock.sources.task.findData("detection"))
+    corners = np.array([(2, 2), (2, 8), (8, 8), (8, 2)], float)
+    viewer.add_shapes([corners, corners + 20], name="mine")
+    made = {"napari-apprentice": {"result": True}}
+    viewer.add_shapes([corners + 0.5], name="said", metadata=made)
+    run()
+    assert dock.shown.report.mean["ap50"] == pytest.approx(0.5)
+
+
 def test_a_restored_image_is_shown_beside_the_clean_one(
     dock: EvaluateDock, viewer: Any, tmp_path: Path, run: Any, idle: Any
 ) -> None:

@@ -15,12 +15,12 @@ from napari_apprentice.core.jobs import Progress
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.engine.label_files import common_grid, find_classes
 from napari_apprentice.io import list_images, open_volume, stem
-from napari_apprentice.measure.texts import file_name, interval_text, number_text, title_and_unit
+from napari_apprentice.measure.texts import file_name, interval_text, number_text
 
 from .text import score_title
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from napari_apprentice.core.jobs import Job
     from napari_apprentice.core.volume import Volume
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Evaluation",
     "Opened",
-    "Table",
-    "case_table",
     "compare_job",
     "csv_job",
     "files_job",
@@ -45,7 +43,8 @@ __all__ = [
     "layers_job",
     "model_job",
     "open_case_job",
-    "score_table",
+    "place_tasks",
+    "places_job",
     "scored_tasks",
 ]
 
@@ -146,6 +145,13 @@ def layer_tasks() -> tuple[str, ...]:
     )
 
 
+def place_tasks() -> tuple[str, ...]:
+    """Names of the tasks whose truth and answers both are layers of points or boxes."""
+    from napari_apprentice.tasks import TASKS, FindsPlaces
+
+    return tuple(name for _, name in scored_tasks() if isinstance(TASKS[name], FindsPlaces))
+
+
 def _primary(task: str) -> str:
     from napari_apprentice.tasks import TASKS
 
@@ -239,8 +245,6 @@ def layers_job(
     GridMismatchError
         They do not lie on one grid.
     """
-    from napari_apprentice.engine.evaluate import evaluate_cases
-    from napari_apprentice.engine.scorers import Case, Compared
     from napari_apprentice.tasks import TASKS, NumbersObjects
 
     yield Progress("evaluating", 0, 1, "case")
@@ -256,9 +260,32 @@ def layers_job(
     classes = () if numbered else find_classes([truth, prediction])
     annotation = Annotation(grid, truth.numpy(), classes)
     said = Prediction(grid, labels=prediction.numpy(), classes=classes)
-    case = Case(prediction.name, truth.name, lambda: Compared(said, annotation))
+    return (yield from _one_case((truth.name, annotation), (prediction.name, said), task, config))
+
+
+def places_job(
+    truth: tuple[str, Annotation],
+    prediction: tuple[str, Prediction],
+    task: str,
+    config: EvaluateConfig,
+) -> Job[Evaluation]:
+    """Score points or boxes, with the names of their layers, against others on the same grid."""
+    yield Progress("evaluating", 0, 1, "case")
+    return (yield from _one_case(truth, prediction, task, config))
+
+
+def _one_case(
+    truth: tuple[str, Annotation],
+    prediction: tuple[str, Prediction],
+    task: str,
+    config: EvaluateConfig,
+) -> Job[Evaluation]:
+    from napari_apprentice.engine.evaluate import evaluate_cases
+    from napari_apprentice.engine.scorers import Case, Compared
+
+    case = Case(prediction[0], truth[0], lambda: Compared(prediction[1], truth[1]))
     found = yield from evaluate_cases([case], task=task, config=config)
-    return Evaluation(prediction.name, found)
+    return Evaluation(prediction[0], found)
 
 
 def open_case_job(evaluation: Evaluation, number: int) -> Job[Opened]:
@@ -316,79 +343,3 @@ def html_job(report: Report | Comparison, path: Path, task: str) -> Job[Path]:
     yield Progress("writing")
     save_html(report, path, task=task)
     return path
-
-
-# -- tables ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Cells as text, and what rows are sorted by.
-
-    Parameters
-    ----------
-    heads
-        Of the columns.
-    rows
-        Texts.
-    keys
-        Of each cell what it is sorted by: a number, or its text.
-    """
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    keys: tuple[tuple[float | str, ...], ...]
-
-
-def score_table(report: Report, comparison: Comparison | None = None) -> Table:
-    """Every score of the set with its interval; of two sets the other's value and the difference as well."""
-    if comparison is not None:
-        return _differences(comparison)
-    known, rows = report.uncertainty, []
-    for name, value in report.mean.items():
-        rows.append(_score(name, value, interval_text(known.mean.get(name)) if known else ""))
-    for name, value in report.pooled.items():
-        pair = interval_text(known.pooled.get(name)) if known else ""
-        rows.append(_score(name, value, pair, ", pooled"))
-    level = f"{100 * known.level:g} % interval" if known else "interval"
-    return _plain(("score", "value", level), rows)
-
-
-def _score(name: str, value: float, pair: str, more: str = "") -> tuple[str, ...]:
-    title, unit = title_and_unit(name)
-    return f"{title}{more}", f"{number_text(value)} {unit}".strip(), pair
-
-
-def _differences(found: Comparison) -> Table:
-    rows = []
-    for name, value in found.differences.items():
-        plain = name.removesuffix(" (pooled)")
-        sides = [r.mean if plain == name else r.pooled for r in (found.first, found.second)]
-        title, unit = title_and_unit(plain)
-        shown = title if plain == name else f"{title}, pooled"
-        star = " *" if found.is_clear(name) else ""
-        numbers = [f"{number_text(side[plain])} {unit}".strip() for side in sides]
-        pair = interval_text(found.intervals.get(name))
-        rows.append((shown, *numbers, f"{value:+.4g}{star}", pair))
-    return _plain(("score", *found.names, "difference", "interval"), rows)
-
-
-def _plain(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    keys: list[tuple[float | str, ...]] = [(float(n), *row[1:]) for n, row in enumerate(rows)]
-    return Table(heads, tuple(rows), tuple(keys))
-
-
-def case_table(report: Report) -> Table:
-    """One row per case: its file, what was compared, its scores."""
-    facts = list(dict.fromkeys(fact for case in report.cases for fact in case.facts))
-    names = list(dict.fromkeys(name for case in report.cases for name in case.scores))
-    units = [title_and_unit(name) for name in names]
-    heads = ("file", *facts, *(f"{title} ({unit})" if unit else title for title, unit in units))
-    rows: list[tuple[str, ...]] = []
-    keys: list[tuple[float | str, ...]] = []
-    for case in report.cases:
-        said = [file_name(case.name), *(case.facts.get(fact, "") for fact in facts)]
-        values = [case.scores.get(name, float("nan")) for name in names]
-        rows.append((*said, *(number_text(value) for value in values)))
-        keys.append((*said, *values))
-    return Table(heads, tuple(rows), tuple(keys))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_apprentice.session.choice import ModelChoice, image_task, is_of_images, object_tasks
-from napari_apprentice.session.evaluating import layer_tasks, scored_tasks
+from napari_apprentice.session.evaluating import layer_tasks, place_tasks, scored_tasks
 
 from . import layers as adapt
 from ._facts import are_numbered, classes_in, facts_of
@@ -119,20 +119,25 @@ class Sources(QWidget):
             self.form.addRow(text, widget)
             self._rows[widget] = modes
         self.task.setToolTip(
-            "What is scored: classes of voxels, numbered objects, or classes of images"
+            "What is scored: classes of voxels, numbered objects, points and boxes, or classes of images"
         )
         self.look_at.label.setToolTip("With them, a click on a case shows its image")
         self._render_rows()
 
     def _connect(self) -> None:
-        for box in (self.mode, self.task, self.truth_layer, self.prediction_layer, self.models):
+        for box in (self.mode, self.truth_layer, self.prediction_layer, self.models):
             box.currentIndexChanged.connect(self._on_choice)
+        self.task.currentIndexChanged.connect(self._on_task_index)
         for row in (self.images, self.truth, self.prediction, self.look_at, self.groups):
             row.changed.connect(self.changed)
 
     def _on_choice(self, *_: Any) -> None:
         self._render_rows()
         self.changed.emit()
+
+    def _on_task_index(self, *_: Any) -> None:
+        self._list_layers()
+        self._on_choice()
 
     def _render_rows(self) -> None:
         mode = self.mode.currentData()
@@ -170,11 +175,23 @@ class Sources(QWidget):
         self._render_rows()
 
     def set_layers(self) -> None:
-        """List the labels of the viewer: what a person made as the truth, what a model made as the prediction."""
+        """List the layers of the viewer that can be scored."""
+        self._list_layers()
+        self._propose_task()
+        self.changed.emit()
+
+    @property
+    def are_places(self) -> bool:
+        """Whether points and boxes are scored, not labels."""
+        return self.task.currentData() in place_tasks()
+
+    def _list_layers(self) -> None:
+        """What a person made as the truth, what a model made as the prediction."""
+        wanted = (Points, Shapes) if self.are_places else Labels
         own = [
             layer
             for layer in reversed(self._viewer.layers)
-            if isinstance(layer, Labels)
+            if isinstance(layer, wanted)
             and not adapt.is_helper(layer)
             and not facts_of(layer).get("evaluated")
         ]
@@ -190,8 +207,6 @@ class Sources(QWidget):
                 box.addItem(layer.name, layer.unique_id)
             box.setCurrentIndex(max(0, box.findData(chosen)) if box.count() else -1)
             box.blockSignals(was_blocked)
-        self._propose_task()
-        self.changed.emit()
 
     def _propose_task(self) -> None:
         """Numbered objects where the chosen layer says that it has some."""
@@ -258,8 +273,10 @@ class Sources(QWidget):
 
     def _layers_problem(self) -> str | None:
         one, other = self.layer(self.truth_layer), self.layer(self.prediction_layer)
-        if self.task.currentData() not in layer_tasks():
+        if self.task.currentData() not in (*layer_tasks(), *place_tasks()):
             return f"“{self.task.currentText()}” is scored from folders: choose them above."
+        if self.are_places and (one is None or other is None):
+            return "There are no points or boxes on screen: predict and annotate, or open tables of them."
         if one is None or other is None:
             return "There are no labels on screen: predict and annotate, or open label files."
         if one is other:

@@ -9,7 +9,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel,
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 if TYPE_CHECKING:
-    from napari_apprentice.session.evaluating import Table
+    from napari_apprentice.session.score_tables import Table
 
 __all__ = ["ScoreView"]
 

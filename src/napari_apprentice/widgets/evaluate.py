@@ -11,10 +11,12 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, Q
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.engine.config import EvaluateConfig
 from napari_apprentice.session import evaluating as jobs
+from napari_apprentice.session.score_tables import case_table, score_table
 from napari_apprentice.session.text import describe_error
 
 from ._case_layers import CaseLayers
 from ._dock import Dock
+from ._evaluated_places import truth_and_answer
 from ._evaluated_sources import FOLDERS, LAYERS, Sources
 from ._figure_view import FigureView
 from ._parts import ElidedList, ErrorLine, wrapped
@@ -142,8 +144,8 @@ class EvaluateDock(Dock):
         for one in others:
             self.against.addItem(one.name, self.evaluations.index(one))
         if shown is not None:
-            self.scores.set_table(jobs.score_table(shown.report))
-            self.cases.set_table(jobs.case_table(shown.report))
+            self.scores.set_table(score_table(shown.report))
+            self.cases.set_table(case_table(shown.report))
             self.figures.set_figures(shown.figures)
             known = shown.report.uncertainty
             few = "One case or patient says nothing about others: no intervals."
@@ -190,6 +192,8 @@ class EvaluateDock(Dock):
 
     def _job(self) -> tuple[Job[Evaluation], str]:
         wish, config, session = self.sources.wish(), self.form.value(), self.session
+        if wish.mode == LAYERS and self.sources.are_places:
+            return self._places_job(wish.task)
         if wish.mode == LAYERS:
             truth = self.sources.volume(self.sources.truth_layer)
             said = self.sources.volume(self.sources.prediction_layer)
@@ -215,6 +219,15 @@ class EvaluateDock(Dock):
             wish.groups,
         )
         return job, wish.model
+
+    def _places_job(self, task: str) -> tuple[Job[Evaluation], str]:
+        sources = self.sources
+        truth, said = (sources.layer(b) for b in (sources.truth_layer, sources.prediction_layer))
+        if truth is None or said is None:
+            raise ApprenticeError(sources.problem() or "no points or boxes")
+        annotation, answer = truth_and_answer(truth, said)
+        pairs = (truth.name, annotation), (said.name, answer)
+        return jobs.places_job(*pairs, task, self.form.value()), said.name
 
     def _on_session_evaluated(self, found: Evaluation, on_screen: bool) -> None:
         self._layers.clear()
@@ -258,7 +271,7 @@ class EvaluateDock(Dock):
         self.comparison = comparison
         if self.shown is None:
             return
-        self.scores.set_table(jobs.score_table(self.shown.report, comparison))
+        self.scores.set_table(score_table(self.shown.report, comparison))
         self.tabs.setCurrentWidget(self.scores)
         if comparison is not None:
             count = len(comparison.first.cases)
