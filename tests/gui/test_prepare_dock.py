@@ -59,6 +59,7 @@ def test_filters_are_added_ordered_set_and_removed(dock: PrepareDock) -> None:
     assert form.value() == Recipe("median, gaussian")
     form.args.row("sigma").value = "2.5"  # type: ignore[union-attr]
     assert form.list.item(1).text() == "Gaussian blur · sigma=2.5"
+    assert form.list.isVisibleTo(dock)
     form.up.click()
     assert form.value().filters == "gaussian:sigma=2.5, median"
     assert not form.up.isEnabled()

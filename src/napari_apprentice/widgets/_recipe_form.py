@@ -108,6 +108,7 @@ class RecipeForm(QWidget):
             "Filters, applied from top to bottom, before intensities are normalised"
         )
         self.list.setAccessibleName("Filters")
+        self.list.setVisible(False)
 
     def _connect(self) -> None:
         self.kinds.currentIndexChanged.connect(self._on_kinds_index)
@@ -216,6 +217,7 @@ class RecipeForm(QWidget):
         self.list.addItems([_titled(step) for step in self._steps])
         self.list.setCurrentRow(row)
         self.list.blockSignals(False)
+        self.list.setVisible(bool(self._steps))
         self._render_args()
         self._render_limits()
 
