@@ -141,6 +141,63 @@ def test_clicks_reach_objects_in_slices_and_in_the_3d_view(bench):
     assert (b.state.labels[1:5, 10:20, 26:40] == 301).all()
 
 
+def deep_labels():
+    """Touching in a volume of thick slices: 7 two cubes side by side; 8 with a hollow; 9 beside it; 12 a speck."""
+    labels = np.zeros(DEEP.shape, np.uint32)
+    labels[1:5, 4:14, 4:26] = 7
+    labels[1:5, 20:32, 10:22], labels[2:4, 24:28, 14:18] = 8, 0
+    labels[1:5, 20:32, 22:34] = 9
+    labels[0, 2, 45] = 12
+    return labels
+
+
+def test_every_tool_in_a_volume_by_its_key_and_all_of_it_undone(bench, qtbot):
+    labels = deep_labels()
+    b = bench(DEEP, labels)
+    state, objects = b.state, b.dock.objects
+    b.viewer.dims.set_point(0, b.layer.data_to_world((3, 0, 0))[0])
+    b.key("Shift-L")
+    (line,) = (o for o in b.viewer.layers if o.name == "draw a line")
+    line.add_lines(np.array([[3, 2, 15], [3, 16, 15]]))
+    qtbot.waitUntil(lambda: state.can_undo, timeout=2_000)
+    assert {len(np.unique(state.labels[z, 4:14, 4:26])) for z in range(1, 5)} == {
+        2
+    }  # through all slices
+    b.layer.selected_label = 8
+    b.key("Shift-H")
+    assert (state.labels[2:4, 24:28, 14:18] == 8).all()
+    b.key("Shift-J")
+    b.layer.selected_label = 9  # as the picker does
+    assert (state.labels[1:5, 20:32, 22:34] == 8).all()
+    assert objects.smallest.suffix() == " µm³"
+    b.key("Shift-M")
+    assert not (state.labels == 12).any()
+    b.key("Shift-K")
+    b.key("Shift-D")
+    assert "locked" in b.dock.error.sentence.text()
+    b.key("Shift-Left")
+    assert b.layer.selected_label == 7
+    assert b.viewer.dims.current_step[0] in (2, 3)
+    b.key("Shift-D")
+    assert not (state.labels == 7).any()
+    b.viewer.dims.ndisplay = 3
+    b.key("Shift-L")
+    assert "Show slices first" in b.dock.error.sentence.text()
+    while state.can_undo:
+        b.layer.undo()
+    assert np.array_equal(state.labels, labels)
+
+
+def test_add_by_click_is_offered_as_soon_as_a_model_that_finds_objects_is_chosen(bench):
+    b = bench(FLAT, flat_labels())
+    button = b.dock.objects.buttons["Shift+A"]
+    b.session.use_model("nuclei-centres")
+    assert not button.isEnabled()
+    assert "nuclei-centres finds no objects" in button.toolTip()
+    b.session.use_model("nuclei")
+    assert button.isEnabled()
+
+
 def test_waiting_for_clicks_can_be_given_up(bench):
     b = bench(FLAT, flat_labels())
     split = b.dock.objects.buttons["Shift+X"]

@@ -140,6 +140,7 @@ class CorrectDock(Dock):
         self.listen(annotator.changed, self.render_state)
         self.listen(annotator.problem, self._on_annotator_problem)
         self.listen(self.session.status_changed, self.classing.render)
+        self.listen(self.session.model_changed, self.objects.render)
         self._told.connect(self.error.set_sentence)
         self.objects.refused.connect(self.error.set_sentence)
         self.undo.clicked.connect(self._on_undo_clicked)
