@@ -8,6 +8,7 @@ overlap (Rezatofighi et al., CVPR 2019) its box.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -159,26 +160,31 @@ def anchor_loss(
     target, boxes, usual
         See `boxes_said`.
     """
-    import torch
-
     rows = rows.float()
     anchors = rows[0, :, : 2 * ndim].detach()
-    shapes = torch.unique_consecutive(anchors[:, ndim:], dim=0, return_counts=True)[1].tolist()
+    shapes = _runs(anchors[:, ndim:])
     counted = _counted(anchors[:, :ndim], target[:, boxes])
     total = rows.new_zeros(())
     matched = 0
     for one, said, counts in zip(rows, boxes_said(target, boxes, usual), counted, strict=True):
         match = _match(said, anchors, ndim, shapes)
-        chosen = torch.nonzero(match >= 0)[:, 0]
+        chosen = (match >= 0).nonzero()[:, 0]
         own = match[chosen]
         logits = one[:, 4 * ndim :]
-        truth = torch.zeros_like(logits)
+        truth = logits.new_zeros(logits.shape)
         truth[chosen, said.kinds[own]] = 1.0
         counts = counts | (match >= 0)
         total = total + (_focal(logits, truth) * counts[:, None]).sum()
         total = total + _box_error(one[chosen], said, own, ndim)
         matched += len(chosen)
     return total / max(1, matched)
+
+
+def _runs(lengths: torch.Tensor) -> list[int]:
+    """How many anchors of one shape follow one another, shape by shape."""
+    ends = (lengths[1:] != lengths[:-1]).any(dim=1).nonzero()[:, 0].tolist()
+    bounds = [-1, *ends, len(lengths) - 1]
+    return [after - before for before, after in itertools.pairwise(bounds)]
 
 
 def _counted(middles: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
