@@ -140,7 +140,7 @@ def tiny(ndim: int) -> ModelSpec:
 FAST = {"checks": 1, "device": "cpu", "learning_rate": 1e-2, "ema": 0.8, "batch_size": 2}
 
 
-@pytest.mark.parametrize(("ndim", "steps"), [(2, 60), (3, 40)])
+@pytest.mark.parametrize(("ndim", "steps"), [(2, 40), (3, 25)])
 def test_it_learns_to_find_and_to_measure(tmp_path: Path, ndim: int, steps: int) -> None:
     items = [item(k, ndim) for k in range(3)]
     config = TrainConfig(steps=steps, held_out=0, augment="none", **FAST)
@@ -225,3 +225,20 @@ def test_anchors_and_strides_are_planned_for_the_objects_and_voxels() -> None:
     assert anchors[0][1] < 24 < anchors[1][1] * 2
     divisor = np.prod(strides, axis=0)
     assert (np.asarray(spec.tile) % divisor == 0).all()
+
+
+def test_boxes_in_pictures_are_learned_by_anchors_and_all_else_by_maps() -> None:
+    def network(taught: TrainItem, **wish: Any) -> str:
+        config = TrainConfig(**wish)
+        spec = first_spec([taught], [taught], task="detection", init=None, config=config, name="m")
+        assert bool(spec.task_args.get("anchors")) is (spec.network == "retinanet")
+        return spec.network
+
+    flat = item(0, 2)
+    points = Detections.of(flat.annotation.detections.centres)
+    said = Annotation.of_places(flat.annotation.grid, points, CELL)
+    assert network(flat) == "retinanet"
+    assert network(TrainItem("p", flat.volume, said)) == "unet"
+    assert network(item(0, 3)) == "unet"
+    assert network(flat, network="unet") == "unet"
+    assert network(item(0, 3), network="retinanet") == "retinanet"

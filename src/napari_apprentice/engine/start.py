@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.spec import ModelSpec
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, ReadsBoxes
 
 from .adapt import merged_classes
 from .feed import feed_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_apprentice.models.store import Model
+    from napari_apprentice.tasks import Task
 
     from .config import TrainConfig
     from .split import TrainItem
@@ -54,9 +55,8 @@ def first_spec(
     classes = merged_classes([i.annotation.classes for i in items])
     if init is None:
         planned = entry.default_spec(name, [i.volume for i in learned], classes)
-        return planned_spec(
-            feed.fixed(with_wishes(planned, entry, config), learned), learned, entry
-        )
+        wished = with_wishes(planned, entry, _with_network(config, entry, learned))
+        return planned_spec(feed.fixed(wished, learned), learned, entry)
     parent = init if isinstance(init, ModelSpec) else init.spec
     if parent.task != task:
         raise BadInputError(
@@ -65,3 +65,11 @@ def first_spec(
         )
     adapted = with_mirror(feed.adapted(parent, classes), config)
     return planned_spec(feed.fixed(adapted, learned), learned, entry)
+
+
+def _with_network(config: TrainConfig, task: Task, learned: Sequence[TrainItem]) -> TrainConfig:
+    """The settings, with the network that suits what is learned from where none is wished."""
+    if config.network is not None or not isinstance(task, ReadsBoxes):
+        return config
+    name = task.network_for([item.annotation for item in learned])
+    return config.model_copy(update={"network": name})

@@ -224,6 +224,10 @@ class ReadsBoxes(Protocol):
         """The description of a new model whose network answers box by box, or does not."""
         ...
 
+    def network_for(self, annotations: Sequence[Annotation]) -> str | None:
+        """Name of the network that learns best from these; None for that of ``default_spec``."""
+        ...
+
     def found(self, rows: torch.Tensor, spec: ModelSpec) -> NDArray[np.float32]:
         """What the rows ``(R, 4 n + classes)`` of a tile tell: ``(M, 2 n + classes)``, middles and lengths in its voxels first."""
         ...

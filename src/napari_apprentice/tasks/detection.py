@@ -43,8 +43,8 @@ _SAME_OBJECT = 0.45
 """Two peaks nearer than this share of the diameter are one object; chosen on training images of nuclei."""
 _LEAST_BOX_SCORE = 0.3
 """Of what was found anchor by anchor, whose scores are lower; chosen likewise."""
-_OVERLAP = 0.4
-"""Two boxes that overlap by more are one object."""
+_OVERLAP = 0.3
+"""Two boxes that overlap by more are one object; chosen likewise."""
 _BLUR = 0.075
 """Of the heat maps before peaks are looked for, as a share of the diameter; chosen likewise."""
 _NEAR = 128
@@ -198,6 +198,13 @@ class DetectionTask:
         boxes = any(bool(d.are_boxes.any()) for d, _ in said)
         args = {**spec.task_args, "diameter": round(float(diameter), 3), "boxes": boxes}
         return spec.model_copy(update={"task_args": args})
+
+    def network_for(self, annotations: Sequence[Annotation]) -> str | None:
+        """RetinaNet for boxes in 2-D, which it tells better; heat maps for points, and for volumes; see `ReadsBoxes.network_for`."""
+        said = [_said(annotation) for annotation in annotations]
+        sized = sum(int(d.are_boxes.sum()) for d in said)
+        is_flat = all(d.ndim == 2 for d in said)
+        return "retinanet" if is_flat and sized > sum(map(len, said)) / 2 else None
 
     def answered_by_boxes(self, spec: ModelSpec, *, boxes: bool) -> ModelSpec:
         """Note how the network answers; see `ReadsBoxes.answered_by_boxes`."""
