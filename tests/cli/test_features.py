@@ -86,6 +86,20 @@ def test_parquet_holds_the_table(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table)
 
 
+def test_parquet_is_written_with_units_and_truth_values(
+    call: Callable[..., Any], cells: Path
+) -> None:
+    pytest.importorskip("pyarrow")
+    classes = ("--components", "--classes", "1=cell")
+    answer = call("features", "image.tif", "labels.tif", "--out", "table.parquet", *classes)
+    assert answer.code == 0, answer.err
+    table = pd.read_parquet(cells / "table.parquet")
+    assert list(table["area (µm²)"]) == [1, 2.25]
+    assert list(table["class"]) == ["cell", "cell"]
+    assert table["touches border"].dtype == bool
+    assert [path.name for path in cells.glob("*.parquet*")] == ["table.parquet"]
+
+
 def test_python_names_wrong_settings(cells: Path) -> None:
     import napari_apprentice
 

@@ -20,6 +20,8 @@ from napari_apprentice.engine.object_feed import plan_object_split
 from napari_apprentice.engine.predict import predict
 from napari_apprentice.engine.split import TrainItem
 from napari_apprentice.engine.train import train
+from napari_apprentice.models.card import model_card
+from napari_apprentice.models.networks import _object_measures
 from napari_apprentice.models.store import Model
 from napari_apprentice.tasks.object_class import TASK
 
@@ -115,6 +117,25 @@ def test_a_model_goes_on_learning_and_may_be_asked_about_some(tmp_path: Path) ->
     assert found.objects["class"].tolist() == [3 - kinds[n] for n in asked]
 
 
+def test_convolutions_learn_from_enough_objects_and_only_where_some_are_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume, labels, kinds = field()
+    one = item(volume, labels, kinds)
+
+    def steps(folder: str, held_out: float) -> int:
+        return int(taught([one], tmp_path / folder, held_out=held_out).spec.training["steps"])
+
+    assert steps("few", 0.25) == 0
+    monkeypatch.setattr(_object_measures, "_FEWEST", 20)
+    assert steps("unchecked", 0.0) == 0
+    model = taught([one], tmp_path / "enough", held_out=0.25)
+    assert model.spec.training["steps"] == 12
+    assert model.spec.scores["f1"] == 1.0
+    # All right already: what steps added was kept only if it made the answers surer.
+    assert bool(model.state["seen.weight"].any()) == (model.spec.training["best_step"] > 0)
+
+
 def two_stains(unit: str = "um", spacing: float = 0.5) -> list[tuple[Volume, np.ndarray]]:
     """The same field stained weakly and strongly: only what lies between the images tells their objects apart."""
     volume, labels, _ = field()
@@ -161,6 +182,10 @@ def test_a_volume_and_a_model_from_before_are_refused_in_words(tmp_path: Path) -
     deep, many, _ = field(3)
     with pytest.raises(BadInputError, match="flat images, found a volume"):
         run_to_end(classify_objects(deep, many, model, CPU))
+    broken = model.spec.model_copy(update={"task_args": {"measures": ["area", 7]}})
+    with pytest.raises(ModelError, match=r"names of \d\d measures in m, found"):
+        run_to_end(classify_objects(volume, labels, Model(broken, model.state), CPU))
+    assert "| Measured of objects | [voxels, area, " in model_card(model.spec)
     old = {k: v for k, v in model.state.items() if not k.startswith(("table.", "crop."))}
     args = {"channels": model.spec.network_args["channels"]}
     spec = model.spec.model_copy(update={"network_args": args, "task_args": {}})

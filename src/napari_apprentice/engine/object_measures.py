@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_apprentice.core.errors import ModelError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.units import unit_text
 from napari_apprentice.core.volume import Volume
@@ -94,8 +95,13 @@ def measuring(
     -------
     ndarray
         ``(N, M)`` float32, a row per object of `numbers`; NaN where something does not apply.
+
+    Raises
+    ------
+    ModelError
+        The description does not say what its network wants to know.
     """
-    names: list[str] = spec.task_args.get(_KEY, [])
+    names = _measured_names(spec)
     if not names or not len(numbers):
         return np.zeros((len(numbers), len(names)), np.float32)
     grid = _measuring_grid(volume.grid.without("C").spatial, spec)
@@ -110,6 +116,28 @@ def measuring(
     table = _with_angles(found.table.set_index("label"), unit_text(grid.unit))
     wanted = table.reindex(index=list(numbers), columns=names)
     return np.asarray(wanted, np.float32)
+
+
+def _measured_names(spec: ModelSpec) -> list[str]:
+    """What a model wants to know; a description may have been written by anyone.
+
+    Raises
+    ------
+    ModelError
+        Not the names of as many numbers as its network takes.
+    """
+    names = spec.task_args.get(_KEY, [])
+    count = int(spec.network_args.get(_KEY, 0))
+    if not isinstance(names, list) or len(names) != count or not all(map(_is_text, names)):
+        raise ModelError(
+            f"expected the names of {count} measures in {spec.name}, found {str(names)[:60]}",
+            remedy="Copy the whole model folder again, or teach it anew.",
+        )
+    return names
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _as_channels(volume: Volume, spec: ModelSpec, grid: Grid, *, is_color: bool) -> Volume:

@@ -52,6 +52,10 @@ def _facts(spec: ModelSpec) -> Iterable[tuple[str, object]]:
     if spec.filters:
         yield "Filters", "; ".join(_filter(step) for step in spec.filters)
     yield "Intensities", _intensities(spec)
+    if spec.task_args.get("measures"):
+        unit = "voxels" if spec.spacing is None else spec.unit
+        names = _plain(spec.task_args["measures"])
+        yield "Measured of objects", f"{names}, in {unit} and in the intensities of the image"
     if spec.orientation:
         yield "Orientation", spec.orientation
     yield "Trained on", spec.data or "not stated"

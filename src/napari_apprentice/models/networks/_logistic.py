@@ -76,7 +76,7 @@ class Logistic(nn.Module):
             Position of the class of each, ``(B,)``.
         """
         if not bool(self.deviation.any()):
-            self._scale(values)
+            self._scale(values.cpu())  # in double precision, which not every device has
         scaled = self.scaled(values).cpu().double()
         before = torch.cat([self.weight, self.bias[:, None]], 1).cpu().double()
         ones = torch.ones(len(scaled), 1, dtype=scaled.dtype)

@@ -21,6 +21,8 @@ _RING = 7
 _BANDS = (3, 5, 9)
 _SMALL = 1e-3
 _LIMIT = 5.0
+_SOME = 512
+"""Crops that are measured at a time, while all of them are learned from."""
 _FEWEST = 300
 """Examples below which convolutions learn more of these than of what they stand for (``benchmarks/object_class.py``)."""
 _PER_CHANNEL = 8 + 2 * len(_BANDS)
@@ -225,7 +227,7 @@ class ObjectNet(nn.Module):
         targets
             Position of the class of each, ``(B,)``.
         """
-        seen = measures(*_parts(crops))
+        seen = torch.cat([measures(*_parts(some)) for some in crops.split(_SOME)])
         share = share_of_first((self.table, self.crop), (measured, seen), targets)
         for witness, values, counts in (
             (self.table, measured, share),
