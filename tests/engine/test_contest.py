@@ -193,7 +193,7 @@ def test_nan_and_collapse_end_it_with_the_last_good_weights(
         learn(items, tmp_path / "b", config.model_copy(update={"checks": 1}))
     monkeypatch.undo()
 
-    def worse(self: Any, made: Any, real: Any) -> dict[str, float]:
+    def worse(self: Any, made: Any, real: Any, *kinds: Any) -> dict[str, float]:
         return {"kernel_distance": next(looks), "variety": 1.0}
 
     looks = iter((50.0, 20.0, 30.0, 300.0, 40.0, 20.0))

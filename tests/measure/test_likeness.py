@@ -41,3 +41,15 @@ def test_variety_is_one_where_sets_are_as_varied_and_none_where_all_is_alike() -
     assert variety(np.ones((5, 3)), real) == 0
     assert variety(np.ones((5, 3)), np.ones((4, 3))) == 1
     assert variety(real, np.ones((4, 3))) == float("inf")
+
+
+def test_variety_is_that_of_the_least_varied_kind() -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.repeat([0, 1], 50)
+    real = rng.normal(size=(100, 3)) + 50 * kinds[:, np.newaxis]
+    one_each = np.where(kinds[:, np.newaxis] == 0, 0.0, 50.0) * np.ones((1, 3))
+    assert variety(one_each, real) > 0.9  # kinds lie apart, whatever is in them
+    assert variety(one_each, real, kinds, kinds) == 0
+    half = np.where(kinds[:, np.newaxis] == 0, real, one_each)
+    assert variety(half, real, kinds, kinds) == 0
+    assert variety(real[:50], real, kinds[:50], kinds) == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.tasks import ONE_KIND
 from napari_apprentice.tasks._vary import vary
-from napari_apprentice.tasks.synthesis import TASK
+from napari_apprentice.tasks.synthesis import TASK, _sameness
 
 KINDS = (LabelClass(1, "a"), LabelClass(2, "b"))
 
@@ -102,3 +102,13 @@ def test_it_is_given_up_when_images_are_alike_or_far_worse_but_not_at_the_beginn
     assert TASK.trouble(worse, float("inf"), 0.9) == ""
     assert TASK.trouble({"kernel_distance": 0.4, "variety": 1.0}, -0.1, 0.9) == ""
     assert "no numbers" in TASK.trouble({}, 15.0, 0.0)
+
+
+def test_images_of_a_kind_are_asked_to_lie_apart_as_their_numbers_do() -> None:
+    latent = torch.randn(4, 8, generator=torch.Generator().manual_seed(0))
+    kinds = torch.tensor([1, 0, 1, 2])
+    made = torch.zeros(4, 1, 6, 6, requires_grad=True)
+    alike = _sameness(made, latent, kinds)
+    apart = _sameness(made + torch.tensor([0.0, 0, 1, 0]).reshape(4, 1, 1, 1), latent, kinds)
+    assert alike > 20 * apart > 0
+    assert _sameness(made[:2], latent[:2], kinds[:2]) == 0  # no two of one kind

@@ -125,7 +125,7 @@ class PictureChecker:
         count = self._task.output_channels(self._spec)
         features = with_kinds(features, kinds, count, self._scale)
         assert self._known is not None  # noqa: S101  # looked at above; mypy cannot see it
-        scores = dict(self._judge.judge(features, self._known))
+        scores = dict(self._judge.judge(features, self._known, kinds, self._kinds))
         self._name = primary_of(self._task, scores) if scores else self._name
         preview = yield from self._preview(network, device, now)
         return CheckResult(scores, preview, time.perf_counter() - began)

@@ -56,8 +56,31 @@ def kernel_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> f
     return within(first) + within(second) - 2.0 * float(kernel(first, second).mean())
 
 
-def variety(made: NDArray[np.floating], real: NDArray[np.floating]) -> float:
-    """How far the rows of one set lie from their mean, in units of the other's: 1 is as varied, 0 all the same."""
+def variety(
+    made: NDArray[np.floating],
+    real: NDArray[np.floating],
+    kinds: NDArray[np.integer] | None = None,
+    real_kinds: NDArray[np.integer] | None = None,
+) -> float:
+    """How far the rows of one set lie from their mean, in units of the other's: 1 is as varied, 0 all the same.
+
+    Parameters
+    ----------
+    made, real
+        ``(N, F)`` and ``(M, F)``.
+    kinds, real_kinds
+        Of what kind each row is, ``(N,)`` and ``(M,)``: that of the least varied kind is returned, since kinds that differ from
+        each other say nothing of whether rows of one kind do. None: all of one kind.
+    """
+    if kinds is None or real_kinds is None:
+        return _variety(made, real)
+    both = np.intersect1d(kinds, real_kinds)
+    return min(
+        (_variety(made[kinds == kind], real[real_kinds == kind]) for kind in both), default=1.0
+    )
+
+
+def _variety(made: NDArray[np.floating], real: NDArray[np.floating]) -> float:
     spread, known = (
         float(np.sqrt(np.var(np.asarray(rows, np.float64), axis=0).sum())) for rows in (made, real)
     )

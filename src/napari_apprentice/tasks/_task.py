@@ -377,8 +377,17 @@ class MakesImages(Protocol):
 
     lower_is_better: bool
 
-    def judge(self, made: NDArray[np.floating], real: NDArray[np.floating]) -> Mapping[str, float]:
-        """Scores of features ``(N, F)`` of made-up images beside ``(M, F)`` of real ones; empty where they are no numbers."""
+    def judge(
+        self,
+        made: NDArray[np.floating],
+        real: NDArray[np.floating],
+        kinds: NDArray[np.integer] | None = None,
+        real_kinds: NDArray[np.integer] | None = None,
+    ) -> Mapping[str, float]:
+        """Scores of features ``(N, F)`` of made-up images beside ``(M, F)`` of real ones; empty where they are no numbers.
+
+        Positions of their kinds are ``(N,)`` and ``(M,)``; None: all are of one kind.
+        """
         ...
 
 

@@ -38,15 +38,20 @@ _ALIKE = 0.05
 _ALIKE_FROM = 0.3
 _WORSE = 10.0
 _WORSE_FROM = 0.3
+_SEEKING = 0.2
+_NEAR = 0.02
 
 
 class Synthesis:
-    """Generative adversarial network, taught by the hinge loss of both halves in one step.
+    """Generative adversarial network, taught by the hinge loss of both halves in one step, and to make much of chance.
 
     Small images are seen as a whole, fitted to the model's size; of large ones patches are seen on their own voxels. What is
     judged is varied alike, real or made (`vary`), so that a few dozen images are enough to begin with. The moving average of
     the weights is what makes images in the end. A set of made-up images is scored by its distance to real ones in the
     features of another network.
+
+    Left to themselves, small networks soon make one image of each kind, whatever the random numbers: so images of one kind
+    are asked to lie as far apart as their numbers do (Mao et al., "Mode seeking generative adversarial networks", CVPR 2019).
     """
 
     name = "synthesis"
@@ -54,7 +59,7 @@ class Synthesis:
     primary = "frechet_distance"
     substitutes: ClassVar[tuple[str, ...]] = ("kernel_distance",)
     lower_is_better = True
-    betas = (0.5, 0.99)
+    betas = (0.0, 0.99)
     # Both halves chase each other: the average over some hundred steps is nearer to real images than where they stand.
     ema = 0.998
     peak = 5e-4
@@ -111,7 +116,8 @@ class Synthesis:
         with _held(contest.rival):
             judged = contest(vary(made, varied, generator))
         margins = torch.relu(1 - real).mean() + torch.relu(1 + fake).mean()
-        return margins + self.loss(judged, target, spec)
+        alike = _SEEKING * _sameness(made, latent, target)
+        return margins + self.loss(judged, target, spec) + alike
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Make a prediction of an image ``(C, *grid.shape)`` from 0 to 1, in the units and numbers of what was learned from."""
@@ -137,7 +143,13 @@ class Synthesis:
             remedy="Look at the scores of the model.",
         )
 
-    def judge(self, made: NDArray[np.floating], real: NDArray[np.floating]) -> Mapping[str, float]:
+    def judge(
+        self,
+        made: NDArray[np.floating],
+        real: NDArray[np.floating],
+        kinds: NDArray[np.integer] | None = None,
+        real_kinds: NDArray[np.integer] | None = None,
+    ) -> Mapping[str, float]:
         """Distance between features ``(N, F)`` of made-up and ``(M, F)`` of real images, and how varied the former are.
 
         The Fréchet distance where there are as many images as features, else the kernel distance; nothing where features
@@ -149,7 +161,8 @@ class Synthesis:
         name, distance = (
             (self.primary, frechet_distance) if enough else (self.substitutes[0], kernel_distance)
         )
-        return {name: distance(made, real), "variety": variety(made, real)}
+        varied = variety(made, real, kinds, real_kinds)
+        return {name: distance(made, real), "variety": varied}
 
     def trouble(self, scores: Mapping[str, float], best: float, fraction: float) -> str:
         """Why to go on makes no sense, or nothing where it does; see `HasOwnStep`."""
@@ -208,6 +221,18 @@ class Synthesis:
 def _as_kind(verdicts: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
     """Of verdicts ``(B, K)`` those on the kinds ``(B,)`` that were asked for."""
     return verdicts.float().gather(1, kinds.long()[:, None])[:, 0]
+
+
+def _sameness(made: torch.Tensor, latent: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+    """How much further random numbers lie apart than the images of one kind ``(B, C, *spatial)`` made of them; 0 without pairs."""
+    order = kinds.argsort(stable=True)
+    made, latent, kinds = made[order], latent[order], kinds[order]
+    pairs = kinds[1:] == kinds[:-1]
+    if not bool(pairs.any()):
+        return made.new_zeros(())
+    apart = (made[1:] - made[:-1]).abs().flatten(1).mean(dim=1)[pairs]
+    numbers = (latent[1:] - latent[:-1]).abs().mean(dim=1)[pairs]
+    return (numbers / (apart + _NEAR)).mean()
 
 
 @contextmanager
