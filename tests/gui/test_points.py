@@ -108,15 +108,18 @@ def test_a_prediction_shows_points_and_boxes_in_the_place_of_the_image(bench):
 
 def test_boxes_in_a_volume_are_shown_in_every_slice_that_they_pass_through(make_bench):
     bench = make_bench(DEEP)
-    deep = Detections.of([(2.0, 10.0, 10.0), (3.5, 30.0, 20.0)], [(3.0, 8.0, 6.0), (0.4, 4.0, 4.0)])
+    deep = Detections.of(
+        [(2.0, 10.0, 10.0), (3.5, 30.0, 20.0), (0.0, 20.0, 40.0)],
+        [(3.0, 8.0, 6.0), (0.4, 4.0, 4.0), (2.5, 5.0, 5.0)],
+    )
     bench.predict(deep)
     boxes = next(o for o in bench.viewer.layers if isinstance(o, Shapes))
     np.testing.assert_allclose(boxes.scale, bench.image.scale)
-    assert [float(one[0, 0]) for one in boxes.data] == [1, 2, 3, 4]
+    assert [float(one[0, 0]) for one in boxes.data] == [1, 2, 3, 4, 0, 1]
     assert all(len(set(one[:, 0])) == 1 for one in boxes.data)
     np.testing.assert_allclose(boxes.data[1][:, 1:].min(axis=0), (6, 7))
     np.testing.assert_allclose(boxes.data[1][:, 1:].max(axis=0), (14, 13))
-    assert boxes.features["class"].tolist() == ["cell"] * 4
+    assert boxes.features["class"].tolist() == ["cell"] * 6
     bench.dock.beginning.correct.click()
     assert isinstance(bench.layer, Points)
     np.testing.assert_allclose(bench.state.places.sizes, deep.sizes)

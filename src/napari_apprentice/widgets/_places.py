@@ -112,7 +112,7 @@ def place_layers(
     layers: list[tuple[Any, dict[str, Any], str]] = []
     boxes = found.select(found.are_boxes)
     if boxes.ndim == 3 and len(boxes) <= MOST_BOXES:
-        boxes = cut_by_slices(boxes)
+        boxes = cut_by_slices(boxes, prediction.grid.spatial_shape[0])
     if prediction.frames is None and 0 < len(boxes) <= MOST_BOXES:
         named = {"name": f"{name} · boxes", "metadata": dict(metadata)}
         layers.append(
@@ -122,12 +122,21 @@ def place_layers(
     return layers
 
 
-def cut_by_slices(boxes: Detections) -> Detections:
-    """The same boxes as one for every slice that they pass through, a slice deep each; the nearest where they pass through none."""
+def cut_by_slices(boxes: Detections, slices: int) -> Detections:
+    """The same boxes as one for every slice that they pass through, a slice deep each; the nearest where they pass through none.
+
+    Parameters
+    ----------
+    boxes
+        In a volume.
+    slices
+        How many slices the volume has.
+    """
     low, high = boxes.corners()
     first = np.ceil(low[:, 0]).astype(np.int64)
     last = np.ceil(high[:, 0]).astype(np.int64) - 1
     first = np.where(last < first, np.round(boxes.centres[:, 0]).astype(np.int64), first)
+    first, last = (np.clip(ends, 0, slices - 1) for ends in (first, last))
     counts = np.maximum(last - first + 1, 1)
     parts = boxes.select(np.repeat(np.arange(len(boxes)), counts))
     before = np.repeat(np.cumsum(counts) - counts, counts)
