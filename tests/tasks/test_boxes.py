@@ -135,6 +135,24 @@ def test_an_image_without_objects_teaches_that_there_are_none() -> None:
     assert (empty.count, empty.summary) == (0, "0 cells · 0 dividing cells")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+def test_a_network_gone_astray_has_a_loss_that_is_no_number(value: float) -> None:
+    rows = rows_of((56, 56))
+    rows[..., 4:6] = value
+    assert not np.isfinite(float(TASK.loss(rows, maps_of(said_in(), spec_of()), spec_of())))
+
+
+def test_of_points_places_alone_are_told_each_once() -> None:
+    spec, grid = spec_of(boxes=False), Grid.regular("YX", (56, 56))
+    rows = np.array(
+        [(10, 10, 30, 30, 0.9, 0), (12, 11, 8, 8, 0.8, 0), (40, 40, 12, 12, 0.1, 0.7)], np.float32
+    )
+    found = TASK.decode(rows, grid, spec).detections
+    assert found.centres.tolist() == [[10, 10], [40, 40]]
+    assert found.kinds.tolist() == [1, 2]
+    assert not found.are_boxes.any()
+
+
 def test_of_boxes_that_overlap_the_surer_stays_and_takes_no_third_along() -> None:
     centres = np.array([(10.0, 10.0), (10.0, 14.0), (10.0, 18.0), (40.0, 40.0)])
     sizes = np.array([(10.0, 10.0)] * 3 + [(2.0, 2.0)])
