@@ -57,6 +57,7 @@ def main() -> int:
             "detect",
             "evaluate",
             "explain",
+            "explain-objects",
             "objects",
             "prepare",
             "restore",
@@ -76,6 +77,7 @@ def main() -> int:
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
+            "explain-objects": lambda: explain_objects(Stage("Explain", HOW_TO)),
             "restore": lambda: restore(Stage("Restore", HOW_TO)),
             "synthesise": lambda: synthesise(Stage("Synthesise", HOW_TO)),
             "detect": lambda: detect(Stage("Apprentice", HOW_TO)),
@@ -505,6 +507,21 @@ def explain(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the map")
     stage.go_to(SHOWN)
     stage.shoot("explain", (0, 0, *SIZE))
+    stage.viewer.close()
+
+
+def explain_objects(stage: Stage) -> None:
+    """Where the starter of the nuclei is unsure."""
+    samples = Path(__file__).parents[1] / "sample_data" / "nuclei"
+    stage.viewer.open(sorted((samples / "images").iterdir())[0], plugin="napari-apprentice")
+    stage.settle(1)
+    dock = stage.dock
+    dock.session.use_model("nuclei")
+    dock.ways.setCurrentIndex(dock.ways.findData("uncertainty"))
+    dock.button.click()
+    stage.wait(stage.is_idle, "the map")
+    stage.viewer.scene.camera.zoom *= 2.2
+    stage.shoot("explain-objects", (DOCK[0], 0, SIZE[0], 480))
     stage.viewer.close()
 
 

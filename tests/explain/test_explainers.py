@@ -14,6 +14,7 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.engine._find_size import Seen
 from napari_apprentice.explain import EXPLAINERS, ExplainConfig
 from napari_apprentice.explain._varied import Variation, entropy, variations
 from napari_apprentice.explain.occlusion import cells_of
@@ -27,6 +28,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "segresnet": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
 }
 TASK = {"unet": "semantic", "segresnet": "semantic", "cnn": "image_class"}
+OBJECTS: dict[str, dict[str, Any]] = {
+    "instance": {"task": "instance", "task_args": {"diameter": 8.0}},
+    "centres": {"task": "detection", "task_args": {"boxes": False, "least_score": 0.05}},
+    "boxes": {"task": "detection", "classes": CLASSES[:1], "task_args": {"least_score": 0.05}},
+}
 
 
 def model(network: str = "unet", ndim: int = 2, seed: int = 0, **more: Any) -> Model:
@@ -90,32 +96,48 @@ def spot() -> Volume:
     return Volume(data, Grid.regular("YX", data.shape))
 
 
-def known() -> Known:
-    return Known(Bright(), model(normalization={"kind": "window", "low": 0, "high": 1}).spec)
+def known(**more: Any) -> Known:
+    window = {"kind": "window", "low": 0, "high": 1}
+    return Known(Bright(), model(**{"normalization": window} | more).spec)
+
+
+THREE = (ClassSpec(value=2, name="any"), *CLASSES)
 
 
 @pytest.mark.parametrize("key", ["gradcam", "occlusion"])
-def test_a_class_is_explained_where_it_is(key: str) -> None:
-    found = explained(key, known(), spot(), "spot", cells=8)
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"task": "detection", "classes": THREE, "task_args": {"boxes": False}}],
+    ids=["voxels", "centres"],
+)
+def test_a_class_is_explained_where_it_is(key: str, asked: dict[str, Any]) -> None:
+    found = explained(key, known(**asked), spot(), "spot", cells=8)
     assert found.image is not None
     inside = found.image[9:14, 2:7].mean()
     outside = np.delete(np.delete(found.image, np.s_[7:16], 0), np.s_[0:9], 1).mean()
     assert inside > 5 * max(float(outside), 1e-9)
     assert found.image_class == "spot"
-    assert np.count_nonzero(explained(key, known(), spot(), "other").image) == 0
+    assert np.count_nonzero(explained(key, known(**asked), spot(), "other").image) == 0
 
 
 @pytest.mark.parametrize("key", sorted(EXPLAINERS))
-@pytest.mark.parametrize("network", sorted(SMALL))
-def test_maps_lie_on_the_image_and_change_with_the_weights(key: str, network: str) -> None:
+@pytest.mark.parametrize("kind", sorted([*SMALL, *OBJECTS]))
+def test_maps_lie_on_the_image_and_change_with_the_weights(key: str, kind: str) -> None:
     volume = picture()
-    one = explained(key, model(network, seed=0), volume)
+
+    def of(seed: int) -> Model:
+        more = OBJECTS.get(kind, {})
+        return model("unet" if more else kind, seed=seed, **more)
+
+    one = explained(key, of(0), volume)
     assert one.image is not None
     assert (one.image.shape, one.grid, one.image.dtype) == ((40, 20), volume.grid, np.float32)
     assert 0 <= one.image.min() <= one.image.max() <= 1
     assert one.provenance is not None
     # A map that survives random weights shows edges, not evidence (Adebayo et al., NeurIPS 2018).
-    others = [explained(key, model(network, seed=s), volume) for s in (1, 2)]
+    others = [explained(key, of(seed), volume) for seed in (1, 2)]
+    if EXPLAINERS[key].asks_class:
+        assert one.image_class in {"spot", "other"}
     assert any(change(one, other) > 0.01 for other in others)
 
 
@@ -201,11 +223,58 @@ def test_it_can_be_cancelled_early(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(EXPLAINERS))
-def test_numbered_objects_and_strange_classes_are_refused(key: str) -> None:
-    objects = model(task="instance").spec
-    assert EXPLAINERS[key].problem(objects) is not None
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"task": "restoration", "classes": ()},
+        {"task": "detection", "network": "retinanet", "task_args": {"anchors": True}},
+    ],
+    ids=["restoration", "anchors"],
+)
+def test_other_answers_and_strange_classes_are_refused(key: str, asked: dict[str, Any]) -> None:
+    spec = model().spec.model_copy(update=asked)
+    assert EXPLAINERS[key].problem(spec) is not None
     with pytest.raises(BadInputError, match="cannot be explained this way"):
-        run_to_end(EXPLAINERS[key].explain(picture(), Model(objects, {}), CPU))
+        run_to_end(EXPLAINERS[key].explain(picture(), Model(spec, {}), CPU))
     if EXPLAINERS[key].asks_class:
         with pytest.raises(BadInputError, match="expected one of spot, other, found 'liver'"):
             explained(key, model(), picture(), "liver")
+
+
+@pytest.mark.parametrize("key", sorted(EXPLAINERS))
+def test_objects_are_looked_at_in_the_size_the_model_knows(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbering, volume = model(**OBJECTS["instance"]), picture((3, 20, 16))
+    seen = []
+
+    class Eye(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.shape)
+            return torch.cat([-x, x, x, x, -x], dim=1)
+
+    eye = Known(nn.Sequential(nn.Conv2d(1, 1, 1), Eye()), numbering.spec)
+    told = explained(key, eye, volume, diameter=2.0, cells=2)  # 4 voxels of 0.5 um; 8 are known
+    assert told.grid == volume.grid
+    assert told.provenance.notes == ()
+    at_once = sum(shape[0] for shape in seen)
+    seen.clear()
+
+    def found(prepared: Any, *_: Any) -> Any:
+        assert prepared.grid.shape == (3, 20, 16)
+        yield Progress("looking")
+        return Seen(2.0, 8.0, 1.0)
+
+    monkeypatch.setattr("napari_apprentice.engine._find_size.finding_zoom", found)
+    asked = explained(key, eye, volume, cells=2)
+    assert asked.provenance.notes == ("objects taken to be about 2 µm wide",)
+    assert np.allclose(asked.image, told.image, atol=1e-4)
+    assert sum(shape[0] for shape in seen) == at_once
+    seen.clear()
+    explained(key, eye, volume, diameter=4.0, cells=2)
+    assert 0 < sum(shape[0] for shape in seen) < at_once
+
+
+def test_numbered_objects_are_unsure_at_their_border() -> None:
+    found = explained("uncertainty", known(task="instance", classes=CLASSES[:1]), spot(), passes=6)
+    assert found.image[11, 4] < 0.1 < found.image[8:15, 1:8].max()

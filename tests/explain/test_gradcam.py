@@ -14,10 +14,12 @@ from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
+from napari_apprentice.explain import ExplainConfig
 from napari_apprentice.explain._cam import class_map, grad_cam
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 from napari_apprentice.models.store import Model, build_network
 
+CPU = ExplainConfig(device="cpu")
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"channels": [4, 8], "grid": 2, "dense": 8},
     "densenet": {"blocks": [1, 2], "init_features": 8, "growth": 4},
@@ -69,15 +71,13 @@ def test_every_network_of_whole_images_is_known_here() -> None:
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_maps_lie_on_the_image_and_change_with_the_weights(name: str) -> None:
     volume = picture()
-    one = run_to_end(class_map(volume, model(name), "A", device="cpu"))
+    one = run_to_end(class_map(volume, model(name), "A", CPU))
     assert one.image is not None
     assert (one.image.shape, one.grid) == ((40, 20), volume.grid)
     assert 0 <= one.image.min() <= one.image.max() <= 1
     assert (one.image_class, one.summary) == ("a", "evidence for a")
     # A map that survives random weights shows edges, not evidence (Adebayo et al., NeurIPS 2018).
-    others = [
-        run_to_end(class_map(volume, model(name, seed=s), "a", device="cpu")) for s in (1, 2, 3)
-    ]
+    others = [run_to_end(class_map(volume, model(name, seed=s), "a", CPU)) for s in (1, 2, 3)]
     assert any(
         np.abs(one.image - other.image).mean() > 0.05 for other in others if other.image is not None
     )
@@ -85,8 +85,8 @@ def test_maps_lie_on_the_image_and_change_with_the_weights(name: str) -> None:
 
 def test_volumes_in_space_and_plane_by_plane() -> None:
     volume = picture((5, 40, 20))
-    deep = run_to_end(class_map(volume, model(ndim=3), device="cpu"))
-    flat = run_to_end(class_map(volume, model(), device="cpu"))
+    deep = run_to_end(class_map(volume, model(ndim=3), None, CPU))
+    flat = run_to_end(class_map(volume, model(), None, CPU))
     for answer in (deep, flat):
         assert answer.image is not None
         assert answer.image.shape == (5, 40, 20)
@@ -95,12 +95,12 @@ def test_volumes_in_space_and_plane_by_plane() -> None:
 
 def test_what_cannot_be_explained_is_refused() -> None:
     with pytest.raises(BadInputError, match="expected one of a, b, found 'c'"):
-        run_to_end(class_map(picture(), model(), "c", device="cpu"))
+        run_to_end(class_map(picture(), model(), "c", CPU))
     args = {"channels": [4, 8], "strides": [2]}
     dense = ModelSpec(
         name="d", task="semantic", network="unet", network_args=args, ndim=2, tile=(16, 16)
     )
     with pytest.raises(BadInputError, match="answers voxel by voxel"):
-        run_to_end(class_map(picture(), Model(dense, {}), device="cpu"))
+        run_to_end(class_map(picture(), Model(dense, {}), None, CPU))
     with pytest.raises(BadInputError, match="features that have places"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), torch.rand(1, 1, 2, 2), 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests._small import make_spec
 
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.core.prediction import Prediction
@@ -106,6 +107,19 @@ def test_the_class_is_asked_only_where_it_matters(
     dock.button.click()
     idle(dock.session)
     assert way.asked == [("nuclei", None)]
+
+
+def test_the_size_of_objects_is_asked_only_where_the_model_wants_to_know(
+    dock: ExplainDock, add_image: Callable[..., Any]
+) -> None:
+    add_image((24, 32))
+    assert not dock.form.row("diameter").visible
+    dock.session.store.save(make_spec("counting", task="instance"), {})
+    dock.session.refresh_models()
+    dock.session.use_model("counting")
+    assert dock.form.row("diameter").visible
+    assert dock.form.row("diameter").label == "Object diameter (µm)"
+    assert dock.button.isEnabled()
 
 
 def test_what_cannot_be_explained_says_why(

@@ -74,6 +74,27 @@ def test_a_bump_is_as_wide_as_its_object_along_every_axis() -> None:
     assert heat[8].max() == 0
 
 
+def test_scores_of_classes_are_told_where_objects_are_found() -> None:
+    kinds, grid = (LabelClass(1, "a"), LabelClass(4, "b")), Grid.regular("YX", (12, 14))
+    volume = Volume(np.zeros(grid.shape, np.float32), grid)
+    for boxes in (0, 2):
+        spec = TASK.default_spec("m", [volume], kinds).model_copy(
+            update={"task_args": {"diameter": 2.0, "boxes": bool(boxes), "least_score": 0.3}}
+        )
+        output = torch.full((1, boxes + 2, 12, 14), -6.0)
+        output[0, boxes + 1, 3, 5], output[0, boxes, 8, 9], output[0, boxes, 2, 11] = 9, 9, 1
+        scores = TASK.class_scores(output, spec)
+        told = TASK.told(scores, spec)[0]
+        assert told.nonzero().tolist() == [[3, 5], [8, 9]]
+        assert (int(told[3, 5]), int(told[8, 9])) == (2, 1)
+        assert float(scores.softmax(dim=1)[0, 1, 8, 9]) == pytest.approx(
+            1 / (1 + np.exp(2.2 - 9)), abs=1e-3
+        )
+        found = TASK.decode(output[0].numpy(), grid, spec).detections
+        assert found is not None
+        assert sorted(found.kinds.tolist()) == [1, 4]
+
+
 def test_points_alone_teach_no_sizes() -> None:
     said = annotated((32, 32), (1, 1), Detections.of([(8.0, 8.0), (8.0, 20.0), (22.0, 14.0)]))
     spec = planned(said)

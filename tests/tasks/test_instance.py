@@ -189,6 +189,20 @@ def test_maps_are_probabilities_and_classes() -> None:
     assert TASK.reduce(output[:3], SPEC).dtype == torch.uint8
 
 
+@pytest.mark.parametrize("spec", [SPEC, TWO], ids=["one", "two"])
+def test_scores_of_classes_are_what_the_maps_say(spec: ModelSpec) -> None:
+    torch.manual_seed(0)
+    output = 2 * torch.randn(2, TASK.output_channels(spec), 9, 7)
+    scores = TASK.class_scores(output, spec)
+    shares, told = scores.softmax(dim=1), TASK.told(scores, spec)
+    for number in range(2):
+        maps = TASK.reduce(output[number], spec)
+        there = shares[number, 1:].sum(dim=0)
+        assert torch.allclose(there, maps[1] / 255, atol=1 / 255)
+        number_of_class = maps[2].long() + 1 if len(maps) == 3 else 1
+        assert torch.equal(told[number], number_of_class * (there > 0.5))
+
+
 def test_objects_that_touch_everywhere_are_found_again() -> None:
     labels = packed()
     prediction = TASK.decode(perfect(labels), Grid.regular("YX", labels.shape), SPEC)

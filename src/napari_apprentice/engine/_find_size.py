@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.units import unit_text
 
 from ._resample import resample
 from ._sliding import Clock
-from .size import LIMITS, zoom_to
+from .device import is_out_of_memory
+from .size import LIMITS, bounded, zoom_to
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
-    from napari_apprentice.core.jobs import Progress
+    from napari_apprentice.core.jobs import Event
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.spec import ModelSpec
 
     from ._sliding import Runner
     from .prepare import Prepared
 
-__all__ = ["Seen", "describe_size", "finding_zoom"]
+__all__ = ["Seen", "describe_size", "finding_zoom", "sizing"]
 
 _ZOOMS = (1.0, 0.7, 1.4, 0.5, 2.0)
 """Nearer to one another than the size may be wrong by: with three, stained tissue was seen at a wrong one more often."""
@@ -85,6 +87,41 @@ def finding_zoom(
             return best
         best = again
     return best
+
+
+def sizing(
+    prepared: Prepared, runner: Runner, task: Any, spec: ModelSpec
+) -> Generator[Event, None, tuple[float, str]]:
+    """Ask the network for the size of the objects, and say what it is taken to be.
+
+    Parameters
+    ----------
+    prepared, runner, task, spec
+        As of `finding_zoom`.
+
+    Returns
+    -------
+    tuple of float and str
+        How the image is to be zoomed, and a note for people. 1 where nothing is found or memory runs out.
+    """
+    looking = finding_zoom(prepared, runner, task, spec)
+    seen: Seen | None = None
+    note = ""
+    while True:
+        try:
+            next(looking)
+        except StopIteration as stop:
+            seen = stop.value
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            note = "memory ran out while the size of objects was looked for: the image is seen as it is"
+            break
+        yield Progress("finding the size of objects")
+    note = note or describe_size(seen, prepared.grid)
+    yield Log(note)
+    return bounded(seen.zoom if seen else 1.0, prepared.grid.shape[-spec.ndim :]), note
 
 
 def describe_size(seen: Seen | None, grid: Grid) -> str:

@@ -29,7 +29,7 @@ from ._frames import frames_of, joined_frames
 from .cost import Cost, estimate, overlap_for, remember_speed, spec_for, tile_count, tile_for
 from .prepare import Prepared, fits, places_from_working, preparing, restore
 from .restore import finished_image
-from .size import bounded, known_zoom, read_on
+from .size import known_zoom, read_on
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
     from napari_apprentice.tasks import Task
 
-    from ._find_size import Seen
     from ._sliding import Clock, Plan
     from .config import PredictConfig
 
@@ -226,30 +225,17 @@ class _Prediction:
 
     def _find_zoom(self, prepared: Prepared, plan: Plan) -> Generator[Event, None, float]:
         """Ask the network for the size of the objects, and say what it is taken to be."""
-        from ._find_size import describe_size, finding_zoom
+        from ._find_size import sizing
         from ._sliding import Runner
-        from .device import is_out_of_memory
 
         smaller = replace(plan, overlap=0.0, mirror=(), batch=1)
         runner = Runner(self.model.build(), smaller, self._reduce())
-        looking = finding_zoom(prepared, runner, self.task, self.spec)
-        seen: Seen | None = None
-        note = ""
-        while True:
-            try:
-                next(looking)
-            except StopIteration as stop:
-                seen = stop.value
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise _failed(self.spec, error) from error
-                note = "memory ran out while the size of objects was looked for: the image is seen as it is"
-                break
-            yield Progress("finding the size of objects")
-        self.notes.append(note or describe_size(seen, prepared.grid))
-        yield Log(self.notes[-1])
-        return bounded(seen.zoom if seen else 1.0, prepared.grid.shape[-self.spec.ndim :])
+        try:
+            zoom, note = yield from sizing(prepared, runner, self.task, self.spec)
+        except RuntimeError as error:
+            raise _failed(self.spec, error) from error
+        self.notes.append(note)
+        return zoom
 
     def _count_again(self, frame: int, prepared: Prepared, plan: Plan, ticks: Clock) -> None:
         """Tiles of this and the frames to come, where a zoom has changed their number."""

@@ -55,7 +55,7 @@ def explanation(
     listen
         Called with every event of the job (`Progress`).
     **settings
-        Fields of `ExplainConfig`: ``device``, ``passes``, ``cells``, ``seed``.
+        Fields of `ExplainConfig`: ``device``, ``diameter``, ``passes``, ``cells``, ``seed``.
 
     Returns
     -------

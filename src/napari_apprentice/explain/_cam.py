@@ -16,8 +16,8 @@ from napari_apprentice.engine.images import fitted, unfitted
 from napari_apprentice.engine.prepare import preparing
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
 
-from ._explainer import OVERLAP, class_position
-from ._fields import commonest, finish, likeliest, on_source, tiled
+from ._explainer import OVERLAP, class_names, class_position
+from ._fields import Scored, commonest, finish, likeliest, on_source, seeing, tiled
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
+    from ._explainer import ExplainConfig
+
 __all__ = ["class_map", "grad_cam", "voxel_map"]
 
 
 def class_map(
-    volume: Volume, model: Model, image_class: str | None = None, *, device: str = "auto"
+    volume: Volume, model: Model, image_class: str | None, config: ExplainConfig
 ) -> Job[Prediction]:
     """Show where in an image a classifier saw evidence for a class.
 
@@ -47,8 +49,8 @@ def class_map(
         Of whole images.
     image_class
         Name of the class to ask for; None: the one that the model finds most likely.
-    device
-        As of `PredictConfig`.
+    config
+        Its device, and the size of objects where it is known.
 
     Yields
     ------
@@ -74,7 +76,7 @@ def class_map(
     yield Progress("explaining")
     prepared = yield from preparing(volume, spec)
     parts = torch.from_numpy((yield from fitted(prepared, spec)))
-    where = choose_device(device).name
+    where = choose_device(config.device).name
     network = model.network.to(where)
     if wanted is None:
         wanted = likeliest(network, parts, where)
@@ -87,27 +89,29 @@ def class_map(
 
 
 def voxel_map(
-    volume: Volume, model: Model, image_class: str | None = None, *, device: str = "auto"
+    volume: Volume, model: Model, image_class: str | None, config: ExplainConfig
 ) -> Job[Prediction]:
     """Show where in an image a network that answers voxel by voxel saw evidence for the voxels of a class.
 
     Seg-Grad-CAM (Vinogradova et al., AAAI 2020): the gradient of the class's scores, summed over the voxels that are given
-    the class, with respect to the coarsest features of the network, tile by tile.
+    the class, with respect to the coarsest features of the network, tile by tile. Scores are those that the task reads
+    from the answer (`TellsClasses`).
 
     Parameters, events and errors are those of `class_map`; without a class, that of most voxels is asked for.
     """
     began, spec = time.perf_counter(), model.spec
     wanted = class_position(spec, image_class)
     yield Progress("explaining")
-    prepared = yield from preparing(volume, spec)
-    where = choose_device(device).name
+    where = choose_device(config.device).name
+    prepared = yield from seeing(volume, model, config, where)
     network = model.network.to(where).float().eval()
+    asked = Scored(network, spec)
     if wanted is None:
-        wanted = yield from commonest(network, prepared, spec, where)
+        wanted = yield from commonest(asked, prepared, spec, where)
 
     def each(tile: torch.Tensor) -> Generator[None, None, torch.Tensor | None]:
         yield
-        return _tile_map(network, tile.to(where), wanted + 1)
+        return _tile_map(network, asked, tile.to(where), wanted + 1)
 
     heat = yield from tiled(prepared, spec, OVERLAP, each, "explaining")
     heat = yield from on_source(heat, prepared)
@@ -125,16 +129,18 @@ def _evidence(
 ) -> Prediction:
     """A map as a share of its strongest evidence."""
     heat = heat / max(float(heat.max()), 1e-12)
-    name = model.spec.classes[position].name
+    name = class_names(model.spec)[position]
     told = f"evidence for {name}"
     return finish(heat, prepared, model, method, device, began, image_class=name, summary=told)
 
 
-def _tile_map(network: torch.nn.Module, tile: torch.Tensor, channel: int) -> torch.Tensor | None:
+def _tile_map(
+    network: torch.nn.Module, asked: Scored, tile: torch.Tensor, channel: int
+) -> torch.Tensor | None:
     """Map of one tile ``(1, C, *tile)``; None where it holds no voxel of the class."""
     with _Coarsest(network, tile.ndim) as kept, torch.enable_grad():
-        scores = network(tile.detach().clone().requires_grad_())
-        mine = scores.argmax(dim=1) == channel
+        scores = asked.scores(tile.detach().clone().requires_grad_())
+        mine = asked.told(scores) == channel
         if not bool(mine.any()):
             return None
         if kept.features is None:

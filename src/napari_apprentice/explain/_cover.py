@@ -14,10 +14,19 @@ import torch.nn.functional as functional
 from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted, unfitted
-from napari_apprentice.engine.prepare import preparing
 
-from ._explainer import class_position, has_classes_per_voxel
-from ._fields import commonest, fast_network, finish, likeliest, on_source, tiled
+from ._explainer import class_names, class_position, has_classes_per_voxel
+from ._fields import (
+    Ask,
+    Scored,
+    commonest,
+    fast_network,
+    finish,
+    likeliest,
+    on_source,
+    seeing,
+    tiled,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,26 +38,26 @@ if TYPE_CHECKING:
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
+    from ._explainer import ExplainConfig
+
 __all__ = ["occlusion_map"]
 
 _BATCH_VOXELS = 2**18
-Ask = Callable[[torch.Tensor], torch.Tensor]
-"""From copies ``(N, C, *tile)`` to an answer about each, or to how much of a class is left in it, ``(N,)``."""
 
 
 def occlusion_map(
     volume: Volume,
     model: Model,
-    image_class: str | None = None,
+    image_class: str | None,
+    config: ExplainConfig,
     *,
     cells: tuple[int, ...],
-    device: str = "auto",
 ) -> Job[Prediction]:
     """Show how much a class needs each part of an image.
 
     Parameters
     ----------
-    volume, model, image_class, device
+    volume, model, image_class, config
         As of `class_map`.
     cells
         Parts along each axis of what the network sees at once.
@@ -62,16 +71,18 @@ def occlusion_map(
     began, spec = time.perf_counter(), model.spec
     wanted = class_position(spec, image_class)
     yield Progress("explaining")
-    prepared = yield from preparing(volume, spec)
-    where = choose_device(device).name
+    where = choose_device(config.device).name
+    prepared = yield from seeing(volume, model, config, where)
     network = fast_network(model, where)
     if has_classes_per_voxel(spec):
-        heat, at = yield from _of_voxels(prepared, network, spec, cells, wanted, where)
+        heat, at = yield from _of_voxels(
+            prepared, Scored(network, spec), spec, cells, wanted, where
+        )
     else:
         heat, at = yield from _of_image(prepared, network, spec, cells, wanted, where)
     heat = np.maximum(heat, 0)
     strongest = float(heat.max())
-    name = spec.classes[at].name
+    name = class_names(spec)[at]
     summary = f"needed for {name}: covering a part takes up to {strongest:.2f} of its probability"
     return finish(
         heat / max(strongest, 1e-12),
@@ -87,7 +98,7 @@ def occlusion_map(
 
 def _of_voxels(
     prepared: Prepared,
-    network: Ask,
+    network: Scored,
     spec: ModelSpec,
     cells: tuple[int, ...],
     wanted: int | None,
@@ -103,12 +114,12 @@ def _of_voxels(
         yield
         seen = tile.to(device)
         with torch.inference_mode():
-            mine = network(seen).argmax(dim=1)[0] == channel
+            mine = network.told(network.scores(seen))[0] == channel
         if not bool(mine.any()):
             return None
 
         def ask(copies: torch.Tensor) -> torch.Tensor:
-            shares: torch.Tensor = network(copies).float().softmax(dim=1)[:, channel]
+            shares: torch.Tensor = network.scores(copies).float().softmax(dim=1)[:, channel]
             return shares[:, mine].mean(dim=1)
 
         return (yield from _covered(seen, cells, ask))
@@ -146,7 +157,7 @@ def _of_image(
 def _covered(
     tile: torch.Tensor, cells: tuple[int, ...], ask: Ask
 ) -> Generator[None, None, torch.Tensor]:
-    """Drop of what is asked for, cell by cell, as a map ``(*tile)``; yields after each batch."""
+    """Drop of what is asked for, ``(N,)`` of N copies, cell by cell, as a map ``(*tile)``; yields after each batch."""
     shape = tile.shape[2:]
     edges = [
         np.linspace(0, n, c + 1).round().astype(int) for n, c in zip(shape, cells, strict=True)

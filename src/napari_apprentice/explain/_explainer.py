@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import overlap_for, tile_for
-from napari_apprentice.engine.size import seen_grid
+from napari_apprentice.engine.size import known_zoom, seen_grid
 from napari_apprentice.engine.tiles import tiles
-from napari_apprentice.models.networks import NETWORKS, answers_per_image
-from napari_apprentice.tasks import TASKS, NumbersObjects, ReducesOutput, WholeImage
+from napari_apprentice.models.networks import NETWORKS, FindsBoxes, answers_per_image
+from napari_apprentice.tasks import TASKS, TellsClasses, WholeImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,7 @@ __all__ = [
     "ExplainConfig",
     "Explainer",
     "check",
+    "class_names",
     "class_position",
     "count_tiles",
     "has_classes_per_voxel",
@@ -70,6 +71,13 @@ class ExplainConfig(BaseModel):
         title="Cells",
         description="Occlusion: parts along the longest axis of what the network sees at once, that are covered one after the other; none: 8 "
         "in planes, 4 in volumes",
+    )
+    diameter: float | None = Field(
+        None,
+        gt=0,
+        title="Object diameter",
+        description="Typical diameter of the objects in the image's unit (pixels where it has none); none: estimated "
+        "where the model needs it, as in a prediction",
     )
     seed: int = Field(
         0, ge=0, le=2**31 - 1, title="Seed", description="Uncertainty: makes the copies repeatable"
@@ -113,14 +121,10 @@ class Explainer(Protocol):
 
 
 def has_classes_per_voxel(spec: ModelSpec) -> bool:
-    """Whether a model's network answers voxel by voxel with a background and its classes."""
-    task = TASKS[spec.task]
-    per_voxel = isinstance(task, ReducesOutput) and not isinstance(task, NumbersObjects)
-    return (
-        per_voxel
-        and not answers_per_image(NETWORKS[spec.network])
-        and task.output_channels(spec) == len(spec.classes) + 1
-    )
+    """Whether a model's answer tells voxel by voxel how much speaks for each class."""
+    network = NETWORKS[spec.network]
+    is_dense = not answers_per_image(network) and not isinstance(network, FindsBoxes)
+    return is_dense and isinstance(TASKS[spec.task], TellsClasses)
 
 
 def is_of_whole_images(spec: ModelSpec) -> bool:
@@ -129,10 +133,15 @@ def is_of_whole_images(spec: ModelSpec) -> bool:
 
 
 def whole_or_voxels(spec: ModelSpec) -> str | None:
-    """The problem of models that give neither whole images nor voxels a class."""
+    """The problem of models whose answers are no classes, neither of whole images nor voxel by voxel."""
     if has_classes_per_voxel(spec) or is_of_whole_images(spec):
         return None
-    return "explains classes of voxels or of whole images"
+    return "explains classes of whole images, and classes, objects and points that are found voxel by voxel"
+
+
+def class_names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of what is told from the background: the classes of a model, or objects where it has none."""
+    return tuple(entry.name for entry in spec.classes) or ("object",)
 
 
 def class_position(spec: ModelSpec, image_class: str | None) -> int | None:
@@ -145,10 +154,10 @@ def class_position(spec: ModelSpec, image_class: str | None) -> int | None:
     """
     if image_class is None:
         return None
-    names = [entry.name.casefold() for entry in spec.classes]
+    names = [name.casefold() for name in class_names(spec)]
     if image_class.casefold() not in names:
         raise BadInputError(
-            f"expected one of {', '.join(c.name for c in spec.classes)}, found {image_class!r}"
+            f"expected one of {', '.join(class_names(spec))}, found {image_class!r}"
         )
     return names.index(image_class.casefold())
 
@@ -168,10 +177,11 @@ def check(problem: str | None, spec: ModelSpec) -> None:
         )
 
 
-def tiles_of(grid: Grid, spec: ModelSpec, overlap: float) -> int:
-    """How many tiles an image on `grid` has for a model."""
-    shape = seen_grid(grid, spec).shape
-    return count_tiles(shape, tile_for(spec, PredictConfig()), overlap)
+def tiles_of(grid: Grid, spec: ModelSpec, overlap: float, diameter: float | None = None) -> int:
+    """How many tiles an image on `grid` has for a model; where its zoom is to be found first, at none."""
+    config = PredictConfig(diameter=diameter)
+    shape = seen_grid(grid, spec, known_zoom(grid, spec, config) or 1.0).shape
+    return count_tiles(shape, tile_for(spec, config), overlap)
 
 
 def count_tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> int:
@@ -181,8 +191,11 @@ def count_tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> in
     return math.prod(shape[:lead]) * len(tiles(lengths, tile, overlap))
 
 
-def share_of_tiles(grid: Grid, spec: ModelSpec, overlap: float) -> float:
+def share_of_tiles(
+    grid: Grid, spec: ModelSpec, overlap: float, diameter: float | None = None
+) -> float:
     """Tiles at this overlap, in tiles of a prediction; 1 for whole images."""
     if not has_classes_per_voxel(spec):
         return 1.0
-    return tiles_of(grid, spec, overlap) / tiles_of(grid, spec, overlap_for(spec, PredictConfig()))
+    usual = overlap_for(spec, PredictConfig())
+    return tiles_of(grid, spec, overlap, diameter) / tiles_of(grid, spec, usual, diameter)

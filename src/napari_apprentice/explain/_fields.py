@@ -5,35 +5,95 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.core.prediction import Prediction, Provenance
+from napari_apprentice.engine._find_size import sizing
 from napari_apprentice.engine._resample import resample
+from napari_apprentice.engine._sliding import Plan, Runner
 from napari_apprentice.engine._tune import tune
 from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import tile_for
-from napari_apprentice.engine.prepare import restore
+from napari_apprentice.engine.prepare import preparing, restore
+from napari_apprentice.engine.size import known_zoom
 from napari_apprentice.engine.tiles import blend_weights, padding, tiles
+from napari_apprentice.tasks import TASKS
 
-from ._explainer import count_tiles
+from ._explainer import class_names, count_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from napari_apprentice.core.jobs import Event
     from napari_apprentice.core.spec import ModelSpec
+    from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
 
-__all__ = ["Each", "commonest", "fast_network", "finish", "likeliest", "on_source", "tiled"]
+    from ._explainer import ExplainConfig
+
+__all__ = [
+    "Ask",
+    "Each",
+    "Scored",
+    "commonest",
+    "fast_network",
+    "finish",
+    "likeliest",
+    "on_source",
+    "seeing",
+    "tiled",
+]
+
+Ask = Callable[[torch.Tensor], torch.Tensor]
+"""From inputs ``(N, C, *tile)`` to what is said about them."""
 
 Each = Callable[[torch.Tensor], Generator[None, None, "torch.Tensor | None"]]
 """From a tile ``(1, C, *tile)`` to its map ``(*tile)``, or None where there is nothing to show; yields now and then."""
+
+
+def seeing(
+    volume: Volume, model: Model, config: ExplainConfig, device: str
+) -> Generator[Event, None, Prepared]:
+    """The image as a prediction sees it: zoomed, too, where the model knows objects of one size only."""
+    spec, task = model.spec, TASKS[model.spec.task]
+    how = PredictConfig(diameter=config.diameter)
+    zoom = known_zoom(volume.grid, spec, how)
+    prepared = yield from preparing(volume, spec, zoom or 1.0)
+    if zoom is not None:
+        return prepared
+    reduce: Any = getattr(task, "reduce", None)
+    plan = Plan(device=device, stitch=device, batch=1, tile=tile_for(spec, how), overlap=0.0)
+    runner = Runner(model.build(), plan, reduce and (lambda scores: reduce(scores, spec)))
+    zoom, note = yield from sizing(prepared, runner, task, spec)
+    if zoom != 1.0:
+        prepared = yield from preparing(volume, spec, zoom)
+    return replace(prepared, notes=(*prepared.notes, note))
+
+
+class Scored:
+    """A network that answers voxel by voxel, and what its task reads from its answer (`TellsClasses`)."""
+
+    def __init__(self, network: Ask, spec: ModelSpec) -> None:
+        self._network, self._spec = network, spec
+        self._task: Any = TASKS[spec.task]
+
+    def scores(self, data: torch.Tensor) -> torch.Tensor:
+        """Scores ``(N, 1 + n, *tile)`` of background and classes in tiles ``(N, C, *tile)``."""
+        scores: torch.Tensor = self._task.class_scores(self._network(data), self._spec)
+        return scores
+
+    def told(self, scores: torch.Tensor) -> torch.Tensor:
+        """Which class each voxel is given, ``(N, *tile)``: 0 background, else its position from 1."""
+        told: torch.Tensor = self._task.told(scores, self._spec)
+        return told
 
 
 def tiled(
@@ -79,7 +139,7 @@ def _field(
     return (total / weight)[crop].numpy()
 
 
-def fast_network(model: Model, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def fast_network(model: Model, device: str) -> Ask:
     """The network as predictions run it, without gradients."""
     network, layout = model.build().to(device, torch.float32).eval(), torch.contiguous_format
     if device == "cpu":
@@ -93,27 +153,22 @@ def fast_network(model: Model, device: str) -> Callable[[torch.Tensor], torch.Te
 
 
 def commonest(
-    network: Callable[[torch.Tensor], torch.Tensor],
-    prepared: Prepared,
-    spec: ModelSpec,
-    device: str,
+    network: Scored, prepared: Prepared, spec: ModelSpec, device: str
 ) -> Generator[Progress, None, int]:
     """Position of the class that most voxels are given."""
-    counts = torch.zeros(len(spec.classes) + 1)
+    counts = torch.zeros(len(class_names(spec)) + 1)
 
     def each(tile: torch.Tensor) -> Generator[None, None, None]:
         yield
         with torch.inference_mode():
-            winner = network(tile.to(device)).argmax(dim=1).flatten().cpu()
+            winner = network.told(network.scores(tile.to(device))).flatten().cpu()
         counts.add_(torch.bincount(winner, minlength=len(counts)))
 
     yield from tiled(prepared, spec, 0.0, each, "finding the commonest class")
     return int(counts[1:].argmax())
 
 
-def likeliest(
-    network: Callable[[torch.Tensor], torch.Tensor], parts: torch.Tensor, device: str
-) -> int:
+def likeliest(network: Ask, parts: torch.Tensor, device: str) -> int:
     """Position of the class that an image ``(N, C, *tile)`` as a whole most likely is of."""
     with torch.inference_mode():
         return int(network(parts.to(device)).softmax(dim=1).mean(dim=0).argmax())
@@ -140,7 +195,10 @@ def finish(
 ) -> Prediction:
     """The map as a prediction with its provenance."""
     seconds = time.perf_counter() - began
-    made = Provenance(model.spec.name, model.fingerprint, device, seconds, {"method": method})
+    parameters = {"method": method}
+    made = Provenance(
+        model.spec.name, model.fingerprint, device, seconds, parameters, notes=prepared.notes
+    )
     return Prediction(
         prepared.source,
         image=np.clip(heat, 0, 1).astype(np.float32),

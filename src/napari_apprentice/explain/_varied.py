@@ -16,10 +16,10 @@ from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import tile_for
 from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted
-from napari_apprentice.engine.prepare import preparing
+from napari_apprentice.tasks import TASKS
 
 from ._explainer import OVERLAP, count_tiles, has_classes_per_voxel
-from ._fields import finish, on_source
+from ._fields import finish, on_source, seeing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.prepare import Prepared
     from napari_apprentice.models.store import Model
+
+    from ._explainer import ExplainConfig
 
 __all__ = ["Variation", "entropy", "uncertainty_map", "variations"]
 
@@ -114,18 +116,18 @@ def entropy(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def uncertainty_map(
-    volume: Volume, model: Model, count: int, *, seed: int = 0, device: str = "auto"
+    volume: Volume, model: Model, count: int, config: ExplainConfig
 ) -> Job[Prediction]:
     """Show where the mean answer to varied copies of an image is unsure.
 
     Parameters
     ----------
-    volume, model, device
+    volume, model
         As of `class_map`.
     count
         How many copies, the image itself among them.
-    seed
-        Of the variations.
+    config
+        Its device, the size of objects where it is known, and the seed of the variations.
 
     Returns
     -------
@@ -135,8 +137,8 @@ def uncertainty_map(
     """
     spec, began = model.spec, time.perf_counter()
     yield Progress("explaining")
-    prepared = yield from preparing(volume, spec)
-    where = choose_device(device).name
+    where, seed = choose_device(config.device).name, config.seed
+    prepared = yield from seeing(volume, model, config, where)
     if not has_classes_per_voxel(spec):
         return (yield from _of_image(prepared, model, count, where, seed, began))
     mean = yield from _mean_answer(prepared, model, count, where, seed)
@@ -190,7 +192,10 @@ def _mean_answer(
     spec = model.spec
     tile = tile_for(spec, PredictConfig())
     plan = Plan(device=device, stitch=device, batch=1, tile=tile, overlap=OVERLAP)
-    runner = Runner(model.build(), plan, _levels)
+    task: Any = TASKS[spec.task]
+    runner = Runner(
+        model.build(), plan, lambda answer: _levels(task.class_scores(answer[None], spec)[0])
+    )
     shape = prepared.data.shape[-spec.ndim :]
     clock = Clock(count * count_tiles(prepared.grid.shape, tile, OVERLAP))
     total: NDArray[np.uint16] | None = None

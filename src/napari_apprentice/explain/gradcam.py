@@ -34,7 +34,7 @@ class GradCam:
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """A pass forth and back over every tile, with less overlap than a prediction."""
-        return _BACKWARD * share_of_tiles(grid, spec, OVERLAP)
+        return _BACKWARD * share_of_tiles(grid, spec, OVERLAP, config.diameter)
 
     def explain(
         self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
@@ -44,7 +44,7 @@ class GradCam:
 
         check(self.problem(model.spec), model.spec)
         how = voxel_map if has_classes_per_voxel(model.spec) else class_map
-        return (yield from how(volume, model, image_class, device=config.device))
+        return (yield from how(volume, model, image_class, config))
 
 
 EXPLAINER = GradCam()

@@ -48,7 +48,7 @@ class Occlusion:
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """A pass per cell of every tile, and one without a cover."""
         cells = math.prod(cells_of(tile_for(spec, PredictConfig()), config)) + 1
-        return cells * share_of_tiles(grid, spec, 0.0)
+        return cells * share_of_tiles(grid, spec, 0.0, config.diameter)
 
     def explain(
         self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
@@ -58,7 +58,7 @@ class Occlusion:
 
         check(self.problem(model.spec), model.spec)
         cells = cells_of(tile_for(model.spec, PredictConfig()), config)
-        job = occlusion_map(volume, model, image_class, cells=cells, device=config.device)
+        job = occlusion_map(volume, model, image_class, config, cells=cells)
         return (yield from job)
 
 

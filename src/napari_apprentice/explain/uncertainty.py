@@ -43,11 +43,15 @@ class Uncertainty:
             return config.passes
         if not has_classes_per_voxel(spec):
             return _FEWEST
-        return int(np.clip(_BUDGET / share_of_tiles(grid, spec, OVERLAP), _FEWEST, _MOST))
+        return int(
+            np.clip(_BUDGET / share_of_tiles(grid, spec, OVERLAP, config.diameter), _FEWEST, _MOST)
+        )
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """As many as there are copies; less where tiles overlap less than in a prediction."""
-        return self.passes(grid, spec, config) * share_of_tiles(grid, spec, OVERLAP)
+        return self.passes(grid, spec, config) * share_of_tiles(
+            grid, spec, OVERLAP, config.diameter
+        )
 
     def explain(
         self, volume: Volume, model: Model, config: ExplainConfig, image_class: str | None = None
@@ -57,8 +61,7 @@ class Uncertainty:
 
         check(self.problem(model.spec), model.spec)
         count = self.passes(volume.grid, model.spec, config)
-        job = uncertainty_map(volume, model, count, seed=config.seed, device=config.device)
-        return (yield from job)
+        return (yield from uncertainty_map(volume, model, count, config))
 
 
 EXPLAINER = Uncertainty()

@@ -67,10 +67,11 @@ def describe_cost(
 ) -> str:
     """Say what an explanation costs: ``"≈ 12 s · as much as 2.2 predictions"``; no voxel is read."""
     seen = outline(volume, channels)
-    one = estimate(seen, spec, PredictConfig(device=config.device)).seconds / seen.grid.length("T")
+    cost = estimate(seen, spec, PredictConfig(device=config.device, diameter=config.diameter))
     times = EXPLAINERS[key].predictions(seen.grid.spatial, spec, config)
-    seconds = duration(one * times)
-    return f"≈ {seconds} · as much as {times:.2g} prediction{'s' if times != 1 else ''}"
+    seconds = duration(cost.seconds / seen.grid.length("T") * times)
+    more = "" if cost.is_sized else " or more"  # where objects turn out to be small
+    return f"≈ {seconds}{more} · as much as {times:.2g} prediction{'s' if times != 1 else ''}"
 
 
 def explain_job(

@@ -22,6 +22,7 @@ from ._task import (
     WholeImage,
     primary_of,
 )
+from ._tells_classes import TellsClasses
 
 __all__ = [
     "ONE_KIND",
@@ -39,6 +40,7 @@ __all__ = [
     "ReducesOutput",
     "SizesObjects",
     "Task",
+    "TellsClasses",
     "WholeImage",
     "inputs_of",
     "primary_of",

@@ -129,6 +129,18 @@ class DetectionTask:
 
     # -- how its answer is read ---------------------------------------------------------
 
+    def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Whether the middle of an object is there, from the heat maps; see `TellsClasses`."""
+        import torch
+
+        heat = output[:, _boxes(spec) :].float() - _PRIOR
+        return torch.cat([torch.zeros_like(heat[:, :1]), heat], dim=1)
+
+    def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """The strongest heat map where it reaches the lowest score that is told; see `TellsClasses`."""
+        heat, strongest = (scores[:, 1:] - scores[:, :1]).max(dim=1)
+        return (strongest + 1) * (heat >= _logit(_least(spec, _LEAST_SCORE)))
+
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Peaks of the heat maps, or the surest boxes, as detections in voxels of `grid`, surest first.
 
@@ -255,6 +267,10 @@ def _least(spec: ModelSpec, usual: float) -> float:
     return float(np.clip(float(spec.task_args.get("least_score", usual)), 1e-3, 1 - 1e-3))
 
 
+def _logit(share: float) -> float:
+    return float(np.log(share / (1 - share)))
+
+
 def _said(annotation: Annotation) -> Detections:
     if annotation.detections is None:
         raise BadInputError(
@@ -285,8 +301,7 @@ def _class_numbers(said: Detections, annotation: Annotation, spec: ModelSpec) ->
 def _peaks_of(dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Detections:
     """Peaks of heat maps, one per object."""
     boxes = _boxes(spec)
-    least = _least(spec, _LEAST_SCORE)
-    limit = float(np.log(least / (1 - least)))
+    limit = _logit(_least(spec, _LEAST_SCORE))
     usual = float(spec.task_args.get("diameter", _DIAMETER)) * grid.spacing[-1]
     blur = [_BLUR * usual / length for length in grid.spacing]
     found = Detections.none(grid.ndim)

@@ -143,6 +143,21 @@ class Instance:
         winner = output[_KINDS:].argmax(dim=0, keepdim=True).to(torch.uint8)
         return torch.cat([levels, winner])
 
+    def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Whether there is an object, inside or at its border, and of which class it is; see `TellsClasses`."""
+        import torch
+
+        scores = output.float()
+        there = scores[:, 1:_KINDS].logsumexp(dim=1, keepdim=True) - scores[:, :1]
+        if output.shape[1] > _KINDS:
+            there = there + scores[:, _KINDS:].log_softmax(dim=1)
+        return torch.cat([torch.zeros_like(there[:, :1]), there], dim=1)
+
+    def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """The likeliest class where an object is likelier than none; see `TellsClasses`."""
+        is_object = scores[:, 1:].logsumexp(dim=1) > scores[:, 0]
+        return (scores[:, 1:].argmax(dim=1) + 1) * is_object
+
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Numbered objects on `grid`; planes of a 2-D network are joined through Z.
 

@@ -109,6 +109,14 @@ class Semantic:
         sure, number = output.float().softmax(dim=1).max(dim=1)
         return torch.where(sure >= _SURE, number, IGNORE).to(torch.uint8)
 
+    def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """The answer as it is; see `TellsClasses`."""
+        return output
+
+    def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """The likeliest; see `TellsClasses`."""
+        return scores.argmax(dim=1)
+
     def reduce(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
         """Label value of the strongest class, ``(K, *spatial)`` scores to ``(*spatial)`` uint8 or int32."""
         import torch

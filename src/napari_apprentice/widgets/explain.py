@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
+from napari_apprentice.core.units import unit_text
 from napari_apprentice.explain import ExplainConfig
 from napari_apprentice.session import explaining as jobs
 
@@ -92,6 +93,7 @@ class ExplainDock(Dock):
         self.form.row("passes").visible = way.key == "uncertainty"
         self.form.row("seed").visible = way.key == "uncertainty"
         self.form.row("cells").visible = way.key == "occlusion"
+        self._render_diameter()
         problem = self.problem()
         if not session.busy:
             self.cost.setText(" " if problem else self._cost())
@@ -99,6 +101,14 @@ class ExplainDock(Dock):
         self.button.setEnabled(problem is None)
         self.button.setToolTip(problem or f"Ask {session.model}")
         self.refusal.set_sentence("" if session.busy or problem is None else problem)
+
+    def _render_diameter(self) -> None:
+        """Ask for the size of the objects only where the model wants to know it."""
+        row, volume = self.form.row("diameter"), self.session.volume
+        row.visible = self.session.numbers_objects
+        row.label = (
+            f"Object diameter ({unit_text('pixel' if volume is None else volume.grid.unit)})"
+        )
 
     def _render_classes(self) -> None:
         spec, chosen = self.session.spec, self.classes.currentData()
@@ -158,7 +168,7 @@ class ExplainDock(Dock):
     def _show(self, answer: Prediction, volume: Volume, key: str, model: str) -> None:
         """Add the map above the image; the image stays the one that is worked on."""
         made = answer.provenance
-        self.said.setText(answer.summary)
+        self.said.setText("\n".join((answer.summary, *(made.notes if made else ()))))
         active = self.viewer.layers.selection.active
         way = "uncertainty" if answer.image_class is None or answer.table else answer.image_class
         name = f"{volume.name} ▸ {model} ▸ {made.parameters['method'] if made else 'map'} {way}"

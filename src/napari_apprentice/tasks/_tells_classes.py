@@ -1,0 +1,32 @@
+"""What tasks promise whose answers can be asked for a reason: of which class each voxel is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_apprentice.core.spec import ModelSpec
+
+__all__ = ["TellsClasses"]
+
+
+@runtime_checkable
+class TellsClasses(Protocol):
+    """A task that reads from its network's answer, voxel by voxel, how much speaks for each class.
+
+    It is asked of networks that answer voxel by voxel only (neither `AnswersPerImage` nor `FindsBoxes`).
+    """
+
+    def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Scores ``(B, 1 + n, *spatial)`` of the background and of each class, from an answer ``(B, K, *spatial)``.
+
+        Their softmax are the probabilities; gradients pass through. A model of numbered objects without classes has
+        one, of all of them.
+        """
+        ...
+
+    def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
+        """Which class each voxel is given, ``(B, *spatial)`` from those scores: 0 background, else its position from 1."""
+        ...
