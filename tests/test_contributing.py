@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_apprentice.core.registry import Registry
+
 
 @pytest.fixture
 def recipe(repository: Path) -> str:
@@ -22,13 +24,16 @@ def test_the_network_of_the_recipe_is_found_built_and_runs(
 ) -> None:
     import torch
 
-    from napari_apprentice.models.networks import NETWORKS
+    from napari_apprentice.models.networks import NETWORKS as KNOWN
+    from napari_apprentice.models.networks import Network
 
     (tmp_path / "plainnet.py").write_text(recipe, encoding="utf-8")
-    package = importlib.import_module(NETWORKS.package)
+    package = importlib.import_module(KNOWN.package)
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    assert "plainnet" in NETWORKS
-    network = NETWORKS["plainnet"]
+    # What there is, is looked up once: this is the registry of the next start.
+    networks: Registry[Network] = Registry(KNOWN.kind, KNOWN.package, KNOWN.attribute)
+    assert "plainnet" in networks
+    network = networks["plainnet"]
     for ndim in (2, 3):
         size = [2 * d for d in network.divisor(ndim=ndim, args={})]
         module = network.build(ndim=ndim, in_channels=1, out_channels=2, args={"width": 4})
