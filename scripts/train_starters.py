@@ -227,6 +227,28 @@ STARTER_MODELS = {
         mirror=False,
         chosen="least_score 0.1, on training images",
     ),
+    "nuclei-boxes": Starter(
+        ModelSpec(
+            name="nuclei-boxes",
+            task="detection",
+            network="retinanet",
+            task_args={"diameter": 20.0, "boxes": True, "anchors": True, "least_score": 0.4},
+            ndim=2,
+            channels=("image",),
+            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
+            classes=(ClassSpec(value=1, name="nucleus", color="#E69F00"),),
+            tile=(160, 160),
+            mirror_axes=(0, 1),
+            description="Boxes around nuclei in fluorescence microscopy, 2-D, of any size: closer fitting than those of nuclei-centres.",
+            licence="CC0-1.0",
+            data="BBBC038v1 (2018 Data Science Bowl), 260 training images of fluorescence, boxes of corrected masks (CC0)",
+            citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+        ),
+        centre_items,
+        TrainConfig(held_out=0, checks=4, augment="strong", batch_size=4),
+        mirror=False,
+        chosen="least_score 0.4, on training images",
+    ),
     "modality": Starter(
         ModelSpec(
             name="modality",
