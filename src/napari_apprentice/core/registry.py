@@ -25,7 +25,7 @@ class Registry(Generic[T]):
 
     A module ``segresnet.py`` in `package` is the entry ``"segresnet"``; it holds its object in a constant named
     `attribute`. Listing imports nothing. What there is, is looked up once: to ask every installed distribution for its
-    entry points takes tens of milliseconds, and windows ask with every click.
+    entry points takes some ten milliseconds, and windows ask many times with every click.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.layers import Points
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
 from napari_apprentice.core.detections import Detections
@@ -91,7 +91,7 @@ def _moved(found: Detections, layer: Layer, onto: Layer) -> Detections:
     return Detections.of(centres, found.sizes * share, found.kinds, found.scores)
 
 
-def _grid(layer: Points | Shapes | Layer, places: NDArray[np.float64]) -> Grid:
+def _grid(layer: Layer, places: NDArray[np.float64]) -> Grid:
     """A grid as the layer lies, large enough for all places: a layer does not know how large its image was."""
     largest = np.max(places, axis=0, initial=0.0)
     shape = tuple(int(n) + 2 for n in largest)
