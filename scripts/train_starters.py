@@ -44,6 +44,7 @@ from napari_apprentice.measure.detection import (
 )
 from napari_apprentice.measure.instances import InstanceScores, score_instances
 from napari_apprentice.measure.probabilities import probability_scores
+from napari_apprentice.models.card import NOT_HELD_OUT
 from napari_apprentice.models.store import Model, load_model, save_model
 from napari_apprentice.tasks import TASKS
 
@@ -456,8 +457,9 @@ def main() -> int:
     model = load_model(STARTERS / given.model)
     scores = score(starter, given.data)
     print(scores)
+    training = {k: v for k, v in model.spec.training.items() if k not in NOT_HELD_OUT}
     save_model(
-        model.spec.model_copy(update={"scores": scores}),
+        model.spec.model_copy(update={"scores": scores, "training": training}),
         model.state,
         STARTERS / given.model,
         dtype="float16",

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from napari_apprentice.core.errors import BadInputError, JobError, ModelError
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.models import folder as folder_module
+from napari_apprentice.models.card import NOT_HELD_OUT, model_card
 from napari_apprentice.models.store import (
     Model,
     ModelStore,
@@ -163,6 +164,10 @@ def test_card_tells_what_one_must_know(saved: Model) -> None:
     ):
         assert fact in card
     assert "No held-out scores" not in card
+    told = model_card(saved.spec.model_copy(update={"training": dict(NOT_HELD_OUT)}))
+    assert "## Scores on what it learned from" in told
+    assert "## Held-out scores" in card
+    assert "No held-out scores" in told
     bare = make_spec(scores={}, parent=None, data="", classes=(ClassSpec(value=1, name="a"),))
     other = save_model(bare, make_state(bare), saved.folder.parent / "bare")
     assert other.folder is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_apprentice.core.spec import ModelSpec
+from napari_apprentice.models.card import NOT_HELD_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ class TrainResult:
 def learned_spec(
     spec: ModelSpec,
     init: Model | ModelSpec | None,
-    images: int,
+    split: Split,
     scores: dict[str, float],
     training: Mapping[str, Any],
 ) -> ModelSpec:
@@ -61,13 +62,17 @@ def learned_spec(
         With the new name and the fingerprint of the data.
     init
         What training started from.
-    images
-        How many annotated images it learned from.
+    split
+        What it learned from, and what was held out.
     scores
-        Held-out scores.
+        On what was held out; on what it learned from, which is noted then, where nothing was.
     training
-        Configuration, steps, time, split: plain data.
+        Configuration, steps, time: plain data.
     """
+    images = len(split.train)
+    # Names of files may be names of patients: only counts go into the model.
+    counts = {"split": f"{images} learned from, {len(split.held_out)} held out"}
+    noted = {**training, **counts, **({} if split.held_out else NOT_HELD_OUT)}
     parent = None if init is None or isinstance(init, ModelSpec) else init.spec
     data = f"{images} annotated image{'s' if images != 1 else ''}"
     if parent is not None and parent.data:
@@ -78,6 +83,6 @@ def learned_spec(
             "data": data,
             "weights_sha256": None,
             "scores": scores,
-            "training": dict(training),
+            "training": noted,
         }
     )

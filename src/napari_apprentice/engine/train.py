@@ -388,13 +388,11 @@ class _Training:
         if is_other or len(checker) > self._quick(checker):
             result = yield from self._check(best, checker, most=None)
         seconds = self.budget.elapsed
-        # File names may be names of patients: only counts go into the model.
-        counts = f"{len(split.train)} learned from, {len(split.held_out)} held out"
-        run = {"steps": learner.step_number, "best_step": self.best.step, "split": counts}
+        run: dict[str, Any] = {"steps": learner.step_number, "best_step": self.best.step}
         run |= {"seconds": round(seconds, 1), "device": self.device.label}
         run["config"] = self.config.model_dump(mode="json")
         spec = checker.calibrated(self.spec).model_copy(
             update={"name": self.name, "data_fingerprint": self.fingerprint}
         )
-        spec = learned_spec(spec, self.init, len(split.train), result.scores, run)
+        spec = learned_spec(spec, self.init, split, result.scores, run)
         return TrainResult(spec, best, before, result.scores, split, learner.step_number, seconds)

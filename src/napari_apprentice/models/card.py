@@ -9,13 +9,17 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.spec import FilterSpec, ModelSpec
 
-__all__ = ["model_card"]
+__all__ = ["NOT_HELD_OUT", "model_card"]
 
 _INTENDED = "Research use only. This is not a medical device: its results must not be used to diagnose or treat."
 _LIMITS = (
     "Expect good results only on images like those it learned from: same modality and stain, similar voxel "
     "spacing, contrast and subjects. Look at every result, and correct it where it is wrong."
 )
+
+
+NOT_HELD_OUT = {"scored_on": "what it learned from"}
+"""Belongs into ``training`` of a model whose scores are not those of strangers."""
 
 
 def model_card(spec: ModelSpec) -> str:
@@ -28,7 +32,7 @@ def model_card(spec: ModelSpec) -> str:
         spec.description or f"A {spec.ndim}-D model for the task “{spec.task}”.",
         _table("Model", _facts(spec)),
         _table("Classes", ((c.value, c.name) for c in spec.classes)),
-        _table("Held-out scores", ((k, f"{v:.4g}") for k, v in spec.scores.items())),
+        _table(_scores_title(spec), ((k, f"{v:.4g}") for k, v in spec.scores.items())),
         _table("How it was trained", ((k, _plain(v)) for k, v in spec.training.items())),
         f"## Intended use\n\n{_INTENDED}",
         f"## Limits\n\n{_LIMITS}{_missing(spec)}",
@@ -83,8 +87,14 @@ def _lengths(values: Iterable[float], unit: str) -> str:
     return f"{' × '.join(f'{v:.4g}' for v in numbers)} {unit} ({axes})"
 
 
+def _scores_title(spec: ModelSpec) -> str:
+    """Where nothing was held out, ``training`` says so (`NOT_HELD_OUT`): such scores flatter."""
+    is_flattered = "scored_on" in spec.training
+    return f"Scores on {spec.training['scored_on']}" if is_flattered else "Held-out scores"
+
+
 def _missing(spec: ModelSpec) -> str:
-    if spec.scores:
+    if spec.scores and "scored_on" not in spec.training:
         return ""
     return "\n\nNo held-out scores: how well it does on images that it has not seen is not known."
 

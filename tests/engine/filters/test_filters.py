@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_blocks_come_to_the_same_as_the_whole() -> None:
 
 @pytest.mark.parametrize("name", ["non_local_means", "total_variation"])
 def test_no_seam_is_seen_between_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules[f"napari_apprentice.engine.filters.{name}"]
+    module = importlib.import_module(f"napari_apprentice.engine.filters.{name}")
     clean = np.pad(np.full((60, 60), 100.0), 20, constant_values=50)
     noisy = clean + np.random.default_rng(0).normal(0, 10, clean.shape)
     blocks = {"non_local_means": "_COMPARISONS", "total_variation": "_VOXEL_STEPS"}[name]
