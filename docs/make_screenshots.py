@@ -497,14 +497,7 @@ def evaluate(stage: Stage) -> None:
 
 def explain(stage: Stage) -> None:
     """Where the starter of the hippocampus is unsure."""
-    samples = Path(__file__).parents[1] / "sample_data" / "brain_mri"
-    stage.viewer.open(sorted((samples / "images").iterdir())[0], plugin="napari-apprentice")
-    stage.settle(1)
-    dock = stage.dock
-    dock.session.use_model("hippocampus-mri")
-    dock.ways.setCurrentIndex(dock.ways.findData("uncertainty"))
-    dock.button.click()
-    stage.wait(stage.is_idle, "the map")
+    _uncertainty(stage, "brain_mri", "hippocampus-mri")
     stage.go_to(SHOWN)
     stage.shoot("explain", (0, 0, *SIZE))
     stage.viewer.close()
@@ -512,17 +505,21 @@ def explain(stage: Stage) -> None:
 
 def explain_objects(stage: Stage) -> None:
     """Where the starter of the nuclei is unsure."""
-    samples = Path(__file__).parents[1] / "sample_data" / "nuclei"
-    stage.viewer.open(sorted((samples / "images").iterdir())[0], plugin="napari-apprentice")
-    stage.settle(1)
-    dock = stage.dock
-    dock.session.use_model("nuclei")
-    dock.ways.setCurrentIndex(dock.ways.findData("uncertainty"))
-    dock.button.click()
-    stage.wait(stage.is_idle, "the map")
+    _uncertainty(stage, "nuclei", "nuclei")
     stage.viewer.scene.camera.zoom *= 2.2
     stage.shoot("explain-objects", (DOCK[0], 0, SIZE[0], 480))
     stage.viewer.close()
+
+
+def _uncertainty(stage: Stage, sample: str, model: str) -> None:
+    images = Path(__file__).parents[1] / "sample_data" / sample / "images"
+    stage.viewer.open(sorted(images.iterdir())[0], plugin="napari-apprentice")
+    stage.settle(1)
+    dock = stage.dock
+    dock.session.use_model(model)
+    dock.ways.setCurrentIndex(dock.ways.findData("uncertainty"))
+    dock.button.click()
+    stage.wait(stage.is_idle, "the map")
 
 
 if __name__ == "__main__":

@@ -148,6 +148,17 @@ class Starter:
     chosen: str = ""
 
 
+_FLUORESCENT_NUCLEI: dict[str, Any] = {
+    "ndim": 2,
+    "channels": ("image",),
+    "normalization": Normalization(kind="percentile", low=0.5, high=99.8),
+    "classes": (ClassSpec(value=1, name="nucleus", color="#E69F00"),),
+    "tile": (160, 160),
+    "mirror_axes": (0, 1),
+    "licence": "CC0-1.0",
+    "data": "BBBC038v1 (2018 Data Science Bowl), 260 training images of fluorescence, boxes of corrected masks (CC0)",
+    "citation": "Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+}
 STARTER_MODELS = {
     "hippocampus-mri": Starter(
         ModelSpec(
@@ -212,16 +223,8 @@ STARTER_MODELS = {
                 "num_res_units": 1,
             },
             task_args={"diameter": 20.0, "boxes": True, "least_score": 0.1},
-            ndim=2,
-            channels=("image",),
-            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
-            classes=(ClassSpec(value=1, name="nucleus", color="#E69F00"),),
-            tile=(160, 160),
-            mirror_axes=(0, 1),
             description="Middles of nuclei in fluorescence microscopy and the boxes around them, 2-D, of any size.",
-            licence="CC0-1.0",
-            data="BBBC038v1 (2018 Data Science Bowl), 260 training images of fluorescence, boxes of corrected masks (CC0)",
-            citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+            **_FLUORESCENT_NUCLEI,
         ),
         centre_items,
         TrainConfig(held_out=0, ema=0.995, checks=4, augment="strong", batch_size=4),
@@ -234,16 +237,8 @@ STARTER_MODELS = {
             task="detection",
             network="retinanet",
             task_args={"diameter": 20.0, "boxes": True, "anchors": True, "least_score": 0.4},
-            ndim=2,
-            channels=("image",),
-            normalization=Normalization(kind="percentile", low=0.5, high=99.8),
-            classes=(ClassSpec(value=1, name="nucleus", color="#E69F00"),),
-            tile=(160, 160),
-            mirror_axes=(0, 1),
             description="Boxes around nuclei in fluorescence microscopy, 2-D, of any size: closer fitting than those of nuclei-centres.",
-            licence="CC0-1.0",
-            data="BBBC038v1 (2018 Data Science Bowl), 260 training images of fluorescence, boxes of corrected masks (CC0)",
-            citation="Caicedo et al., Nature Methods 16, 1247-1253 (2019)",
+            **_FLUORESCENT_NUCLEI,
         ),
         centre_items,
         TrainConfig(held_out=0, checks=4, augment="strong", batch_size=4),

@@ -6,6 +6,7 @@ import functools
 import inspect
 import types
 import typing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-__all__ = ["Debug", "Json", "SeriesName", "make_config", "with_config"]
+__all__ = ["Debug", "Images", "Json", "ModelName", "SeriesName", "make_config", "with_config"]
 
 Config = TypeVar("Config", bound=BaseModel)
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
+Images = Annotated[list[Path], typer.Argument(metavar="PATH", help="Images, or folders of images.")]
+ModelName = Annotated[
+    str,
+    typer.Option(metavar="NAME|DIR", help="Name of a model (see `models list`) or its folder."),
+]
 Json = Annotated[
     bool,
     typer.Option(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ._inputs import Inputs
 
-__all__ = ["check_names", "line_of", "made_folder", "said_of"]
+__all__ = ["check_names", "line_of", "said_of"]
 
 
 def check_names(inputs: Inputs, out: Path) -> None:
@@ -42,24 +42,6 @@ def check_names(inputs: Inputs, out: Path) -> None:
                 path=image,
                 remedy="Predict them into two folders.",
             )
-
-
-def made_folder(folder: Path) -> None:
-    """Make the folder that results go to.
-
-    Raises
-    ------
-    BadInputError
-        It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder cannot be made ({error.strerror or error})",
-            path=folder,
-            remedy="Choose another --out.",
-        ) from error
 
 
 def said_of(prediction: Prediction) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from napari_apprentice.explain import ExplainConfig
 from ._console import Listener, print_json, print_lines
 from ._inputs import Inputs
 from ._interrupt import interruptible
-from ._options import Debug, Json, SeriesName, with_config
-from ._results import check_names, made_folder, said_of
+from ._options import Debug, Images, Json, ModelName, SeriesName, with_config
+from ._results import check_names, said_of
 
 if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
@@ -24,13 +24,8 @@ __all__ = ["explain"]
 
 @with_config(ExplainConfig)
 def explain(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Images, or folders of images.")
-    ],
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME|DIR", help="Name of a model (see `models list`) or its folder."),
-    ],
+    paths: Images,
+    model: ModelName,
     out: Annotated[
         Path,
         typer.Option(metavar="PATH|DIR", help="File for the map of one image; else a folder."),
@@ -86,7 +81,7 @@ def _explain(
     """Explain one image, save the map, and say what became of it."""
     from napari_apprentice.engine.files import output_path, result_volume
     from napari_apprentice.explain._ask import explanation
-    from napari_apprentice.io import open_volume, save
+    from napari_apprentice.io import make_folder, open_volume, save
 
     listener.name = image.name
     volume = open_volume(image)
@@ -97,7 +92,7 @@ def _explain(
     result = result_volume(answer, volume)
     assert result is not None  # noqa: S101  # an explanation is an image
     target = output_path(image, result, out)
-    made_folder(target.parent)
+    make_folder(target.parent)
     save(result, target)
     said = {key: value for key, value in said_of(answer).items() if key != "unsure"}
     record = {"path": str(image), "output": str(target), "model": model.spec.name}

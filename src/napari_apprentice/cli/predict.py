@@ -12,8 +12,8 @@ from napari_apprentice.engine.config import PredictConfig
 from ._console import Listener, print_json, print_lines
 from ._inputs import Inputs
 from ._interrupt import interruptible
-from ._options import Debug, Json, SeriesName, with_config
-from ._results import check_names, line_of, made_folder, said_of
+from ._options import Debug, Images, Json, ModelName, SeriesName, with_config
+from ._results import check_names, line_of, said_of
 
 if TYPE_CHECKING:
     from napari_apprentice.models.store import Model
@@ -23,13 +23,8 @@ __all__ = ["predict"]
 
 @with_config(PredictConfig)
 def predict(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Images, or folders of images.")
-    ],
-    model: Annotated[
-        str,
-        typer.Option(metavar="NAME|DIR", help="Name of a model (see `models list`) or its folder."),
-    ],
+    paths: Images,
+    model: ModelName,
     out: Annotated[
         Path,
         typer.Option(metavar="PATH|DIR", help="File for the result of one image; else a folder."),
@@ -92,9 +87,10 @@ def predict(
 def _write_table(records: list[dict[str, Any]], out: Path) -> None:
     """Write the classes of all images into one table, and note in the records where it is."""
     from napari_apprentice.engine.class_tables import save_said, table_path
+    from napari_apprentice.io import make_folder
 
     target = table_path(out)
-    made_folder(target.parent)
+    make_folder(target.parent)
     for record in records:
         record["output"] = str(target)
     save_said(records, target)
@@ -123,7 +119,7 @@ class _Run:
         from napari_apprentice.engine.files import output_path, result_volume
         from napari_apprentice.engine.place_files import save_prediction_places
         from napari_apprentice.engine.predict import predict as predict_job
-        from napari_apprentice.io import open_volume, save
+        from napari_apprentice.io import make_folder, open_volume, save
 
         self._listener.name = image.name
         if self._labels is not None:
@@ -139,7 +135,7 @@ class _Run:
         target = save_prediction_places(prediction, image, self._out)
         if result is not None:
             target = output_path(image, result, self._out)
-            made_folder(target.parent)
+            make_folder(target.parent)
             save(result, target)
         output = None if target is None else str(target)
         return {"path": str(image), "output": output, **said_of(prediction)}
@@ -148,7 +144,7 @@ class _Run:
         """Class the objects that the labels number; the labels with names, and a table beside them."""
         from napari_apprentice.engine.files import output_path, result_volume
         from napari_apprentice.engine.object_files import classify_file, save_objects
-        from napari_apprentice.io import open_volume, save, stem
+        from napari_apprentice.io import make_folder, open_volume, save, stem
 
         try:
             prediction = classify_file(
@@ -165,10 +161,10 @@ class _Run:
         if table.suffix.lower() != ".csv":
             result = result_volume(prediction, open_volume(image))
             target = output_path(image, result, self._out) if result is not None else self._out
-            made_folder(target.parent)
+            make_folder(target.parent)
             if result is not None:
                 save(result, target)
             table = target.with_name(stem(target) + ".csv")
-        made_folder(table.parent)
+        make_folder(table.parent)
         save_objects(prediction, table)
         return {"path": str(image), "output": str(table), **said_of(prediction)}

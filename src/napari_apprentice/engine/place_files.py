@@ -11,6 +11,7 @@ from napari_apprentice.core.jobs import Progress
 from napari_apprentice.io import (
     PLACE_SUFFIXES,
     is_place_file,
+    make_folder,
     open_labels,
     open_volume,
     place_axes,
@@ -212,14 +213,7 @@ def save_prediction_places(prediction: Prediction, source: Path, out: Path) -> P
         return None
     is_file = out.suffix.lower() in PLACE_SUFFIXES and not out.is_dir()
     target = out if is_file else out / f"{stem(source)}.csv"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder cannot be made ({error.strerror or error})",
-            path=target.parent,
-            remedy="Choose another --out.",
-        ) from error
+    make_folder(target.parent)
     grid = replace(prediction.grid.spatial)
     save_places(prediction.detections, grid, prediction.classes, target, prediction.frames)
     return target

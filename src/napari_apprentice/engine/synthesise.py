@@ -161,7 +161,7 @@ def add_images(
     BadInputError
         What `make_images` refuses, or a folder that cannot be written to.
     """
-    from napari_apprentice.io import save
+    from napari_apprentice.io import make_folder, save
 
     kinds, several = kinds_of(model.spec, image_class), len(model.spec.classes) > 1
     suffix = config.suffix or _suffix(model.spec)
@@ -175,7 +175,7 @@ def add_images(
     volumes = yield from _volumes(model, wanted, config.device)
     for number, (volume, path) in enumerate(zip(volumes, places, strict=True)):
         yield Progress("writing", number, len(places), "image")
-        _make_folder(path.parent)
+        make_folder(path.parent)
         save(volume, path)
     counts = np.bincount([kind for kind, _ in wanted], minlength=len(model.spec.classes))
     names = (entry.name for entry in model.spec.classes)
@@ -325,14 +325,3 @@ def _free_seeds(place: Path, spec: ModelSpec, suffix: str, config: SynthesisConf
         if not (place / f"{_name(spec, seed)}{suffix}").exists():
             found.append(seed)
     return found
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(
-            f"the folder cannot be made ({error.strerror or error})",
-            path=folder,
-            remedy="Choose another folder.",
-        ) from error

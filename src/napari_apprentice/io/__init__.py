@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._atomic import make_folder
 from ._deidentify import DeidentifyReport, deidentify, deidentify_job, without_patient
 from ._format import Format, Series, SeriesFormat, WritableFormat
 from ._listing import list_images, pair, stem
@@ -60,6 +61,7 @@ __all__ = [
     "labels_onto",
     "list_images",
     "list_series",
+    "make_folder",
     "open_labels",
     "open_volume",
     "open_volumes",

@@ -15,10 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["writing", "writing_folder"]
+__all__ = ["make_folder", "writing", "writing_folder"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _SUFFIX_LENGTH = 24
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that results go to, with those above it.
+
+    Raises
+    ------
+    BadInputError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(
+            f"the folder cannot be made ({error.strerror or error})",
+            path=folder,
+            remedy="Choose another folder.",
+        ) from error
 
 
 @contextmanager
