@@ -2,7 +2,7 @@
 
 Run ``python sample_data/make_sample_data.py`` to write everything anew, or add ``--check``
 to compare what is on disk with what the script makes, without writing. Every array follows
-from the seeds in `brain_phantom` and `nuclei_phantom`; no recorded image is read.
+from the seeds in `brain_phantom`, `nuclei_phantom` and `cell_phantom`; no recorded image is read.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ import nibabel as nib
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import brain_phantom  # noqa: E402
+import cell_phantom  # noqa: E402
 import nuclei_phantom  # noqa: E402
 
 Array = NDArray[Any]
@@ -72,6 +74,12 @@ def write_tiff(path: Path, array: Array) -> None:
     )
 
 
+def write_png(path: Path, array: Array) -> None:
+    """Write a colour picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, format="PNG", optimize=True)
+
+
 def brain_entry(number: int, case: brain_phantom.BrainCase) -> dict[str, Any]:
     """Describe one brain crop for the index."""
     return {
@@ -106,6 +114,45 @@ def nuclei_entry(number: int, case: nuclei_phantom.NucleiCase) -> dict[str, Any]
     }
 
 
+def cell_entry(chosen: cell_phantom.CellSet) -> dict[str, Any]:
+    """Describe one folder of cells for the index; its class folders, or a table, say what they are."""
+    counts = {str(n): getattr(chosen, name) for n, name in enumerate(cell_phantom.CLASSES, 1)}
+    said = "in class folders" if chosen.is_sorted else "a table beside them says which are which"
+    return {
+        "key": "cells-sorted" if chosen.is_sorted else "cells",
+        "title": "Stained cells, sorted" if chosen.is_sorted else "Stained cells",
+        "image": f"cells/{chosen.name}",
+        "labels": f"cells/{chosen.name}" if chosen.is_sorted else f"cells/{chosen.name}.csv",
+        "description": f"Synthetic bright-field pictures of single cells, normal and abnormal; {said}.",
+        "task": "image_class",
+        "modality": "bright-field microscopy",
+        "classes": {str(n): name for n, name in enumerate(cell_phantom.CLASSES, 1)},
+        "axes": "YXC",
+        "spacing": [1.0, 1.0],
+        "unit": "pixel",
+        "images": chosen.normal + chosen.abnormal,
+        "class_images": counts,
+        "shape": [cell_phantom.SIZE, cell_phantom.SIZE, 3],
+        "dtype": "uint8",
+    }
+
+
+def cell_table(chosen: cell_phantom.CellSet) -> str:
+    """Return a table of files and classes, as trainings read it."""
+    rows = [f"{path},{name}" for path, name, _ in cell_phantom.make_set(chosen)]
+    return "\n".join(["file,class", *rows]) + "\n"
+
+
+def write_cells(root: Path, chosen: cell_phantom.CellSet) -> dict[str, Any]:
+    """Write the pictures of a folder, and the table of one without class folders; return its entry."""
+    entry = cell_entry(chosen)
+    for path, _, array in cell_phantom.make_set(chosen):
+        write_png(root / entry["image"] / path, array)
+    if not chosen.is_sorted:
+        (root / entry["labels"]).write_text(cell_table(chosen), encoding="utf-8", newline="\n")
+    return entry | closing(root, entry)
+
+
 def facts(image: Array, labels: Array) -> dict[str, Any]:
     """Return the numbers a reader of the index can check a loaded sample against."""
     found = {"shape": list(image.shape), "dtype": str(image.dtype)}
@@ -116,14 +163,22 @@ def facts(image: Array, labels: Array) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file, or of the names and bytes of the files of a folder, in hexadecimal digits."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    lines = [f"{sha256(p)}  {p.relative_to(path).as_posix()}\n" for p in path.rglob("*.png")]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def closing(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the licence and the checksums of the written files of an entry."""
+    sums = {kind: sha256(root / entry[kind]) for kind in ("image", "labels")}
+    return {"licence": "CC0-1.0", "sha256": sums}
 
 
 def finish_entry(root: Path, entry: dict[str, Any], image: Array, labels: Array) -> dict[str, Any]:
     """Add facts and checksums of the written files to an entry."""
-    sums = {kind: sha256(root / entry[kind]) for kind in ("image", "labels")}
-    return {**entry, **facts(image, labels), "licence": "CC0-1.0", "sha256": sums}
+    return {**entry, **facts(image, labels), **closing(root, entry)}
 
 
 def write_all(root: Path) -> dict[str, Any]:
@@ -141,31 +196,39 @@ def write_all(root: Path) -> dict[str, Any]:
         write_tiff(root / entry["image"], image)
         write_tiff(root / entry["labels"], labels)
         samples.append(finish_entry(root, entry, image, labels))
+    samples += [write_cells(root, cells) for cells in cell_phantom.SETS]
     index = {"version": 1, "defaults": ["brain-mri", "nuclei"], "samples": samples}
     text = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
     (root / "index.json").write_text(text, encoding="utf-8")
     return index
 
 
+def table_rows(sample: dict[str, Any]) -> list[str]:
+    """Return the lines of one sample in the table of the README: its image and what is known of it."""
+    shape = " × ".join(map(str, sample["shape"]))
+    spacing = " × ".join(f"{v:g}" for v in sample["spacing"]) + f" {sample['unit']}"
+    if "images" in sample:
+        each = sample["class_images"]
+        what = f"{sample['images']} {sample['dtype']} pictures"
+        known = ", ".join(f"{each[n]} {name}" for n, name in sample["classes"].items())
+    else:
+        what, held = f"{sample['dtype']} image", sample.get("class_voxels")
+        known = (
+            f"anterior {held['1']}, posterior {held['2']} voxels"
+            if held
+            else f"{sample['objects']} nuclei, median {sample['median_area_px']:g} px"
+        )
+    sums, is_one = sample["sha256"], sample["image"] == sample["labels"]
+    rows = [(sample["image"], f"{what}: {known}" if is_one else what, sums["image"])]
+    if not is_one:
+        rows.append((sample["labels"], known, sums["labels"]))
+    return [f"| `{file}` | {shape} | {spacing} | {text} | `{sha}` |" for file, text, sha in rows]
+
+
 def write_table(readme: Path, index: dict[str, Any]) -> None:
     """Renew the table of facts and checksums between the two markers of the README."""
     lines = ["| file | shape | spacing | what it holds | sha256 |", "|---|---|---|---|---|"]
-    for s in index["samples"]:
-        shape = " × ".join(map(str, s["shape"]))
-        spacing = " × ".join(f"{v:g}" for v in s["spacing"]) + f" {s['unit']}"
-        lines.append(
-            f"| `{s['image']}` | {shape} | {spacing} | {s['dtype']} image | `"
-            f"{s['sha256']['image']}` |"
-        )
-        held = s.get("class_voxels")
-        what = (
-            f"anterior {held['1']}, posterior {held['2']} voxels"
-            if held
-            else f"{s['objects']} nuclei, median {s['median_area_px']:g} px"
-        )
-        lines.append(
-            f"| `{s['labels']}` | {shape} | {spacing} | {what} | `{s['sha256']['labels']}` |"
-        )
+    lines += [row for sample in index["samples"] for row in table_rows(sample)]
     before, rest = readme.read_text(encoding="utf-8").split(TABLE_START)
     after = rest.split(TABLE_END)[1]
     table = "\n".join([TABLE_START, *lines, TABLE_END])
@@ -188,7 +251,16 @@ def check(root: Path) -> list[str]:
     for number, field in enumerate(nuclei_phantom.CASES, start=1):
         entry = nuclei_entry(number, field)
         made[entry["image"]], made[entry["labels"]] = nuclei_phantom.make_nuclei(field)
-    return [path for path, array in made.items() if not _stored_equals(root / path, array)]
+    for cells in cell_phantom.SETS:
+        folder = cell_entry(cells)["image"]
+        made |= {f"{folder}/{path}": array for path, _, array in cell_phantom.make_set(cells)}
+    wrong = [path for path, array in made.items() if not _stored_equals(root / path, array)]
+    tables = {cell_entry(s)["labels"]: cell_table(s) for s in cell_phantom.SETS if not s.is_sorted}
+    return wrong + [path for path, text in tables.items() if _text(root / path) != text]
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def _stored_equals(path: Path, array: Array) -> bool:
@@ -196,6 +268,8 @@ def _stored_equals(path: Path, array: Array) -> bool:
         return False
     if path.suffix == ".gz":
         return same(np.asanyarray(nib.load(path).dataobj), array)
+    if path.suffix == ".png":
+        return same(np.asarray(Image.open(path)), array)
     return same(tifffile.imread(path), array)
 
 

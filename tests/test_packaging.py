@@ -255,6 +255,7 @@ def test_wheel_holds_the_samples_but_not_their_script(
     assert packed == samples
     assert any("brain" in name for name in samples)
     assert any("nuclei" in name for name in samples)
+    assert sum("cells" in name for name in samples) > 100
 
 
 def test_wheel_stays_small(distributions: Path) -> None:
@@ -281,8 +282,8 @@ def test_wheel_works_without_the_repository(distributions: Path, tmp_path: Path)
     (wheel,) = distributions.glob("*.whl")
     shutil.unpack_archive(wheel, tmp_path, format="zip")
     code = (
-        "import sys; from napari_apprentice.widgets.manifest import sample_brain, sample_nuclei\n"
-        "assert sample_brain() and sample_nuclei()\n"
+        "import sys; from napari_apprentice.widgets.manifest import sample_brain, sample_cells\n"
+        "assert sample_brain() and sample_cells()\n"
         "print(sys.modules['napari_apprentice'].__file__)"
     )
     run = subprocess.run(

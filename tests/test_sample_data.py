@@ -15,12 +15,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from scipy import ndimage
 
 FOLDER = Path(__file__).resolve().parents[1] / "sample_data"
 INDEX: dict[str, Any] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 BRAINS = [s for s in INDEX["samples"] if s["task"] == "semantic"]
 NUCLEI = [s for s in INDEX["samples"] if s["task"] == "instance"]
+CELLS = [s for s in INDEX["samples"] if s["task"] == "image_class"]
 
 
 def by_key(sample: dict[str, Any]) -> str:
@@ -41,6 +43,8 @@ def script() -> Iterator[ModuleType]:
 def read(path: str) -> np.ndarray:
     if path.endswith(".tif"):
         return tifffile.imread(FOLDER / path)
+    if path.endswith(".png"):
+        return np.asarray(Image.open(FOLDER / path))
     return np.asanyarray(nib.load(FOLDER / path).dataobj)
 
 
@@ -48,28 +52,41 @@ def test_index_lists_the_defaults_and_only_files_that_are_there() -> None:
     keys = [s["key"] for s in INDEX["samples"]]
     assert INDEX["defaults"] == ["brain-mri", "nuclei"]
     assert set(INDEX["defaults"]) <= set(keys)
-    assert len(set(keys)) == len(keys) == 8
-    listed = {s[kind] for s in INDEX["samples"] for kind in ("image", "labels")}
-    stored = {
-        p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*") if p.suffix in {".gz", ".tif"}
-    }
-    assert listed == stored
+    assert len(set(keys)) == len(keys) == 10
+    listed = {FOLDER / s[kind] for s in INDEX["samples"] for kind in ("image", "labels")}
+    listed |= {p for folder in listed for p in folder.rglob("*") if p.is_file()}
+    kinds = {".gz", ".tif", ".png", ".csv"}
+    assert {p for p in listed if p.is_file()} == {p for p in FOLDER.rglob("*") if p.suffix in kinds}
 
 
 def test_all_files_are_small() -> None:
     files = [p for p in FOLDER.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     assert sum(p.stat().st_size for p in files) < 3_000_000
     assert all(p.stat().st_size < 200_000 for p in files if p.suffix == ".gz")
+    assert sum(p.stat().st_size for p in files if p.suffix == ".png") < 600_000
+
+
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, or of what sha256sum writes for the pictures of a folder, sorted."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    found = {p.relative_to(path).as_posix(): sha256_of(p) for p in path.rglob("*.png")}
+    lines = sorted(f"{digest}  {name}\n" for name, digest in found.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("sample", INDEX["samples"], ids=by_key)
 def test_index_tells_shape_dtype_and_checksum(sample: dict[str, Any]) -> None:
-    image = read(sample["image"])
-    assert list(image.shape) == sample["shape"]
-    assert str(image.dtype) == sample["dtype"]
+    place = FOLDER / sample["image"]
+    paths = [place] if place.is_file() else sorted(place.rglob("*.png"))
+    assert len(paths) == sample.get("images", 1)
+    for path in paths:
+        image = read(str(path))
+        assert list(image.shape) == sample["shape"]
+        assert str(image.dtype) == sample["dtype"]
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     for kind in ("image", "labels"):
-        digest = hashlib.sha256((FOLDER / sample[kind]).read_bytes()).hexdigest()
+        digest = sha256_of(FOLDER / sample[kind])
         assert digest == sample["sha256"][kind]
         assert digest in readme
 
@@ -86,6 +103,7 @@ def test_check_names_missing_and_altered_files(
     monkeypatch.setattr(script.brain_phantom, "CASES", (case,))
     monkeypatch.setattr(script.brain_phantom, "make_brain", lambda _: made)
     monkeypatch.setattr(script.nuclei_phantom, "CASES", ())
+    monkeypatch.setattr(script.cell_phantom, "SETS", ())
     entry = script.brain_entry(1, case)
     script.write_nifti(tmp_path / entry["image"], made[0], made[2], "as made")
     assert script.check(tmp_path) == [entry["labels"]]
@@ -108,6 +126,14 @@ def test_same_seed_same_arrays_other_seed_other_arrays(script: ModuleType) -> No
     np.testing.assert_array_equal(one[1], two[1])
     changed = script.nuclei_phantom.make_nuclei(replace(field, seed=99))
     assert not np.array_equal(one[1], changed[1])
+    few = replace(script.cell_phantom.SETS[1], normal=2, abnormal=1)
+    first, second, third = (
+        script.cell_phantom.make_set(s) for s in (few, few, replace(few, seed=99))
+    )
+    for (path, name, cell), (_, _, again), (_, _, other) in zip(first, second, third, strict=True):
+        assert (path, name) in {(p, n) for p, n, _ in second}
+        np.testing.assert_array_equal(cell, again)
+        assert not np.array_equal(cell, other)
 
 
 @pytest.mark.parametrize("sample", BRAINS, ids=by_key)
@@ -211,9 +237,69 @@ def test_script_writes_a_complete_folder(
     field = replace(script.nuclei_phantom.CASES[0], count=6)
     monkeypatch.setattr(script.brain_phantom, "CASES", (brain,))
     monkeypatch.setattr(script.nuclei_phantom, "CASES", (field,))
+    cells = tuple(replace(s, normal=2, abnormal=1) for s in script.cell_phantom.SETS)
+    monkeypatch.setattr(script.cell_phantom, "SETS", cells)
     assert script.main(["--out", str(tmp_path)]) == 0
     index = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
-    assert [s["task"] for s in index["samples"]] == ["semantic", "instance"]
+    tasks = ["semantic", "instance", "image_class", "image_class"]
+    assert [s["task"] for s in index["samples"]] == tasks
     assert script.main(["--out", str(tmp_path), "--check"]) == 0
     (tmp_path / index["samples"][1]["image"]).unlink()
     assert script.main(["--out", str(tmp_path), "--check"]) == 1
+
+
+def test_check_names_a_missing_cell_and_an_altered_table(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = tuple(replace(s, normal=2, abnormal=1) for s in script.cell_phantom.SETS)
+    monkeypatch.setattr(script.cell_phantom, "SETS", cells)
+    for module in (script.brain_phantom, script.nuclei_phantom):
+        monkeypatch.setattr(module, "CASES", ())
+    for chosen in cells:
+        script.write_cells(tmp_path, chosen)
+    assert script.check(tmp_path) == []
+    (tmp_path / "cells/sorted/abnormal/abnormal_01.png").unlink()
+    script.write_png(tmp_path / "cells/unsorted/cell_02.png", np.zeros((64, 64, 3), np.uint8))
+    (tmp_path / "cells/unsorted.csv").write_text("file,class\n", encoding="utf-8")
+    assert script.check(tmp_path) == [
+        "cells/sorted/abnormal/abnormal_01.png",
+        "cells/unsorted/cell_02.png",
+        "cells/unsorted.csv",
+    ]
+
+
+def test_cells_are_what_folders_and_table_say() -> None:
+    unsorted, known = (next(s for s in CELLS if s["key"] == k) for k in ("cells", "cells-sorted"))
+    counts = {str(f.name): len(list(f.iterdir())) for f in (FOLDER / known["image"]).iterdir()}
+    assert counts == {known["classes"][n]: m for n, m in known["class_images"].items()}
+    rows = (FOLDER / unsorted["labels"]).read_text(encoding="utf-8").split()
+    assert rows[0] == "file,class"
+    said = dict(row.split(",") for row in rows[1:])
+    assert set(said) == {p.name for p in (FOLDER / unsorted["image"]).iterdir()}
+    given = list(said.values())
+    for number, name in unsorted["classes"].items():
+        assert given.count(name) == unsorted["class_images"][number]
+
+
+def darkness(path: Path) -> tuple[float, float]:
+    """Share of dark pixels around the middle, and the mean of those that are not."""
+    red = read(str(path))[..., 0].astype(float)
+    dark = red[12:52, 12:52] < 0.62 * np.percentile(red, 95)
+    return dark.mean(), red[12:52, 12:52][~dark].mean()
+
+
+def test_abnormal_cells_have_more_nucleus_but_the_classes_overlap() -> None:
+    facts = {
+        name: np.array([darkness(p) for p in sorted((FOLDER / "cells/sorted" / name).iterdir())])
+        for name in ("normal", "abnormal")
+    }
+    one, other = (facts[name][:, 0] for name in ("normal", "abnormal"))
+    above = (other[:, np.newaxis] > one).mean()  # the area under a ROC curve
+    assert 0.80 < above < 0.99
+    one, other = (facts[name][:, 1] for name in ("normal", "abnormal"))
+    assert 0.35 < (other[:, np.newaxis] > one).mean() < 0.65, "light and stain tell nothing"
+
+
+def test_no_cell_is_there_twice() -> None:
+    cells = sorted((FOLDER / "cells").rglob("*.png"))
+    assert len({read(str(p)).tobytes() for p in cells}) == len(cells) == 120

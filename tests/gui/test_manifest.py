@@ -109,6 +109,13 @@ def test_samples_open_with_their_unit(sample: Any, unit: str) -> None:
     assert {str(u) for u in layer.units} == {unit}
 
 
+def test_the_stained_cells_open_one_on_each_slice() -> None:
+    ((data, state, _),) = manifest.sample_cells()
+    layer = Image(data, **state)
+    assert layer.rgb
+    assert (layer.name, layer.ndim, layer.data.shape) == ("cells", 3, (40, 64, 64, 3))
+
+
 def test_pictures_of_the_samples_are_what_the_samples_show() -> None:
     offered = samples()
     assert [s.key for s in offered] == ["brain-mri", "nuclei"]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.volume import Volume
 
 from .layers import layer_tuples
 
@@ -34,7 +36,7 @@ class Sample:
     title, description
         For people.
     image
-        The file.
+        The file, or a folder of pictures of one size.
     """
 
     key: str
@@ -71,16 +73,26 @@ def sample_layers(key: str) -> list[tuple[Any, dict[str, Any], str]]:
     BadInputError
         No such sample, or an installation without samples.
     """
-    from napari_apprentice.io import open_volume
-
     for sample in samples(offered=False):
         if sample.key == key:
-            volume = open_volume(sample.image)
-            return layer_tuples(replace(volume, name=key))
+            return layer_tuples(replace(_volume(sample.image), name=key))
     raise BadInputError(
         f"no sample named {key!r} in this installation",
         remedy="Install napari-apprentice again, or open an image of your own.",
     )
+
+
+def _volume(image: Path) -> Volume:
+    """Open an image, or the pictures of a folder one behind the other."""
+    from napari_apprentice.io import list_images, open_volume
+
+    if image.is_file():
+        return open_volume(image)
+    pictures = [open_volume(path) for path in list_images(image)]
+    first = pictures[0]
+    data = np.stack([picture.numpy() for picture in pictures], axis=1)
+    grid = Grid.regular("CZYX", data.shape, (1.0, *first.grid.spacing), unit=first.grid.unit)
+    return Volume(data, grid, first.channels, rgb=first.rgb)
 
 
 def thumbnail_file(sample: Sample) -> Path:

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["get_reader", "read", "sample_brain", "sample_nuclei", "write_image", "write_labels"]
+__all__ = [
+    "get_reader",
+    "read",
+    "sample_brain",
+    "sample_cells",
+    "sample_nuclei",
+    "write_image",
+    "write_labels",
+]
 
 _LayerTuples = list[tuple[Any, dict[str, Any], str]]
 
@@ -114,6 +122,11 @@ def sample_brain() -> _LayerTuples:
 def sample_nuclei() -> _LayerTuples:
     """Open the synthetic nuclei."""
     return _sample("nuclei")
+
+
+def sample_cells() -> _LayerTuples:
+    """Open the synthetic stained cells as a stack, one on each slice."""
+    return _sample("cells")
 
 
 def _sample(key: str) -> _LayerTuples:
