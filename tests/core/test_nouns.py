@@ -18,7 +18,7 @@ from napari_apprentice.core.registry import Registry
 from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.models.networks import NETWORKS
-from napari_apprentice.tasks import TASKS
+from napari_apprentice.tasks import TASKS, NumbersObjects, Task, WholeImage
 
 CLASSES = (LabelClass(1, "a"), LabelClass(2, "b"))
 
@@ -105,6 +105,16 @@ def test_entries_of_other_packages_are_looked_up_once(monkeypatch: pytest.Monkey
         assert {"theirs", "unet"} < set(networks)
         assert networks["theirs"] == math.pi
     assert asked == ["napari_apprentice.networks"]
+
+
+def test_who_fulfils_a_role_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks: Registry[Task] = Registry("task", TASKS.package, TASKS.attribute)
+    numbering = tasks.fulfilling(NumbersObjects)
+    assert "instance" in numbering
+    assert "semantic" not in numbering
+    assert set(tasks.fulfilling(NumbersObjects | WholeImage)) == {*numbering, "image_class"}
+    monkeypatch.setattr(tasks, "items", lambda: pytest.fail("compared again"))
+    assert tasks.fulfilling(NumbersObjects) == numbering
 
 
 def test_a_missing_library_names_its_extra() -> None:

@@ -63,6 +63,18 @@ def annotate(session: Session, extent: Extent | None = None) -> AnnotationState:
     return state
 
 
+def test_models_are_compared_with_an_image_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.set_image(make_volume(), "key")
+    known = [(c.name, c.reason) for c in session.choices()]
+    module = "napari_apprentice.session._state.model_choices"
+    monkeypatch.setattr(module, lambda specs, volume: [])
+    assert [(c.name, c.reason) for c in session.choices()] == known
+    session.set_image(make_volume(), "another")
+    assert session.choices() == []
+
+
 def test_a_fitting_model_is_chosen_and_kept_while_it_fits(session: Session) -> None:
     assert session.predict_problem() == "Open or select an image first."
     session.set_image(make_volume())

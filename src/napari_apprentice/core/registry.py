@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .errors import BadInputError
 
@@ -41,6 +41,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.package = package
         self.attribute = attribute
+        self._fulfilling: dict[object, tuple[str, ...]] = {}
 
     @property
     def group(self) -> str:
@@ -91,3 +92,17 @@ class Registry(Generic[T]):
         """All entries with their names; imports them."""
         for name in self.names():
             yield name, self[name]
+
+    def fulfilling(self, role: Any) -> tuple[str, ...]:
+        """Names of the entries that fulfil a role; imports them.
+
+        Remembered: to compare an object with a protocol member by member is slow, and windows ask with every stroke.
+
+        Parameters
+        ----------
+        role
+            A class or a protocol that can be checked at run time, or several of them joined by ``|``.
+        """
+        if role not in self._fulfilling:
+            self._fulfilling[role] = tuple(n for n, one in self.items() if isinstance(one, role))
+        return self._fulfilling[role]

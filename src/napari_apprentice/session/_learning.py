@@ -23,7 +23,6 @@ from .choice import (
     is_of_objects,
     kind_of_task,
     makes_images,
-    picture_tasks,
 )
 from .identity import frame_key, identity
 from .leftovers import Leftover, Leftovers
@@ -151,15 +150,20 @@ class Learning(Working):
 
     def tasks(self) -> dict[str, str]:
         """Titles of the tasks that can be learned from what was annotated, by name."""
-        from napari_apprentice.tasks import TASKS, ClassesObjects, MakesImages, WholeImage
+        from napari_apprentice.tasks import (
+            TASKS,
+            AnswersWithImage,
+            ClassesObjects,
+            MakesImages,
+            WholeImage,
+        )
 
-        kind, pictures = said_kind(self.annotations), picture_tasks()
+        kind = said_kind(self.annotations)
+        others = TASKS.fulfilling(WholeImage | MakesImages | ClassesObjects | AnswersWithImage)
         fitting = {
             name: task.title
             for name, task in TASKS.items()
-            if not isinstance(task, WholeImage | MakesImages | ClassesObjects)
-            and name not in pictures
-            and kind in (None, kind_of_task(name))
+            if name not in others and kind in (None, kind_of_task(name))
         }
         return dict(sorted(fitting.items(), key=lambda one: kind_of_task(one[0]) == "places"))
 

@@ -61,6 +61,7 @@ class SessionState:
         self._selected: int | None = None
         self._channels: dict[tuple[str, tuple[str, ...]], Channels] = {}
         self._specs: dict[str, ModelSpec] | None = None
+        self._choices: tuple[dict[str, ModelSpec], Volume | None, list[ModelChoice]] | None = None
         for happened in ("added", "removed", "changed"):
             getattr(self.annotations.events, happened).connect(self._on_annotations_replaced)
 
@@ -144,8 +145,12 @@ class SessionState:
         return self._specs
 
     def choices(self) -> list[ModelChoice]:
-        """All models, those that fit the image first."""
-        return model_choices(self.specs, self.volume)
+        """All models, those that fit the image first; worked out once for an image, as every stroke asks."""
+        specs, volume = self.specs, self.volume
+        kept = self._choices
+        if kept is None or kept[0] is not specs or kept[1] is not volume:
+            kept = self._choices = (specs, volume, model_choices(specs, volume))
+        return kept[2]
 
     @property
     def spec(self) -> ModelSpec | None:

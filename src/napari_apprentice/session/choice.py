@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from napari_apprentice.engine.prepare import fits
@@ -32,7 +33,6 @@ __all__ = [
     "network_choices",
     "object_class_task",
     "object_tasks",
-    "picture_tasks",
     "place_tasks",
 ]
 
@@ -115,47 +115,42 @@ def makes_images(spec: ModelSpec) -> bool:
     """Whether a model makes images up, and is never applied to one."""
     from napari_apprentice.tasks import TASKS, MakesImages
 
-    return spec.task in TASKS and isinstance(TASKS[spec.task], MakesImages)
+    return spec.task in TASKS.fulfilling(MakesImages)
 
 
 def is_of_objects(spec: ModelSpec) -> bool:
     """Whether a model says of which class numbered objects are."""
     from napari_apprentice.tasks import TASKS, ClassesObjects
 
-    return spec.task in TASKS and isinstance(TASKS[spec.task], ClassesObjects)
+    return spec.task in TASKS.fulfilling(ClassesObjects)
 
 
 def object_class_task() -> str:
     """Name of the task that gives numbered objects a class."""
     from napari_apprentice.tasks import TASKS, ClassesObjects
 
-    return next(name for name, task in TASKS.items() if isinstance(task, ClassesObjects))
+    return TASKS.fulfilling(ClassesObjects)[0]
 
 
 def is_of_images(spec: ModelSpec) -> bool:
     """Whether a model says of which class an image is as a whole."""
     from napari_apprentice.tasks import TASKS, WholeImage
 
-    return spec.task in TASKS and isinstance(TASKS[spec.task], WholeImage)
+    return spec.task in TASKS.fulfilling(WholeImage)
 
 
 def answers_with_image(spec: ModelSpec) -> bool:
     """Whether a model answers with another image, and learns from images without labels."""
-    return spec.task in picture_tasks()
-
-
-def picture_tasks() -> dict[str, str]:
-    """Titles by name of the tasks that answer with an image."""
     from napari_apprentice.tasks import TASKS, AnswersWithImage
 
-    return {n: task.title for n, task in TASKS.items() if isinstance(task, AnswersWithImage)}
+    return spec.task in TASKS.fulfilling(AnswersWithImage)
 
 
 def object_tasks() -> tuple[str, ...]:
     """Names of the tasks whose labels number objects."""
     from napari_apprentice.tasks import TASKS, NumbersObjects
 
-    return tuple(name for name, task in TASKS.items() if isinstance(task, NumbersObjects))
+    return TASKS.fulfilling(NumbersObjects)
 
 
 def kind_of_task(name: str) -> Kind:
@@ -169,14 +164,14 @@ def place_tasks() -> tuple[str, ...]:
     """Names of the tasks whose answers are points and boxes."""
     from napari_apprentice.tasks import TASKS, FindsPlaces
 
-    return tuple(name for name, task in TASKS.items() if isinstance(task, FindsPlaces))
+    return TASKS.fulfilling(FindsPlaces)
 
 
 def image_task() -> str:
     """Name of the task that gives whole images a class."""
     from napari_apprentice.tasks import TASKS, WholeImage
 
-    return next(name for name, task in TASKS.items() if isinstance(task, WholeImage))
+    return TASKS.fulfilling(WholeImage)[0]
 
 
 def best_choice(choices: list[ModelChoice]) -> str | None:
@@ -197,11 +192,12 @@ def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
     return spec.ndim != grid.ndim, patient != (grid.world == "LPS"), scale, newest_first
 
 
-def network_choices(task: str | None) -> list[tuple[str, str]]:
+@cache
+def network_choices(task: str | None) -> tuple[tuple[str, str], ...]:
     """Titles and names of the networks that can answer a task; none of no task."""
     from napari_apprentice.engine.wishes import networks_for
     from napari_apprentice.models.networks import NETWORKS
     from napari_apprentice.tasks import TASKS
 
     names = [] if task is None else networks_for(TASKS[task])
-    return sorted((NETWORKS[name].title, name) for name in names)
+    return tuple(sorted((NETWORKS[name].title, name) for name in names))

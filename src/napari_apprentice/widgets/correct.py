@@ -174,7 +174,8 @@ class CorrectDock(Dock):
             return
         self.classes.set_classes(state.classes)
         self.objects.setVisible(state.objects)
-        self.objects.render()
+        if state.objects:
+            self.objects.render()
         self.classing.set_state(state)
         self.what.setText("Class of the object" if state.objects else "Class")
         self._render_selected()
