@@ -360,10 +360,11 @@ def test_boxes_survive_a_crash(bench):
     np.testing.assert_array_equal(state.places.centres, bench.state.places.centres)
 
 
-def test_volumes_say_why_they_have_no_boxes_to_draw(make_bench):
-    bench = make_bench(DEEP).begin()
+def test_more_boxes_than_napari_draws_are_corrected_as_points(bench):
+    bench.predict(Detections.of(np.full((501, 2), 30.0), np.full((501, 2), 3.0)))
+    bench.dock.beginning.correct.click()
     assert not bench.page.as_boxes.isEnabled()
-    assert "2-D images" in bench.page.as_boxes.toolTip()
+    assert "501 boxes are more" in bench.page.as_boxes.toolTip()
     bench.pointing.show_as(boxes=True)
     assert isinstance(bench.layer, Points)
 

@@ -114,6 +114,23 @@ class Detections:
         """Lower and upper corners of the boxes, ``(N, n)`` each; a box around voxel 3 alone is 2.5 … 3.5."""
         return self.centres - self.sizes / 2, self.centres + self.sizes / 2
 
+    def slices(self, axis: int, length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """First and last slice that each box passes through, ``(N,)`` each; the nearest twice where it passes through none.
+
+        Parameters
+        ----------
+        axis
+            Along which slices are counted.
+        length
+            How many there are.
+        """
+        low, high = (edge[:, axis] for edge in self.corners())
+        first, last = np.ceil(low).astype(np.int64), np.ceil(high).astype(np.int64) - 1
+        middle = np.round(self.centres[:, axis]).astype(np.int64)
+        is_between = last < first
+        first, last = np.where(is_between, middle, first), np.where(is_between, middle, last)
+        return np.clip(first, 0, length - 1), np.clip(last, 0, length - 1)
+
     def voxels(self, shape: Sequence[int]) -> NDArray[np.int64]:
         """Voxel in which each lies, ``(N, n)``, held inside an image of `shape`."""
         rounded = np.floor(self.centres + 0.5).astype(np.int64)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["changed_places", "clipped_boxes"]
+__all__ = ["changed_places", "clipped_boxes", "still_there"]
 
 _SAME = 0.01
 """Voxels: layers keep corners in single precision."""
@@ -27,7 +27,7 @@ def changed_places(
     sizes: NDArray[np.float64] | None,
     kind: int,
     shape: Sequence[int],
-    least: float = 1.0,
+    least: float | Sequence[float] = 1.0,
 ) -> Detections:
     """Return the places after a layer that shows some of them was changed; `before` itself where nothing was.
 
@@ -47,7 +47,7 @@ def changed_places(
     shape
         Of the image; boxes are cut at its edge.
     least
-        Voxels along every axis that a box must have, to be one.
+        Voxels that a box must have to be one, along every axis or along each.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def changed_places(
         A place beyond the image, or a box without an extent.
     """
     shown = before.select(rows)
-    was, now = _matched(shown, centres, sizes)
+    was, now = still_there(shown, centres, sizes)
     lengths = shown.sizes[was] if sizes is None else sizes[now]
     touched = _differs(shown.centres[was], centres[now])
     touched |= _differs(shown.sizes[was], lengths)
@@ -85,7 +85,7 @@ def clipped_boxes(
     centres: NDArray[np.float64],
     sizes: NDArray[np.float64],
     shape: Sequence[int],
-    least: float = 1.0,
+    least: float | Sequence[float] = 1.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cut boxes at the edge of an image; return their middles and lengths, ``(N, n)`` each.
 
@@ -115,7 +115,7 @@ def _checked(
     centres: NDArray[np.float64],
     sizes: NDArray[np.float64],
     shape: Sequence[int],
-    least: float | None,
+    least: float | Sequence[float] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if least is not None and len(centres):
         return clipped_boxes(centres, sizes, shape, least)
@@ -128,10 +128,23 @@ def _checked(
     return centres, sizes
 
 
-def _matched(
+def still_there(
     shown: Detections, centres: NDArray[np.float64], sizes: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that are still there: their numbers before, and now."""
+    """Tell which rows of a layer are still there after some of them were changed, deleted or added.
+
+    Parameters
+    ----------
+    shown
+        What the layer showed.
+    centres, sizes
+        What it shows now, ``(M, n)``; no sizes: points.
+
+    Returns
+    -------
+    tuple
+        Their numbers before, and now.
+    """
     if len(centres) >= len(shown):
         both = np.arange(len(shown))
         return both, both

@@ -14,7 +14,8 @@ from napari_apprentice.core.prediction import Prediction
 
 from . import layers as adapt
 from ._facts import classes_in
-from ._places import boxes_in, detections_in
+from ._place_layer import PlacesLayer
+from ._places import boxes_in, detections_in, point_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,9 @@ def _classes(layers: Sequence[Layer]) -> tuple[LabelClass, ...]:
 
 
 def _places(layer: Layer, classes: Sequence[LabelClass]) -> Detections:
+    if isinstance(layer, PlacesLayer):  # it may show a part of them, a slice
+        found = layer.found
+        return detections_in(found.centres, point_features(found, layer.state.classes), classes)
     if isinstance(layer, Points):
         return detections_in(layer.data, layer.features, classes)
     middles, lengths = boxes_in(layer.data, layer.ndim)

@@ -40,6 +40,8 @@ DEFAULTS = {
     "remove_small": "Shift+M",
     "take_back_class": "Shift+Z",
     "classify_rest": "Shift+C",
+    "begins_here": "Shift+I",
+    "ends_here": "Shift+E",
 }
 """Setting of the manifest → key. None is napari's own."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.layers import Points
 from qtpy.QtCore import QTimer
 
 from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.placing import changed_places
 
-from ._places import box_look, boxes_in, colors_of, corners_of, point_features, point_look
+from ._places import colors_of, point_features, point_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from napari_apprentice.core.edit import Edit
     from napari_apprentice.session.edits import AnnotationState
 
-__all__ = ["AnnotationBoxes", "AnnotationPoints", "PlacesLayer"]
+__all__ = ["AnnotationPoints", "PlacesLayer"]
 
 _CHANGES = ("added", "removed", "changed")
 _NEVER = "00"
 """Opacity of what is hidden."""
-_CLICK = 4.0
-"""Pixels of the screen: what is drawn smaller was a click."""
 
 
 class PlacesLayer:
@@ -57,8 +55,13 @@ class PlacesLayer:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Which of the places it shows."""
+        """Which of the places belong to it."""
         raise NotImplementedError
+
+    @property
+    def rows_seen(self) -> NDArray[np.int64]:
+        """Which of them it shows now."""
+        return self.rows
 
     def _geometry(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Middles, and lengths where it shows them."""
@@ -76,17 +79,33 @@ class PlacesLayer:
         """Whether it looks as what it says."""
         return True
 
-    def _least(self) -> float:
-        """Voxels along each axis that what is drawn must have."""
+    def _after(self, before: Detections) -> Detections:
+        """Places as they are now that napari changed the layer."""
+        centres, sizes = self._geometry()
+        shape = self.state.grid.shape
+        return changed_places(
+            before, self.rows_seen, centres, sizes, self.kind, shape, self._least()
+        )
+
+    def _least(self) -> float | tuple[float, ...]:
+        """Voxels that what is drawn must have, along every axis or along each."""
         return 1.0
 
     # -- what a person says ---------------------------------------------------------------
 
     @property
     def found(self) -> Detections:
-        """The places that it shows."""
+        """The places that belong to it."""
+        return self._select(self.rows)
+
+    @property
+    def seen(self) -> Detections:
+        """The places that it shows now."""
+        return self._select(self.rows_seen)
+
+    def _select(self, rows: NDArray[np.int64]) -> Detections:
         places = self.state.places
-        return Detections.none(self.state.grid.ndim) if places is None else places.select(self.rows)
+        return Detections.none(self.state.grid.ndim) if places is None else places.select(rows)
 
     def pick(self, value: int) -> None:
         """Places are of this class from now on; those that are selected become so."""
@@ -96,7 +115,7 @@ class PlacesLayer:
             return
         layer: Any = self
         self.kind = value
-        chosen = self.rows[sorted(layer.selected_data)]
+        chosen = self.rows_seen[sorted(layer.selected_data)]
         layer.selected_data = set()
         self._take_color(entry.color)
         if len(chosen):
@@ -113,7 +132,7 @@ class PlacesLayer:
         """Hide what has a lower score; it stays in the layer, and is saved with it."""
         self.level = level
         if not self._is_stale:
-            self._dress(self.found)
+            self._dress(self.seen)
 
     def _colors(self, found: Detections) -> list[str]:
         """Colour of each by its class; without any opacity where it is hidden."""
@@ -133,10 +152,7 @@ class PlacesLayer:
             self._tidy_later()
             return
         try:
-            centres, sizes = self._geometry()
-            shape = self.state.grid.shape
-            rows, least = self.rows, self._least()
-            after = changed_places(before, rows, centres, sizes, self.kind, shape, least)
+            after = self._after(before)
         except ApprenticeError as error:
             self._tell(str(error))
             self._tidy_later()
@@ -153,7 +169,7 @@ class PlacesLayer:
             self.state.set_places(after, more if count > 0 else fewer if count < 0 else others)
         finally:
             self._is_following = False
-        self._dress(self.found)
+        self._dress(self.seen)
         if not self._is_tidy():
             self._tidy_later()
 
@@ -178,8 +194,8 @@ class PlacesLayer:
         self._is_following = True
         try:
             layer.selected_data = set()
-            self._put(self.found)
-            self._dress(self.found)
+            self._put(self.seen)
+            self._dress(self.seen)
         finally:
             self._is_following = False
 
@@ -235,70 +251,5 @@ class AnnotationPoints(PlacesLayer, Points):
         layer.size = np.where(found.scores >= self.level, sizes, 0.0)
 
 
-class AnnotationBoxes(PlacesLayer, Shapes):
-    """A shapes layer that shows the boxes of an `AnnotationState` of a 2-D image; places without a size it leaves out.
-
-    Parameters
-    ----------
-    state, tell
-        See `AnnotationPoints`.
-    **kwargs
-        As for a shapes layer.
-    """
-
-    verbs = ("Draw box", "Delete boxes", "Change boxes")
-    nouns = "boxes"
-    is_of_boxes = True
-
-    def __init__(self, state: AnnotationState, tell: Callable[[str], None], **kwargs: Any) -> None:
-        places = state.places or Detections.none(state.grid.ndim)
-        found = places.select(places.are_boxes)
-        look = box_look(found, state.classes)
-        Shapes.__init__(self, corners_of(found), ndim=found.ndim, **{**look, **kwargs})
-        self.current_edge_width = look["edge_width"]
-        self.current_face_color = "transparent"
-        self._join(state, tell)
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Those with a size along every axis."""
-        places = self.state.places
-        return np.flatnonzero([] if places is None else places.are_boxes)
-
-    def _geometry(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        shapes: Any = self.data
-        return boxes_in(shapes, self.ndim)
-
-    def _is_tidy(self) -> bool:
-        shapes: Any = self.data
-        return all(map(_is_box, shapes, *self.found.corners()))
-
-    def _least(self) -> float:
-        drawing = str(self.mode).startswith("add")
-        return max(1.0, _CLICK * self.scale_factor / float(self.scale[-1])) if drawing else 1.0
-
-    def _put(self, found: Detections) -> None:
-        self.data = [(corners, "rectangle") for corners in corners_of(found)]
-
-    def _take_color(self, color: str) -> None:
-        self.current_edge_color = color
-        self.current_face_color = "transparent"
-
-    def _dress(self, found: Detections) -> None:
-        layer: Any = self
-        layer.features = point_features(found, self.state.classes)
-        if len(found):
-            layer.edge_color = self._colors(found)
-            layer.face_color = ["transparent"] * len(found)
-
-
-def _is_box(corners: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Whether a shape is the upright rectangle from `low` to `high`."""
-    at_low, at_high = (np.isclose(corners, edge, rtol=0, atol=0.01) for edge in (low, high))
-    ends = at_low.any(axis=0) & at_high.any(axis=0)
-    return len(corners) == 4 and bool((at_low | at_high).all() and ends.all())
-
-
 # Writers, menus and icons of napari know layers by the name of their class.
 AnnotationPoints.__name__ = "Points"
-AnnotationBoxes.__name__ = "Shapes"

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_BOXES",
+    "SIDES",
     "box_look",
     "boxes_in",
     "colors_of",
+    "corners_in",
     "corners_of",
+    "cut_by_slices",
     "detections_in",
+    "most_in_a_slice",
     "place_layers",
     "point_features",
     "point_look",
+    "sides_of",
 ]
 
 MOST_BOXES = 500
@@ -132,12 +137,8 @@ def cut_by_slices(boxes: Detections, slices: int) -> Detections:
     slices
         How many slices the volume has.
     """
-    low, high = boxes.corners()
-    first = np.ceil(low[:, 0]).astype(np.int64)
-    last = np.ceil(high[:, 0]).astype(np.int64) - 1
-    first = np.where(last < first, np.round(boxes.centres[:, 0]).astype(np.int64), first)
-    first, last = (np.clip(ends, 0, slices - 1) for ends in (first, last))
-    counts = np.maximum(last - first + 1, 1)
+    first, last = boxes.slices(0, slices)
+    counts = last - first + 1
     parts = boxes.select(np.repeat(np.arange(len(boxes)), counts))
     before = np.repeat(np.cumsum(counts) - counts, counts)
     parts.centres[:, 0] = np.repeat(first, counts) + np.arange(len(parts)) - before
@@ -148,11 +149,47 @@ def cut_by_slices(boxes: Detections, slices: int) -> Detections:
 def corners_of(boxes: Detections) -> list[NDArray[np.float64]]:
     """Corners of boxes, ``(4, 2)`` each, as a shapes layer wants them; of those in a volume in the plane of their middle, ``(4, 3)``."""
     low, high = boxes.corners()
-    lead = boxes.centres[:, :-2]
-    return [
-        np.array([(*z, a, c), (*z, a, d), (*z, b, d), (*z, b, c)])
-        for z, (a, c), (b, d) in zip(lead, low[:, -2:], high[:, -2:], strict=True)
-    ]
+    low[:, :-2] = high[:, :-2] = boxes.centres[:, :-2]
+    return corners_in(low, high)
+
+
+def corners_in(
+    low: NDArray[np.float64], high: NDArray[np.float64], across: int | None = None
+) -> list[NDArray[np.float64]]:
+    """Corners of rectangles from their lower and upper ones, ``(N, n)`` each; of a volume in a slice across an axis, the first if not given."""
+    ndim = low.shape[1]
+    plane = [axis for axis in range(ndim) if axis != (ndim - 3 if across is None else across)]
+    corners = np.repeat(low[:, np.newaxis], 4, axis=1)
+    corners[:, 2:, plane[0]] = high[:, np.newaxis, plane[0]]
+    corners[:, 1:3, plane[1]] = high[:, np.newaxis, plane[1]]
+    return list(corners)
+
+
+SIDES = 4
+"""Rectangles that have all edges of a box."""
+
+
+def sides_of(boxes: Detections) -> list[NDArray[np.float64]]:
+    """Rectangles with all edges of each box of a volume, ``(4, 3)``, `SIDES` for each."""
+    low, high = boxes.corners()
+    sides = []
+    for axis in (0, 1):
+        far = low.copy()
+        far[:, axis] = high[:, axis]
+        sides += [corners_in(low, high, axis), corners_in(far, high, axis)]
+    return [corners for box in zip(*sides, strict=True) for corners in box]
+
+
+def most_in_a_slice(boxes: Detections, shape: Sequence[int]) -> int:
+    """How many boxes the fullest slice of a volume has, across whichever axis; in 2-D, how many there are."""
+    if boxes.ndim == 2 or not len(boxes):
+        return len(boxes)
+    counts = []
+    for axis, length in enumerate(shape):
+        first, last = boxes.slices(axis, length)
+        steps = np.bincount(first, minlength=length + 1)
+        counts.append(int(np.cumsum(steps - np.bincount(last + 1, minlength=length + 1)).max()))
+    return max(counts)
 
 
 def boxes_in(

@@ -17,10 +17,12 @@ from napari_apprentice.session.identity import frame_name
 from napari_apprentice.session.taking import take_over_places
 
 from . import layers as adapt
+from ._box_layer import AnnotationBoxes
 from ._facts import classes_in
 from ._near_slices import NearSlices
-from ._place_layer import AnnotationBoxes, AnnotationPoints
-from ._places import MOST_BOXES, detections_in
+from ._place_layer import AnnotationPoints
+from ._places import MOST_BOXES, detections_in, most_in_a_slice
+from ._volume_boxes import VolumeBoxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,10 +143,10 @@ class Pointing:
         state = self.state
         if state is None or state.places is None:
             return "Nothing is marked yet."
-        if state.grid.ndim != 2:
-            return "Boxes are drawn in 2-D images; in a volume a point keeps the size of its box."
-        count = int(state.places.are_boxes.sum())
-        return f"{count} boxes are more than napari draws at once." if count > MOST_BOXES else None
+        count = most_in_a_slice(state.places.select(state.places.are_boxes), state.grid.shape)
+        where = " in a slice" if state.grid.ndim == 3 else ""
+        too_many = f"{count} boxes{where} are more than napari draws at once."
+        return too_many if count > MOST_BOXES else None
 
     def show_as(self, boxes: bool) -> None:
         """Correct the boxes, or the points."""
@@ -164,19 +166,22 @@ class Pointing:
         if layer is None:
             layer = self._make(state, placed, facts)
             viewer.add_layer(layer)
+            if isinstance(layer, VolumeBoxes):
+                layer.follow(viewer.dims)
         for other in viewer.layers:
             is_result = adapt.is_result_of(other, self.annotator.session.key)
             if other in self._layers() or (is_result and isinstance(other, Points | Shapes)):
                 other.visible = other is layer
         viewer.layers.selection.active = layer
         add = "add_rectangle" if self.as_boxes else "add"
-        layer.mode = "select" if len(layer.data) else add
+        layer.mode = "select" if len(layer.found) else add
         self._near.show(layer)
 
     def _make(
         self, state: AnnotationState, placed: Mapping[str, Any], facts: Mapping[str, Any]
     ) -> AnnotationPoints | AnnotationBoxes:
-        kind = AnnotationBoxes if self.as_boxes else AnnotationPoints
+        boxes = VolumeBoxes if state.grid.ndim == 3 else AnnotationBoxes
+        kind = boxes if self.as_boxes else AnnotationPoints
         taken = [o.name for o in self.annotator.viewer.layers]
         ending = "boxes" if self.as_boxes else "points"
         name = adapt.unique_name(taken, f"{state.name} ▸ {ending}")

@@ -15,6 +15,9 @@ from ._buttons import ElidedButton
 from ._classes import ClassButtons, class_key
 from ._following import Following
 from ._parts import ErrorLine, elided, wrapped
+from ._plane import plane_of
+from ._slices_row import SlicesRow
+from ._volume_boxes import VolumeBoxes
 from .styles import CHIP
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 
     from napari_apprentice.session.edits import AnnotationState
 
-    from ._place_layer import AnnotationBoxes, AnnotationPoints
+    from ._box_layer import AnnotationBoxes
+    from ._place_layer import AnnotationPoints
     from ._pointing import Pointing
 
 __all__ = ["PointsPage"]
@@ -51,6 +55,7 @@ class PointsPage(QWidget):
         self.as_points = ElidedButton("Points")
         self.as_boxes = ElidedButton("Boxes")
         self.tools = wrapped()
+        self.slices = SlicesRow()
         self.take_over = ElidedButton("Take over the prediction")
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.level = QLabel("0.00")
@@ -81,7 +86,7 @@ class PointsPage(QWidget):
         column.addWidget(self.error)
         column.addWidget(self.take_over)
         column.addLayout(_row(self.as_points, self.as_boxes))
-        for widget in (self.count, self.tools, self.classes):
+        for widget in (self.count, self.tools, self.classes, self.slices):
             column.addWidget(widget)
         column.addWidget(QLabel("Lowest score"))
         for row in (
@@ -145,8 +150,11 @@ class PointsPage(QWidget):
         found, places = layer.found, layer.state.places
         words = f"{len(found)} {'boxes' if is_boxes else 'points'}, {int((found.scores == 1).sum())} by a person"
         left = 0 if places is None else len(places) - len(found)
+        here = isinstance(layer, VolumeBoxes) and layer.plane is not None
+        words += f" · {len(layer.rows_seen)} in this slice" if here else ""
         self.count.setText(words + (f" · {left} without a box" if left else ""))
         self.tools.setText(_BOX_TOOLS if is_boxes else _POINT_TOOLS)
+        self.slices.render(layer)
         newer = self._pointing.newer()
         self.take_over.setVisible(newer is not None)
         if newer is not None:
@@ -210,11 +218,11 @@ class PointsPage(QWidget):
 
     def _on_slice_clicked(self) -> None:
         layer, dims = self._pointing.layer, self._pointing.annotator.viewer.dims
-        if layer is None or dims.ndisplay == 3:
+        plane = None if layer is None else plane_of(dims, layer)
+        if plane is None:
             self.error.set_sentence("Show slices first: this is the 3-D view.")
             return
-        axis = (dims.order[0] + layer.ndim - dims.ndim) % layer.ndim
-        index = round(float(layer.world_to_data(dims.point[-layer.ndim :])[axis]))
+        axis, index = plane.axis, plane.index
         self._do(lambda s: s.finish_slice(axis, index, not s.is_finished(axis, index)))
 
     def _on_view_clicked(self) -> None:
@@ -249,8 +257,12 @@ class PointsPage(QWidget):
             for n in range(1, 10)
         }
         keys["Control-Z"], keys["Control-Shift-Z"] = layer.state.undo, layer.state.redo
+        sources: list[Any] = [layer.state.changed]
+        if isinstance(layer, VolumeBoxes):
+            keys |= self.slices.keys()
+            sources.append(layer.held_changed)
         self._following.bind(layer, keys)
-        self._following.follow((layer.state.changed,), self.render_state)
+        self._following.follow(sources, self.render_state)
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -32,6 +32,7 @@ from ._objects import KEYS as OBJECT_KEYS
 from ._objects import ObjectButtons
 from ._parts import ErrorLine
 from ._points_page import PointsPage
+from ._slices_row import KEYS as SLICES_KEYS
 from ._tools import Tools
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ KEYS = {
     **OBJECT_KEYS,
     **CLASSING_KEYS,
     **COUNTING_KEYS,
+    **SLICES_KEYS,
     "Ctrl+Z": "undo anything: strokes, classes, what is finished",
     "Ctrl+Shift+Z": "redo",
 }
