@@ -55,6 +55,33 @@ def click(bench, voxel, direction=None):
     mouse_press_callbacks(layer, event)
 
 
+def test_the_brush_reaches_through_slices_in_the_3d_view_and_says_where_nothing_is_labelled(
+    bench, monkeypatch
+):
+    labels = np.zeros(DEEP.shape, np.uint32)
+    labels[1:5, 10:30, 10:40] = 3
+    b = bench(DEEP, labels)
+    told = []
+    monkeypatch.setattr("napari_apprentice.widgets.annotating.show_info", told.append)
+    b.layer.mode, b.layer.selected_label, b.layer.brush_size = "paint", 7, 9
+    b.viewer.dims.ndisplay = 3
+    assert b.layer.n_edit_dimensions == 3
+    assert not b.dock.tools.volume.isEnabled()
+    assert "3-D view" in b.dock.tools.volume.toolTip()
+    click(b, (5, 5, 5), (-1.0, 0.0, 0.0))
+    assert "Show slices" in told[0]
+    assert not (b.state.labels == 7).any()
+    click(b, (5, 20, 25), (-1.0, 0.0, 0.0))
+    assert len(told) == 1
+    assert len(np.unique(np.nonzero(b.state.labels == 7)[0])) > 1
+    b.viewer.dims.ndisplay = 2
+    assert b.layer.n_edit_dimensions == 2
+    assert b.dock.tools.volume.isEnabled()
+    click(b, (0, 5, 5))
+    assert len(told) == 1
+    assert b.state.labels[0, 5, 5] == 7
+
+
 def test_every_tool_by_its_key_and_all_of_it_undone(bench):
     labels = flat_labels()
     b = bench(FLAT, labels)

@@ -14,6 +14,7 @@ from napari_apprentice.core.jobs import Progress
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.session import explaining
 from napari_apprentice.widgets.explain import ExplainDock
+from napari_apprentice.widgets.predict import PredictDock
 
 
 class Way:
@@ -34,6 +35,7 @@ class Way:
 
     def explain(self, volume: Any, model: Any, config: Any, image_class: str | None = None) -> Any:
         self.asked.append((volume.name, image_class))
+        self.diameter = config.diameter
         try:
             yield Progress("explaining")
             while self.waits:
@@ -120,6 +122,28 @@ def test_the_size_of_objects_is_asked_only_where_the_model_wants_to_know(
     assert dock.form.row("diameter").visible
     assert dock.form.row("diameter").label == "Object diameter (µm)"
     assert dock.button.isEnabled()
+
+
+def test_the_size_of_objects_is_one_answer_for_predict_and_explain(
+    dock: ExplainDock, way: Way, add_image: Callable[..., Any], viewer: Any, qtbot: Any, idle: Any
+) -> None:
+    add_image((24, 32))
+    dock.session.store.save(make_spec("counting", task="instance"), {})
+    dock.session.refresh_models()
+    dock.session.use_model("counting")
+    predict = PredictDock(viewer)
+    qtbot.addWidget(predict)
+    predict.form.row("diameter").value = "12.5"
+    assert dock.form.value().diameter == 12.5
+    dock.button.click()
+    idle(dock.session)
+    assert way.diameter == 12.5
+    dock.form.row("diameter").value = "0"  # no size: said here, and not handed on
+    assert dock.form.problem is not None
+    assert predict.form.value().diameter == 12.5
+    dock.form.row("diameter").value = ""
+    assert predict.form.value().diameter is None
+    assert dock.session.diameter is None
 
 
 def test_what_cannot_be_explained_says_why(

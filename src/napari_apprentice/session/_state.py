@@ -40,6 +40,8 @@ class SessionState:
     """Another time point of the image is on show."""
     model_changed = Signal()
     """Another model is chosen, the list of models changed, or other channels feed the model."""
+    diameter_changed = Signal()
+    """The person said how large objects are."""
     recipe_changed = Signal()
     """New models prepare images in another way."""
     annotations_changed = Signal()
@@ -52,6 +54,7 @@ class SessionState:
         self.key: str | None = None
         self.frame: int | None = None
         self.model: str | None = None
+        self.diameter = self.preferences.predict.diameter
         self.recipe = Recipe()
         self.annotations: EventedDict[str, AnnotationState] = EventedDict()
         self.volumes: dict[str, Volume] = {}
@@ -100,6 +103,12 @@ class SessionState:
         if recipe != self.recipe:
             self.recipe = recipe
             self.recipe_changed.emit()
+
+    def set_diameter(self, diameter: float | None) -> None:
+        """Say how large objects are, in the image's unit; None: estimated where a model needs to know it."""
+        if diameter != self.diameter:
+            self.diameter = diameter
+            self.diameter_changed.emit()
 
     def set_frame(self, frame: int) -> None:
         """Work on another time point; does nothing for images without time."""

@@ -106,7 +106,8 @@ class Growing:
             return
         voxel = tuple(int(v) for v in place)
         frame = volume.frame(session.frame or 0)
-        self._take(_Click(state, voxel, frame, session.channels, spec, session.config))
+        config = session.config.model_copy(update={"diameter": session.diameter})
+        self._take(_Click(state, voxel, frame, session.channels, spec, config))
 
     def stop(self) -> None:
         """Forget the clicks that wait."""

@@ -103,6 +103,7 @@ class Session(Learning):
             return False
 
         self.config = config
+        self.set_diameter(config.diameter)
         said = self._corrections()
 
         def done(prediction: Prediction) -> None:

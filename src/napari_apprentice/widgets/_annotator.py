@@ -286,6 +286,7 @@ class Annotator:
             layer = annotation_layer(state, self._placement(source), name, self._facts(source))
             layer.axes_order = self._order(layer.ndim)
             self.viewer.add_layer(layer)
+            layer.look(self.viewer.dims.ndisplay)
         layer.visible = True
         self.viewer.layers.selection.active = layer
         if layer.mode == "pan_zoom":
@@ -374,6 +375,7 @@ class Annotator:
         layer = self.layer
         if layer is not None:
             layer.axes_order = self._order(layer.ndim)
+            layer.look(self.viewer.dims.ndisplay)
         if getattr(event, "type", "") == "ndisplay":
             self.veiling.show()
         self.changed.emit()

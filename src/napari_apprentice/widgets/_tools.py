@@ -108,14 +108,20 @@ class Tools(QWidget):
         for widget in (self.size, self.number):
             unit = "pixels" if flat else "voxels"
             widget.setToolTip(f"Diameter of brush and eraser in {unit} ([ and ])")
-        self.volume.setEnabled(not flat)
+        self._render_volume(layer, flat)
+
+    def _render_volume(self, layer: AnnotationLabels, flat: bool) -> None:
+        self.volume.setEnabled(not flat and not layer.is_solid)
         was_blocked = self.volume.blockSignals(True)
         self.volume.setChecked(not flat and layer.n_edit_dimensions > 2)
         self.volume.blockSignals(was_blocked)
+        told = "Brush, fill and polygon reach through slices"
+        if layer.is_solid:
+            told = (
+                "The 3-D view: brush, eraser and fill change what is there already, through slices"
+            )
         self.volume.setToolTip(
-            "The image is flat: there is nothing to paint through"
-            if flat
-            else "Brush, fill and polygon reach through slices"
+            "The image is flat: there is nothing to paint through" if flat else told
         )
 
     def _show_size(self, size: int) -> None:

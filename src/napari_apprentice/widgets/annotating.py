@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 
 from napari_apprentice.core.errors import ApprenticeError
 
+from ._clicks import voxel_under
 from ._strokes import Dab, dab_of, stroke_of
 from ._veil import Veil
 from .layers import METADATA, class_colors
@@ -28,6 +29,7 @@ __all__ = ["AnnotationLabels", "annotation_layer", "veil_layer"]
 
 _PLACEMENT = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _NAMES = {"paint": "Brush", "erase": "Erase", "fill": "Fill", "polygon": "Polygon"}
+_ON_LABELS = ("paint", "erase", "fill")
 _OPACITY = 0.6
 _VEIL_OPACITY = 0.4
 
@@ -52,11 +54,44 @@ class AnnotationLabels(Labels):
         self._dabs: list[Dab] = []
         self._strokes_open = 0
         self._is_recording = False
+        self._in_slices: int | None = None
         self._placed = {name: kwargs[name] for name in _PLACEMENT if name in kwargs}
         super().__init__(state.labels, **kwargs)
         self.events.paint.connect(self._on_self_paint)
         self.events.data.connect(self._on_self_data)
+        self.mouse_drag_callbacks.append(self._on_self_pressed)
         state.edited.connect(self._on_state_edited)
+
+    # -- the 3-D view ---------------------------------------------------------------------
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether it is shown, and painted, in the 3-D view."""
+        return self._in_slices is not None
+
+    def look(self, ndisplay: int) -> None:
+        """Edit along all axes in the 3-D view, where napari's brush does nothing that is as flat as a slice; afterwards as before.
+
+        Parameters
+        ----------
+        ndisplay
+            How many axes the viewer shows.
+        """
+        is_solid = ndisplay == 3 and self.ndim > 2
+        if is_solid and self._in_slices is None:
+            self._in_slices = self.n_edit_dimensions
+            self.n_edit_dimensions = self.ndim
+        elif not is_solid and self._in_slices is not None:
+            before, self._in_slices = self._in_slices, None
+            self.n_edit_dimensions = before
+
+    def _on_self_pressed(self, _: Labels, event: Any) -> None:
+        """In the 3-D view napari paints on what is labelled already; say so where nothing is."""
+        if self.is_solid and str(self.mode) in _ON_LABELS and voxel_under(self, event) is None:
+            show_info(
+                "Nothing is labelled there: in the 3-D view brush, eraser and fill change what is labelled already. "
+                "Show slices to paint elsewhere."
+            )
 
     # -- one history ----------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QPushButton
 
-from napari_apprentice.core.units import unit_text
 from napari_apprentice.explain import ExplainConfig
 from napari_apprentice.session import explaining as jobs
 
 from . import layers as adapt
 from ._channels import ChannelLists
+from ._diameter import DiameterRow
 from ._dock import Dock
 from ._parts import ElidedList, ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
@@ -48,6 +48,7 @@ class ExplainDock(Dock):
         self.ways, self.classes = ElidedList(), ElidedList()
         self.about = wrapped()
         self.form = ConfigForm(ExplainConfig(), main=())
+        self.diameter = DiameterRow(self.form, self.session)
         self.cost = elided()
         self.button = QPushButton("Explain")
         self.refusal = ErrorLine()
@@ -74,9 +75,11 @@ class ExplainDock(Dock):
         session = self.session
         for signal in (session.image_changed, session.model_changed, session.status_changed):
             self.listen(signal, self.render)
+        self.listen(session.diameter_changed, self.render)
         self.listen(session.refused, self.refusal.set_sentence)
         self.models.currentIndexChanged.connect(self._on_models_index)
         self.ways.currentIndexChanged.connect(self.render)
+        self.form.changed.connect(self.diameter.tell_session)
         self.form.changed.connect(self.render)
         self.button.clicked.connect(self._on_button_clicked)
 
@@ -93,7 +96,7 @@ class ExplainDock(Dock):
         self.form.row("passes").visible = way.key == "uncertainty"
         self.form.row("seed").visible = way.key == "uncertainty"
         self.form.row("cells").visible = way.key == "occlusion"
-        self._render_diameter()
+        self.diameter.render()
         problem = self.problem()
         if not session.busy:
             self.cost.setText(" " if problem else self._cost())
@@ -101,14 +104,6 @@ class ExplainDock(Dock):
         self.button.setEnabled(problem is None)
         self.button.setToolTip(problem or f"Ask {session.model}")
         self.refusal.set_sentence("" if session.busy or problem is None else problem)
-
-    def _render_diameter(self) -> None:
-        """Ask for the size of the objects only where the model wants to know it."""
-        row, volume = self.form.row("diameter"), self.session.volume
-        row.visible = self.session.numbers_objects
-        row.label = (
-            f"Object diameter ({unit_text('pixel' if volume is None else volume.grid.unit)})"
-        )
 
     def _render_classes(self) -> None:
         spec, chosen = self.session.spec, self.classes.currentData()

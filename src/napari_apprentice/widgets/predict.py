@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from napari.layers import Labels
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout
 
-from napari_apprentice.core.units import unit_text
-
 from . import layers as adapt
 from ._channels import ChannelLists
 from ._coloring import Coloring
+from ._diameter import DiameterRow
 from ._dock import Dock
 from ._parts import ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
@@ -46,6 +45,7 @@ class PredictDock(Dock):
     ) -> None:
         super().__init__(viewer, session, embedded=embedded)
         self.form = ConfigForm(self.session.preferences.predict, main=("device", "diameter"))
+        self.diameter = DiameterRow(self.form, self.session)
         self.models = ModelList("no model yet")
         self.channels = ChannelLists(self.session)
         self.cost = elided()
@@ -76,12 +76,14 @@ class PredictDock(Dock):
     def _connect(self) -> None:
         session = self.session
         self.models.currentIndexChanged.connect(self._on_models_index)
+        self.form.changed.connect(self.diameter.tell_session)
         self.form.changed.connect(self.render)
         self.button.clicked.connect(self._on_button_clicked)
         self.listen(session.image_changed, self.render)
         for event in (self.viewer.layers.events.inserted, self.viewer.layers.events.removed):
             self.listen(event, self._on_viewer_layers)
         self.listen(session.model_changed, self.render)
+        self.listen(session.diameter_changed, self.render)
         self.listen(session.predicted, self.render)
         self.listen(session.status_changed, self._on_session_status)
         self.listen(session.refused, self.refusal.set_sentence)
@@ -92,7 +94,7 @@ class PredictDock(Dock):
         """Show the session as it is."""
         session = self.session
         self.models.set_choices(session.choices(), session.model)
-        self._render_diameter()
+        self.diameter.render()
         cost = session.cost(self.form.value()) if self.form.problem is None else ""
         self.cost.setText(cost or " ")
         self.cost.setToolTip("Estimated time and extra memory of this prediction")
@@ -103,13 +105,6 @@ class PredictDock(Dock):
         self.summary.setVisible(bool(lines))
         self.refusal.set_sentence(self.form.problem or "")
         self.coloring.set_layer(self._result())
-
-    def _render_diameter(self) -> None:
-        """Ask for the size of the objects only where the model wants to know it."""
-        row, volume = self.form.row("diameter"), self.session.volume
-        row.visible = self.session.numbers_objects
-        unit = "pixel" if volume is None else volume.grid.unit
-        row.label = f"Object diameter ({unit_text(unit)})"
 
     def _result(self) -> Labels | None:
         """The newest labels that a model made of this image."""
