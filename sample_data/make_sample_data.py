@@ -114,6 +114,38 @@ def nuclei_entry(number: int, case: nuclei_phantom.NucleiCase) -> dict[str, Any]
     }
 
 
+def pair_entry(case: nuclei_phantom.NucleiCase) -> dict[str, Any]:
+    """Describe a noisy field for the index; its truth is the same field without noise."""
+    return {
+        "key": "nuclei-noisy",
+        "title": "Noisy nuclei (fluorescence)",
+        "image": f"nuclei_noisy/noisy/{case.name}.tif",
+        "labels": f"nuclei_noisy/clean/{case.name}.tif",
+        "description": "Synthetic fluorescence image of nuclei in very little light; its truth is the same without noise.",
+        "task": "restoration",
+        "modality": "fluorescence microscopy",
+        "classes": {},
+        "axes": "YX",
+        "spacing": [nuclei_phantom.PIXEL_UM] * 2,
+        "unit": "µm",
+    }
+
+
+def write_pair(root: Path, case: nuclei_phantom.NucleiCase) -> dict[str, Any]:
+    """Write a noisy field and the same without noise; return its entry."""
+    entry, (noisy, clean) = pair_entry(case), nuclei_phantom.make_pair(case)
+    write_tiff(root / entry["image"], noisy)
+    write_tiff(root / entry["labels"], clean)
+    told = {"shape": list(noisy.shape), "dtype": str(noisy.dtype), "psnr_db": psnr(noisy, clean)}
+    return {**entry, **told, **closing(root, entry)}
+
+
+def psnr(image: Array, clean: Array) -> float:
+    """Return the peak signal-to-noise ratio in dB, over the range of the clean image."""
+    error = np.mean((image.astype(float) - clean) ** 2)
+    return round(float(10 * np.log10(float(np.ptp(clean)) ** 2 / error)), 1)
+
+
 def cell_entry(chosen: cell_phantom.CellSet) -> dict[str, Any]:
     """Describe one folder of cells for the index; its class folders, or a table, say what they are."""
     counts = {str(n): getattr(chosen, name) for n, name in enumerate(cell_phantom.CLASSES, 1)}
@@ -196,11 +228,22 @@ def write_all(root: Path) -> dict[str, Any]:
         write_tiff(root / entry["image"], image)
         write_tiff(root / entry["labels"], labels)
         samples.append(finish_entry(root, entry, image, labels))
+    samples.append(write_pair(root, nuclei_phantom.DIM))
     samples += [write_cells(root, cells) for cells in cell_phantom.SETS]
     index = {"version": 1, "defaults": ["brain-mri", "nuclei"], "samples": samples}
     text = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
     (root / "index.json").write_text(text, encoding="utf-8")
     return index
+
+
+def truth_of(sample: dict[str, Any]) -> str:
+    """Say in a few words what the truth of an image is."""
+    if "psnr_db" in sample:
+        return f"the same without noise: the image has {sample['psnr_db']:g} dB PSNR"
+    held = sample.get("class_voxels")
+    if held:
+        return f"anterior {held['1']}, posterior {held['2']} voxels"
+    return f"{sample['objects']} nuclei, median {sample['median_area_px']:g} px"
 
 
 def table_rows(sample: dict[str, Any]) -> list[str]:
@@ -212,12 +255,7 @@ def table_rows(sample: dict[str, Any]) -> list[str]:
         what = f"{sample['images']} {sample['dtype']} pictures"
         known = ", ".join(f"{each[n]} {name}" for n, name in sample["classes"].items())
     else:
-        what, held = f"{sample['dtype']} image", sample.get("class_voxels")
-        known = (
-            f"anterior {held['1']}, posterior {held['2']} voxels"
-            if held
-            else f"{sample['objects']} nuclei, median {sample['median_area_px']:g} px"
-        )
+        what, known = f"{sample['dtype']} image", truth_of(sample)
     sums, is_one = sample["sha256"], sample["image"] == sample["labels"]
     rows = [(sample["image"], f"{what}: {known}" if is_one else what, sums["image"])]
     if not is_one:
@@ -251,6 +289,8 @@ def check(root: Path) -> list[str]:
     for number, field in enumerate(nuclei_phantom.CASES, start=1):
         entry = nuclei_entry(number, field)
         made[entry["image"]], made[entry["labels"]] = nuclei_phantom.make_nuclei(field)
+    pair = pair_entry(nuclei_phantom.DIM)
+    made[pair["image"]], made[pair["labels"]] = nuclei_phantom.make_pair(nuclei_phantom.DIM)
     for cells in cell_phantom.SETS:
         folder = cell_entry(cells)["image"]
         made |= {f"{folder}/{path}": array for path, _, array in cell_phantom.make_set(cells)}

@@ -75,6 +75,9 @@ CASES = (
     ),
 )
 
+DIM = NucleiCase("nuclei_5", 55, count=140, photons=9.0, background=0.4, gain=20.0, read_noise=12.0)
+DIM_SIZE = 256
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -193,14 +196,23 @@ def paint_stain(
     return np.asarray(case.photons * (stain + case.haze * ndimage.gaussian_filter(stain, 22)))
 
 
-def expose(case: NucleiCase, photons: Array, rng: np.random.Generator) -> Array:
-    """Turn photons into camera counts: illumination, Poisson noise, gain, read noise, offset."""
+def illuminate(case: NucleiCase, photons: Array, rng: np.random.Generator) -> Array:
+    """Return the photons that reach each pixel on average: stain and background in uneven light."""
     yy, xx = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1.0)
     middle = rng.uniform(0.35, 0.65, 2)
     light = 1.0 - case.vignette * ((yy - middle[0]) ** 2 + (xx - middle[1]) ** 2) / 0.5
-    expected = np.clip(light, 0.15, None) * (photons + case.background)
-    counts = case.gain * rng.poisson(expected) + rng.normal(0.0, case.read_noise, expected.shape)
+    return np.asarray(np.clip(light, 0.15, None) * (photons + case.background))
+
+
+def read_out(case: NucleiCase, counts: Array) -> Array:
+    """Return what the camera writes: its offset added, whole numbers of 16 bits."""
     return np.asarray(np.clip(np.rint(counts + case.offset), 0, 65535).astype(np.uint16))
+
+
+def expose(case: NucleiCase, expected: Array, rng: np.random.Generator) -> Array:
+    """Turn photons into camera counts: Poisson noise, gain, read noise, offset."""
+    noise = rng.poisson(expected), rng.normal(0.0, case.read_noise, expected.shape)
+    return read_out(case, case.gain * noise[0] + noise[1])
 
 
 def tidy(labels: Array) -> Array:
@@ -229,4 +241,19 @@ def make_nuclei(case: NucleiCase) -> tuple[Array, Array]:
     labels, shapes, centres = place_nuclei(case, rng)
     photons = paint_stain(case, shapes, centres, rng)
     inner = (slice(MARGIN, MARGIN + SIZE),) * 2
-    return expose(case, photons[inner], rng), tidy(labels[inner])
+    return expose(case, illuminate(case, photons[inner], rng), rng), tidy(labels[inner])
+
+
+def make_pair(case: NucleiCase) -> tuple[Array, Array]:
+    """Return the middle of a field in little light, and the same without noise.
+
+    Returns
+    -------
+    noisy, clean : ndarray of uint16, axes y x, 256 x 256; camera counts on top of the same offset
+    """
+    rng = np.random.default_rng(case.seed)
+    _, shapes, centres = place_nuclei(case, rng)
+    inner = (slice(MARGIN, MARGIN + SIZE),) * 2
+    expected = illuminate(case, paint_stain(case, shapes, centres, rng)[inner], rng)
+    middle = (slice((SIZE - DIM_SIZE) // 2, (SIZE + DIM_SIZE) // 2),) * 2
+    return expose(case, expected[middle], rng), read_out(case, case.gain * expected[middle])

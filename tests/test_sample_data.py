@@ -22,6 +22,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "sample_data"
 INDEX: dict[str, Any] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 BRAINS = [s for s in INDEX["samples"] if s["task"] == "semantic"]
 NUCLEI = [s for s in INDEX["samples"] if s["task"] == "instance"]
+PAIRS = [s for s in INDEX["samples"] if s["task"] == "restoration"]
 CELLS = [s for s in INDEX["samples"] if s["task"] == "image_class"]
 
 
@@ -52,7 +53,7 @@ def test_index_lists_the_defaults_and_only_files_that_are_there() -> None:
     keys = [s["key"] for s in INDEX["samples"]]
     assert INDEX["defaults"] == ["brain-mri", "nuclei"]
     assert set(INDEX["defaults"]) <= set(keys)
-    assert len(set(keys)) == len(keys) == 10
+    assert len(set(keys)) == len(keys) == 11
     listed = {FOLDER / s[kind] for s in INDEX["samples"] for kind in ("image", "labels")}
     listed |= {p for folder in listed for p in folder.rglob("*") if p.is_file()}
     kinds = {".gz", ".tif", ".png", ".csv"}
@@ -104,6 +105,7 @@ def test_check_names_missing_and_altered_files(
     monkeypatch.setattr(script.brain_phantom, "make_brain", lambda _: made)
     monkeypatch.setattr(script.nuclei_phantom, "CASES", ())
     monkeypatch.setattr(script.cell_phantom, "SETS", ())
+    pair = without_pair(script, tmp_path, monkeypatch)
     entry = script.brain_entry(1, case)
     script.write_nifti(tmp_path / entry["image"], made[0], made[2], "as made")
     assert script.check(tmp_path) == [entry["labels"]]
@@ -111,6 +113,17 @@ def test_check_names_missing_and_altered_files(
     assert script.check(tmp_path) == [entry["labels"]]
     script.write_nifti(tmp_path / entry["labels"], made[1], made[2], "as made")
     assert script.check(tmp_path) == []
+    (tmp_path / pair["image"]).unlink()
+    assert script.check(tmp_path) == [pair["image"]]
+
+
+def without_pair(
+    script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Write a tiny pair in place of the real one; return its entry."""
+    tiny = np.zeros((8, 8), np.uint16), np.arange(64, dtype=np.uint16).reshape(8, 8)
+    monkeypatch.setattr(script.nuclei_phantom, "make_pair", lambda _: tiny)
+    return dict(script.write_pair(folder, script.nuclei_phantom.DIM))
 
 
 def test_same_seed_same_arrays_other_seed_other_arrays(script: ModuleType) -> None:
@@ -241,7 +254,7 @@ def test_script_writes_a_complete_folder(
     monkeypatch.setattr(script.cell_phantom, "SETS", cells)
     assert script.main(["--out", str(tmp_path)]) == 0
     index = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
-    tasks = ["semantic", "instance", "image_class", "image_class"]
+    tasks = ["semantic", "instance", "restoration", "image_class", "image_class"]
     assert [s["task"] for s in index["samples"]] == tasks
     assert script.main(["--out", str(tmp_path), "--check"]) == 0
     (tmp_path / index["samples"][1]["image"]).unlink()
@@ -255,6 +268,7 @@ def test_check_names_a_missing_cell_and_an_altered_table(
     monkeypatch.setattr(script.cell_phantom, "SETS", cells)
     for module in (script.brain_phantom, script.nuclei_phantom):
         monkeypatch.setattr(module, "CASES", ())
+    without_pair(script, tmp_path, monkeypatch)
     for chosen in cells:
         script.write_cells(tmp_path, chosen)
     assert script.check(tmp_path) == []
@@ -279,6 +293,23 @@ def test_cells_are_what_folders_and_table_say() -> None:
     given = list(said.values())
     for number, name in unsorted["classes"].items():
         assert given.count(name) == unsorted["class_images"][number]
+
+
+def test_noise_is_all_that_sets_a_noisy_field_apart() -> None:
+    (sample,) = PAIRS
+    noisy, clean = (read(sample[kind]).astype(float) for kind in ("image", "labels"))
+    noise = noisy - clean
+    assert abs(noise.mean()) < 0.5
+    light = (clean - 100) / 20
+    spread = np.sqrt(400 * light + 144)  # of photons, 20 counts each, and of reading them
+    assert (noise / spread).std() == pytest.approx(1, abs=0.02)
+    assert abs(np.corrcoef(noise[:, 1:].ravel(), noise[:, :-1].ravel())[0, 1]) < 0.02
+    error = 20 * np.log10(np.ptp(clean)) - 10 * np.log10((noise**2).mean())
+    assert round(error, 1) == sample["psnr_db"]
+    for kind in ("image", "labels"):
+        with tifffile.TiffFile(FOLDER / sample[kind]) as file:
+            assert file.imagej_metadata is not None
+            assert file.imagej_metadata["unit"] == "um"
 
 
 def darkness(path: Path) -> tuple[float, float]:

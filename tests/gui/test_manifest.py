@@ -116,6 +116,14 @@ def test_the_stained_cells_open_one_on_each_slice() -> None:
     assert (layer.name, layer.ndim, layer.data.shape) == ("cells", 3, (40, 64, 64, 3))
 
 
+def test_the_noisy_nuclei_open_above_what_they_are_without_noise() -> None:
+    clean, noisy = (Image(data, **state) for data, state, _ in manifest.sample_noisy_nuclei())
+    assert (noisy.name, noisy.visible, clean.visible) == ("nuclei-noisy", True, False)
+    assert clean.name == "nuclei-noisy ▸ without noise"
+    assert clean.contrast_limits == noisy.contrast_limits
+    assert clean.scale.tolist() == noisy.scale.tolist() == [0.25, 0.25]
+
+
 def test_pictures_of_the_samples_are_what_the_samples_show() -> None:
     offered = samples()
     assert [s.key for s in offered] == ["brain-mri", "nuclei"]

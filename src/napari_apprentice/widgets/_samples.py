@@ -37,12 +37,15 @@ class Sample:
         For people.
     image
         The file, or a folder of pictures of one size.
+    clean
+        The same image without noise, where the sample is a noisy one.
     """
 
     key: str
     title: str
     description: str
     image: Path
+    clean: Path | None = None
 
 
 def samples(*, offered: bool = True) -> list[Sample]:
@@ -58,15 +61,21 @@ def samples(*, offered: bool = True) -> list[Sample]:
 
 
 def _listed(folder: Path, index: dict[str, Any], offered: bool) -> list[Sample]:
+    entries = [e for e in index["samples"] if not offered or e["key"] in index["defaults"]]
     return [
-        Sample(entry["key"], entry["title"], entry["description"], folder / entry["image"])
-        for entry in index["samples"]
-        if not offered or entry["key"] in index["defaults"]
+        Sample(
+            entry["key"],
+            entry["title"],
+            entry["description"],
+            folder / entry["image"],
+            folder / entry["labels"] if entry["task"] == "restoration" else None,
+        )
+        for entry in entries
     ]
 
 
 def sample_layers(key: str) -> list[tuple[Any, dict[str, Any], str]]:
-    """Open a sample as layers.
+    """Open a sample as layers; what a noisy one is without noise lies below it, hidden.
 
     Raises
     ------
@@ -75,11 +84,23 @@ def sample_layers(key: str) -> list[tuple[Any, dict[str, Any], str]]:
     """
     for sample in samples(offered=False):
         if sample.key == key:
-            return layer_tuples(replace(_volume(sample.image), name=key))
+            shown = layer_tuples(replace(_volume(sample.image), name=key))
+            return [*_hidden(sample, shown), *shown]
     raise BadInputError(
         f"no sample named {key!r} in this installation",
         remedy="Install napari-apprentice again, or open an image of your own.",
     )
+
+
+def _hidden(
+    sample: Sample, shown: list[tuple[Any, dict[str, Any], str]]
+) -> list[tuple[Any, dict[str, Any], str]]:
+    if sample.clean is None:
+        return []
+    look = {n: v for n, v in shown[0][1].items() if n in ("contrast_limits", "colormap")}
+    named = replace(_volume(sample.clean), name=f"{sample.key} ▸ without noise")
+    made = layer_tuples(named)
+    return [(data, {**kwargs, **look, "visible": False}, kind) for data, kwargs, kind in made]
 
 
 def _volume(image: Path) -> Volume:

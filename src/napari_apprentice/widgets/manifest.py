@@ -17,6 +17,7 @@ __all__ = [
     "read",
     "sample_brain",
     "sample_cells",
+    "sample_noisy_nuclei",
     "sample_nuclei",
     "write_image",
     "write_labels",
@@ -122,6 +123,11 @@ def sample_brain() -> _LayerTuples:
 def sample_nuclei() -> _LayerTuples:
     """Open the synthetic nuclei."""
     return _sample("nuclei")
+
+
+def sample_noisy_nuclei() -> _LayerTuples:
+    """Open synthetic nuclei in very little light, and what they are without noise, hidden."""
+    return _sample("nuclei-noisy")
 
 
 def sample_cells() -> _LayerTuples:
