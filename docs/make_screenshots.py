@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cell_tours
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def main() -> int:
         "--only",
         choices=(
             "brain",
+            "cells",
+            "cells-unlike",
             "count",
             "detect",
             "evaluate",
@@ -74,6 +77,8 @@ def main() -> int:
         tours = {
             "brain": lambda: tour(Stage()),
             "count": lambda: count(Stage()),
+            "cells": lambda: cell_tours.classify(Stage("Classify")),
+            "cells-unlike": lambda: cell_tours.unlike(Stage("Restore")),
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),

@@ -123,8 +123,8 @@ def nucleus(centre: Array, radius: float, traits: Traits, rng: Generator) -> Arr
 
 def draw_cell(traits: Traits, rng: Generator) -> tuple[Array, Array]:
     """Return cytoplasm and nuclear stain of the cell in the middle."""
-    centre = SIZE / 2 + rng.normal(0.0, 2.5, 2)
-    radius = float(np.clip(rng.normal(22.0, 2.6), 16.0, 28.0))
+    centre = SIZE / 2 + rng.normal(0.0, 1.5, 2)
+    radius = float(np.clip(rng.normal(22.0, 2.0), 16.0, 28.0))
     body = cytoplasm(centre, radius, rng)
     turn = rng.uniform(0.0, 2 * np.pi)
     away = np.array([np.sin(turn), np.cos(turn)])
@@ -141,7 +141,7 @@ def draw_neighbours(rng: Generator) -> tuple[Array, Array]:
     """Return cytoplasm and nuclear stain of cells that the border cuts: none, one or two."""
     bodies, nuclei = np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))
     plain = Traits(0.3, 0.03, 0.12, 1.0, 0.8, 1)
-    for _ in range(int(rng.choice(3, p=(0.35, 0.45, 0.20)))):
+    for _ in range(int(rng.choice(3, p=(0.65, 0.28, 0.07)))):
         turn, far = rng.uniform(0.0, 2 * np.pi), rng.uniform(42.0, 52.0)
         centre = SIZE / 2 + far * np.array([np.sin(turn), np.cos(turn)])
         bodies += cytoplasm(centre, rng.normal(21.0, 2.5), rng)
@@ -153,9 +153,9 @@ def expose(absorbed: Array, rng: Generator) -> Array:
     """Turn absorbance ``(y, x, 3)`` into a picture: light, focus, photon noise, grey levels."""
     yy, xx = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1.0) - 0.5
     slope = rng.normal(0.0, 0.03, 2)
-    tint = np.array([238.0, 235.0, 232.0]) + rng.normal(0.0, 4.0, 3) + rng.normal(0.0, 5.0)
+    tint = np.array([238.0, 235.0, 232.0]) + rng.normal(0.0, 1.5, 3) + rng.normal(0.0, 3.0)
     light = tint * (1.0 + slope[0] * yy + slope[1] * xx)[..., np.newaxis]
-    blur = float(np.clip(rng.gamma(4.0, 0.22), 0.4, 2.0))
+    blur = float(np.clip(rng.gamma(16.0, 0.05), 0.4, 2.0))
     seen = ndimage.gaussian_filter(light * np.exp(-absorbed), (blur, blur, 0.0), mode="nearest")
     grey = seen + rng.normal(0.0, 1.0, seen.shape) * 1.4 * np.sqrt(seen / 240.0)
     return np.asarray(np.clip(np.rint(grey / STEP) * STEP, 0, 255).astype(np.uint8))
@@ -166,9 +166,9 @@ def make_cell(image_class: str, rng: Generator) -> Array:
     traits = draw_traits(image_class, rng)
     body, stained = draw_cell(traits, rng)
     bodies, nuclei = draw_neighbours(rng)
-    mix = rng.beta(1.6, 1.6)
+    mix = rng.beta(5.0, 5.0)
     hue = mix * PINK + (1.0 - mix) * GREEN
-    strong, nuclear = rng.lognormal(-0.25, 0.20), rng.lognormal(-0.05, 0.12)
+    strong, nuclear = rng.lognormal(-0.25, 0.10), rng.lognormal(-0.05, 0.08)
     sheet = strong * (body + bodies)[..., np.newaxis] * hue
     specks = (noise(1.0, rng) > 3.2) * rng.uniform(0.2, 0.8)
     dark = nuclear * (np.maximum(stained, nuclei) + specks)[..., np.newaxis] * NUCLEAR

@@ -1,4 +1,4 @@
-"""What is held out: whole objects where single ones are finished."""
+"""What is held out: whole objects where single ones are finished; the same images again where there are more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_apprentice.core.annotation import Annotation, Extent
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.config import TrainConfig
-from napari_apprentice.engine.split import TrainItem, plan_split
+from napari_apprentice.engine.split import TrainItem, lasting_order, plan_split
 
 RIM = 2
 
@@ -78,3 +78,14 @@ def test_of_a_finished_image_a_slab_is_held_out(cells: TrainItem) -> None:
     assert "rows" in split.note
     assert "objects" in plan_split([cells], TrainConfig(), numbered=True).note
     assert "rows" in plan_split([cells], TrainConfig()).note
+
+
+@pytest.mark.parametrize("count", [5, 12, 40])
+def test_what_is_held_out_stays_so_when_there_is_more(count: int) -> None:
+    names = [f"cell_{n}" for n in range(60)]
+    some = lasting_order(names[:count], seed=3)
+    more = lasting_order(names, seed=3)
+    assert [name for name in more if name in some] == some
+    assert sorted(more) == sorted(names)
+    assert lasting_order(names, seed=4) != more
+    assert lasting_order(["\udcff"], seed=0) == ["\udcff"]  # a file name that is no text

@@ -60,6 +60,10 @@ def test_slices_get_classes_by_key_and_the_viewer_goes_along(viewer: Any, dock: 
         dock.classes.new.name.setText(name)
         dock.classes.new.name.returnPressed.emit()
     assert [b.full for b in dock.classes.buttons] == ["bone", "air"]
+    dock.classes.new.name.setFocus()
+    assert dock.focusWidget() is dock.classes.new.name
+    dock.classes.new.name.returnPressed.emit()  # no name: number keys are for the classes from now on
+    assert dock.focusWidget() is dock.classes.buttons[0]
     assert dock.place.text() == "1 of 4 · stack · slice 0"
     press(dock, "2")
     assert dock.gallery.said == {0: "air"}
@@ -97,6 +101,7 @@ def test_a_folder_is_shown_on_a_layer_that_comes_and_goes(
         save(Volume(np.full((8, 9 + number), 5, np.uint8), grid), tmp_path / kind / f"{number}.png")
     (tmp_path / "Hand" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n no")
     dock.open_folder(tmp_path)
+    assert dock.sources.currentText() == f"folder {tmp_path.name}"
     assert len(viewer.layers) == 1
     assert viewer.layers[0].data.shape == (8, 9)
     assert dock.session.volume is None  # it is no image to work on elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -316,3 +317,17 @@ def test_a_trainer_that_refuses_leaves_no_candidate(session: Session) -> None:
     assert session.status.reason is FinishReason.ERRORED
     assert session.candidate is None
     assert not session.can_resume()
+
+
+def test_a_score_says_on_how_many_images_of_their_own(session: Session) -> None:
+    annotate(session)
+    session.learn(TrainConfig(), "nuclei v1")
+    candidate = session.candidate
+    assert candidate is not None
+    (item,) = candidate.result.split.train
+    others = [replace(item, volume=replace(item.volume)) for _ in range(2)]
+    for held, end in ((others, ", on 2 images"), (others[:1], ", on 1 image"), ([item], "")):
+        split = replace(candidate.result.split, held_out=tuple(held))
+        result: Any = SimpleNamespace(**{**vars(candidate.result), "split": split})
+        one = replace(candidate, result=result)
+        assert one.describe() == f"held-out Dice 0.81 → 0.88{end}"

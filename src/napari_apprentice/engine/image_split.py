@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Log
 
-from .split import Split, beside_synthetic
+from .split import Split, beside_synthetic, lasting_order
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -84,12 +82,10 @@ def _class_of(item: TrainItem) -> str:
 
 
 def _chosen(by_class: Mapping[str, Sequence[str]], config: TrainConfig) -> set[str]:
-    generator = np.random.default_rng(config.seed)
     chosen: set[str] = set()
     for names in by_class.values():
-        order = generator.permutation(len(names))
         count = min(len(names) - 1, max(1, round(config.held_out * len(names))))
-        chosen |= {names[i] for i in order[:count]}
+        chosen.update(lasting_order(names, config.seed)[:count])
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from napari_apprentice.core.annotation import Extent
 from napari_apprentice.core.errors import BadInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
 
-__all__ = ["Split", "TrainItem", "beside_synthetic", "check_items", "measured", "plan_split"]
+__all__ = [
+    "Split",
+    "TrainItem",
+    "beside_synthetic",
+    "check_items",
+    "lasting_order",
+    "measured",
+    "plan_split",
+]
 
 # With fewer finished slices, one of them tells little about the model, and all of them are needed to learn from.
 _FEWEST_ROWS = 8
@@ -170,10 +179,22 @@ def _planned(
     return Split(tuple(items), (), "all images belong together: nothing held out")
 
 
+def lasting_order(names: Iterable[str], seed: int) -> list[str]:
+    """Shuffle names so that any two keep their order when others are added.
+
+    What was held out stays so when there is more to learn from: else a model that is taught on would be checked on what it
+    had learned from before.
+    """
+
+    def drawn(name: str) -> bytes:
+        return hashlib.sha256(f"{seed} {name}".encode(errors="surrogatepass")).digest()
+
+    return sorted(names, key=drawn)
+
+
 def _by_group(items: Sequence[TrainItem], groups: list[str], config: TrainConfig) -> Split:
-    order = np.random.default_rng(config.seed).permutation(len(groups))
     count = min(len(groups) - 1, max(1, round(config.held_out * len(groups))))
-    chosen = {groups[i] for i in order[:count]}
+    chosen = set(lasting_order(groups, config.seed)[:count])
     held = tuple(i for i in items if (i.group or i.name) in chosen)
     train = tuple(i for i in items if (i.group or i.name) not in chosen)
     names = ", ".join(i.name for i in held[:3]) + (" …" if len(held) > 3 else "")

@@ -128,7 +128,7 @@ class Candidate:
         return self.request.name
 
     def describe(self) -> str:
-        """Compare it with the model it started from: ``"held-out Dice 0.81 → 0.88"``."""
+        """Compare it with the model it started from: ``"held-out Dice 0.81 → 0.88, on 3 images"``."""
         from napari_apprentice.tasks import TASKS, primary_of
 
         primary = primary_of(TASKS[self.result.spec.task], self.result.after)
@@ -139,8 +139,15 @@ class Candidate:
             return "learned; there was nothing to check it on"
         values = f"{after:.2f}" if before is None else f"{before:.2f} → {after:.2f}"
         if self.result.split.held_out:
-            return f"held-out {title} {values}"
+            return f"held-out {title} {values}{self._images_held_out()}"
         return f"{title} {values}, on what it learned from (nothing was held out)"
+
+    def _images_held_out(self) -> str:
+        """How many whole images were held out; nothing where both sides of the split are parts of the same."""
+        split = self.result.split
+        learned = {id(item.volume) for item in split.train}
+        count = sum(id(item.volume) not in learned for item in split.held_out)
+        return f", on {count} image{'s' if count > 1 else ''}" if count else ""
 
 
 def engine_predict(volume: Volume, model: Model, config: PredictConfig) -> Job[Prediction]:

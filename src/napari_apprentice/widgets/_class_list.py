@@ -40,6 +40,10 @@ class ClassList(QWidget):
         layout.addLayout(self._column)
         layout.addWidget(self.new)
         self.new.added.connect(self.added)
+        self.new.ended.connect(self._on_new_ended)
+        self.new.name.setToolTip(
+            "Name of a class to add; press Enter, and once more to give classes with the number keys"
+        )
 
     def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
         """Show these classes; emits nothing."""
@@ -65,6 +69,11 @@ class ClassList(QWidget):
         button.clicked.connect(lambda _, name=entry.name: self.picked.emit(name))
         self._column.addWidget(button)
         self.buttons.append(button)
+
+    def _on_new_ended(self) -> None:
+        """Leave the line: number keys are typed into it as long as it has the keyboard."""
+        if self.buttons:
+            self.buttons[0].setFocus()
 
     def set_chosen(self, name: str | None) -> None:
         """Press the button of a class, or none."""

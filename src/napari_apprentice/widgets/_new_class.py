@@ -9,9 +9,10 @@ __all__ = ["NewClass"]
 
 
 class NewClass(QWidget):
-    """A name and *Add*; Enter adds, too."""
+    """A name and *Add*; Enter adds, too, and says that there are no more where there is no name."""
 
     added = Signal(str)
+    ended = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +35,8 @@ class NewClass(QWidget):
         if name:
             self.name.clear()
             self.added.emit(name)
+        else:
+            self.ended.emit()
 
     def _on_name_changed(self, text: str) -> None:
         self.add.setEnabled(bool(text.strip()))

@@ -89,6 +89,7 @@ class ClassifyDock(Dock):
         self.card, self.curves = ResultCard(), CurvePlot()
         self._model: str | None = None
         self._wanted: str | None = None
+        self._folder = ""
         self._keys = Following()
         self._actions: dict[str, Callable[[], object]] = {
             str(n + 1): partial(self.classes.pick, n) for n in range(9)
@@ -252,7 +253,7 @@ class ClassifyDock(Dock):
         for title, key in layer_sources(self.viewer):
             self.sources.addItem(title, key)
         if chosen == _FOLDER:
-            self.sources.addItem("folder", _FOLDER)
+            self.sources.addItem(self._folder, _FOLDER)
         self.sources.setCurrentIndex(max(0, self.sources.findData(chosen)))
 
     # -- dock → session ---------------------------------------------------------------------
@@ -276,10 +277,13 @@ class ClassifyDock(Dock):
 
     def _look_into(self, folder: Path) -> None:
         samples, said = folder_samples(folder)
+        self._folder = f"folder {folder.name}"
         if self.sources.findData(_FOLDER) < 0:
-            self.sources.addItem("folder", _FOLDER)
+            self.sources.addItem(self._folder, _FOLDER)
         self.view.from_folder()
-        self.sources.setCurrentIndex(self.sources.findData(_FOLDER))
+        at = self.sources.findData(_FOLDER)
+        self.sources.setItemText(at, self._folder)
+        self.sources.setCurrentIndex(at)
         self.gallery.set_samples(samples, said, source=str(folder.resolve()))
 
     def _tried(self, action: Callable[[], object]) -> None:

@@ -1,0 +1,225 @@
+"""Tours through the stained cells, for `make_screenshots`: classify, find what is not normal, make images up.
+
+Which cell is normal, a person sees; here the sample's own table says it.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from make_screenshots import Stage
+
+CELLS = Path(__file__).parents[1] / "sample_data" / "cells"
+CLASSES = ("normal", "abnormal")
+FIRST, ROUND = 12, 8
+LEARN_MINUTES, NORMAL_MINUTES, MAKER_MINUTES = "1", "3", "5"
+
+
+def answers() -> dict[str, str]:
+    """File name → class, as the table beside the pictures says."""
+    with (CELLS / "unsorted.csv").open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row["class"] for row in csv.DictReader(file)}
+
+
+def say(dock: Any) -> None:
+    """Give the picture in view its class, as the key of the class does."""
+    truth = answers()[dock.gallery.sample.file]
+    dock.classes.pick(CLASSES.index(truth))
+
+
+def top(dock: Any) -> None:
+    """Scroll a dock to its head."""
+    dock.scroll.verticalScrollBar().setValue(0)
+
+
+def learn(stage: Stage, dock: Any, form: Any, button: Any, card: Any, minutes: str) -> None:
+    """Learn for some minutes, and use what was learned."""
+    form.row("minutes").value = minutes
+    button.click()
+    stage.wait(lambda: dock.session.candidate is not None, "the new model")
+    print("card:", card.text.text())
+
+
+def classify(stage: Stage) -> None:
+    """A dozen cells by hand, a first model, its doubts, a second model, and why."""
+    dock, gallery = stage.dock, stage.dock.gallery
+    dock.open_folder(CELLS / "unsorted")
+    for name in CLASSES:
+        dock.classes.added.emit(name)
+    stage.shoot("cells-0-open")
+    for _ in range(FIRST):
+        say(dock)
+    stage.shoot("cells-1-given")
+    learn(stage, dock, dock.form, dock.learn, dock.card, LEARN_MINUTES)
+    stage.shoot("cells-2-learned")
+    dock.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.ask.click()
+    stage.wait(stage.is_idle, "the answers")
+    for _ in range(ROUND):
+        dock.unsure.click()
+        said = gallery.answers[gallery.at]
+        print("unsure:", gallery.sample.name, said.summary, answers()[gallery.sample.file])
+        if _ == 0:
+            top(dock)
+            stage.shoot("cells-3-unsure")
+        say(dock)
+    learn(stage, dock, dock.form, dock.learn, dock.card, LEARN_MINUTES)
+    stage.shoot("cells-4-again")
+    dock.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.ask.click()
+    stage.wait(stage.is_idle, "the answers")
+    right = [
+        a.image_class == answers()[gallery.samples[n].file] for n, a in gallery.answers.items()
+    ]
+    print("right:", sum(right), "of", len(right))
+    surest = max(gallery.answers, key=lambda n: gallery.answers[n].table.get("abnormal", 0))
+    gallery.go(surest)
+    dock.why.click()
+    stage.wait(stage.is_idle, "the map of evidence")
+    top(dock)
+    stage.shoot("cells-5-why")
+    evaluated(stage)
+
+
+def instead(stage: Stage, dock: Any, name: str) -> Any:
+    """Close a dock and open another in its place."""
+    stage.viewer.window.remove_dock_widget(dock)
+    _, other = stage.viewer.window.add_plugin_dock_widget("napari-apprentice", name)
+    stage.settle()
+    return other
+
+
+def evaluated(stage: Stage) -> None:
+    """Both models on cells that neither has seen."""
+    dock = instead(stage, stage.dock, "Evaluate")
+    dock.sources.mode.setCurrentIndex(dock.sources.mode.findData("model"))
+    dock.sources.images.set_path(CELLS / "sorted")
+    for name in ("my classes v1", "my classes v2"):
+        dock.sources.models.setCurrentIndex(dock.sources.models.findData(name))
+        stage.settle()
+        dock.button.click()
+        stage.wait(lambda: not dock.session.status.is_running, "the scores")
+        mean = dock.shown.report.mean
+        print(name, {k: round(mean[k], 3) for k in ("accuracy", "roc_auc", "recall_abnormal")})
+    dock.against.setCurrentIndex(1)
+    dock.against.activated.emit(1)
+    stage.wait(lambda: not dock.session.status.is_running, "the comparison")
+    stage.shoot("cells-6-scores")
+    dock.tabs.setCurrentWidget(dock.figures)
+    stage.shoot("cells-7-matrix")
+    dock.tabs.setCurrentWidget(dock.cases)
+    cases = dock.shown.report.cases
+    wrong = min(range(len(cases)), key=lambda n: cases[n].scores["probability"])
+    dock.open_case(wrong)
+    stage.wait(lambda: not dock.session.status.is_running, "the case")
+    stage.shoot("cells-8-cases")
+    stage.viewer.close()
+
+
+def unlike(stage: Stage) -> None:
+    """What normal cells look like is learned; a map of what is not, and of all cells."""
+    dock, session = stage.dock, stage.dock.session
+    stage.viewer.open(CELLS / "sorted/abnormal/abnormal_09.png", plugin="napari-apprentice")
+    stage.settle()
+    teach = dock.teach
+    teach.lessons.setCurrentIndex(teach.lessons.findData("normal"))
+    teach.lessons.activated.emit(teach.lessons.currentIndex())
+    teach.noisy.set_path(CELLS / "sorted/normal")
+    teach.form.set_fields({"normalization": "window:0:255"})
+    teach.form.row("minutes").value = NORMAL_MINUTES
+    stage.shoot("unlike-0-learn")
+    teach.button.click()
+    stage.wait(lambda: session.candidate is not None, "the new model")
+    print("card:", teach.card.text.text())
+    stage.shoot("unlike-1-learned")
+    teach.card.use.click()
+    stage.wait(stage.is_idle, "saving")
+    dock.button.click()
+    stage.wait(stage.is_idle, "the map")
+    print("says:", session.summary)
+    top(dock)
+    stage.shoot("unlike-2-map")
+    dock.map.folder.set_path(CELLS / "sorted")
+    stage.settle()
+    unfold(dock.map)
+    dock.map.button.click()
+    stage.wait(stage.is_idle, "the map of the folder")
+    dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
+    stage.shoot("unlike-3-folder")
+    made_up(stage)
+
+
+def unfold(widget: Any) -> None:
+    """Open the fold that a widget lies in."""
+    from superqt import QCollapsible
+
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QCollapsible):
+        parent = parent.parent()
+    if parent is not None:
+        parent.expand(animate=False)
+
+
+def made_up(stage: Stage) -> None:
+    """More abnormal cells are made up and added to a copy of the folder."""
+    for layer in list(stage.viewer.layers):
+        stage.viewer.layers.remove(layer)
+    dock = instead(stage, stage.dock, "Synthesise")
+    session = dock.session
+    with tempfile.TemporaryDirectory() as folder:
+        cells = Path(folder) / "cells"
+        shutil.copytree(CELLS / "sorted", cells)
+        dock.folder.set_path(cells)
+        dock.form.row("minutes").value = MAKER_MINUTES
+        dock.learn.click()
+        stage.wait(lambda: session.candidate is not None, "the new model")
+        print("card:", dock.card.text.text())
+        stage.shoot("more-0-learned")
+        dock.card.use.click()
+        stage.wait(lambda: not session.status.is_running, "saving")
+        dock.new.click()
+        stage.wait(lambda: not session.status.is_running, "the samples")
+        dock.classes.setCurrentIndex(dock.classes.findData("abnormal"))
+        dock.target.set_path(cells)
+        dock.count.setValue(20)
+        dock.add.click()
+        stage.wait(lambda: not session.status.is_running, "the added images")
+        print("added:", dock.added.text(), sorted(p.name for p in cells.rglob("*synth*"))[:3])
+        dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
+        stage.shoot("more-1-added")
+        with_more(stage, instead(stage, dock, "Classify"), cells)
+    stage.viewer.close()
+
+
+def with_more(stage: Stage, dock: Any, cells: Path) -> None:
+    """Learn from measured and made-up cells, and from the measured ones alone."""
+    for folder in (CELLS / "sorted", cells):
+        dock.models.setCurrentIndex(0)
+        dock.open_folder(folder)
+        print(dock.gallery.describe())
+        dock.form.row("minutes").value = LEARN_MINUTES
+        dock.learn.click()
+        stage.wait(lambda: dock.session.candidate is not None, "the new model")
+        print("card:", dock.card.text.text())
+        stage.shoot(f"more-2-classes-{folder.name}")
+        dock.card.use.click()
+        stage.wait(lambda: not dock.session.status.is_running, "saving")
+    dock = instead(stage, dock, "Evaluate")
+    dock.sources.mode.setCurrentIndex(dock.sources.mode.findData("model"))
+    dock.sources.images.set_path(CELLS / "unsorted")
+    dock.sources.truth.set_path(CELLS / "unsorted.csv")
+    for number in range(dock.sources.models.count()):
+        name = dock.sources.models.itemData(number)
+        if name is None or not name.startswith("my classes"):
+            continue
+        dock.sources.models.setCurrentIndex(number)
+        dock.button.click()
+        stage.wait(lambda: not dock.session.status.is_running, "the scores")
+        mean = dock.shown.report.mean
+        print(name, {k: round(mean[k], 3) for k in ("accuracy", "roc_auc", "recall_abnormal")})
+    stage.shoot("more-3-scores")
