@@ -6,6 +6,8 @@ Which cell is normal, a person sees; here the sample's own table says it.
 from __future__ import annotations
 
 import csv
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +153,7 @@ def unlike(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the map of the folder")
     dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
     stage.shoot("unlike-3-folder")
-    made_up(stage)
+    stage.viewer.close()
 
 
 def unfold(widget: Any) -> None:
@@ -167,10 +169,7 @@ def unfold(widget: Any) -> None:
 
 def made_up(stage: Stage) -> None:
     """More abnormal cells are made up and added to a copy of the folder."""
-    for layer in list(stage.viewer.layers):
-        stage.viewer.layers.remove(layer)
-    dock = instead(stage, stage.dock, "Synthesise")
-    session = dock.session
+    dock, session = stage.dock, stage.dock.session
     with tempfile.TemporaryDirectory() as folder:
         cells = Path(folder) / "cells"
         shutil.copytree(CELLS / "sorted", cells)

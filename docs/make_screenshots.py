@@ -55,6 +55,7 @@ def main() -> int:
         choices=(
             "brain",
             "cells",
+            "cells-more",
             "cells-unlike",
             "count",
             "detect",
@@ -79,6 +80,7 @@ def main() -> int:
             "count": lambda: count(Stage()),
             "cells": lambda: cell_tours.classify(Stage("Classify")),
             "cells-unlike": lambda: cell_tours.unlike(Stage("Restore")),
+            "cells-more": lambda: cell_tours.made_up(Stage("Synthesise")),
             "objects": lambda: objects(Stage("Objects", HOW_TO)),
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),

@@ -249,6 +249,11 @@ def test_it_learns_left_from_right(tmp_path: Path, shape: tuple[int, ...]) -> No
     assert answer.image_class == "right"
     assert answer.summary.startswith("right 0.")
     assert answer.provenance is not None
+    # Both are all right about what was held out: what was taught last is not thrown away for that.
+    config = {"steps": 4, "learning_rate": 1e-5, "held_out": 0.4}
+    again, _ = learn(items, tmp_path / "again", init=model, config=config)
+    assert (again.before or {})["balanced_accuracy"] == again.after["balanced_accuracy"] == 1.0
+    assert any(not torch.equal(again.state[key], value) for key, value in result.state.items())
 
 
 def test_a_film_is_answered_frame_by_frame(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyqtgraph import TextItem
 from qtpy.QtCore import Qt
+from tests._small import make_spec
 
 import napari_apprentice.engine.evaluate_model  # noqa: F401  # what the worker would import first takes a while
 from napari_apprentice.core.grid import Grid
@@ -195,6 +197,17 @@ def test_a_model_is_scored_on_a_folder(
     assert "c1.tif ▸ truth" in [layer.name for layer in viewer.layers]
 
 
+def test_class_folders_say_the_truth_themselves(dock: EvaluateDock, tmp_path: Path) -> None:
+    choose(dock, MODEL)
+    sources = dock.sources
+    assert sources.truth.label.text() == "choose …"
+    sources.set_models([make_spec("kinds", task="image_class", network="cnn")])
+    assert sources.truth.label.text() == "the class folders"
+    assert dock.problem() == "Choose the images that the model is to predict."
+    sources.images.set_path(tmp_path)
+    assert dock.problem() is None
+
+
 def test_a_refusal_is_shown_and_nothing_changes(
     dock: EvaluateDock, folders: Path, idle: Any
 ) -> None:
@@ -225,6 +238,13 @@ def test_figures_follow_theme_and_escape_names(qtbot: Any) -> None:
     assert "&lt;b&gt;evil" in view.legend.text()
     view.titles.setCurrentIndex(1)
     assert "percent" in view.legend.text()
+    shares = {
+        one.toPlainText(): one.color.name()
+        for one in view.plot.getPlotItem().items
+        if isinstance(one, TextItem)
+    }
+    dark = {text for text, color in shares.items() if color == "#000000"}
+    assert dark == {"75", "100"}, "on the bright cells"
     view.set_theme("#ffffff", "#000000")
     view.set_figures([])
     assert view.legend.text() == ""

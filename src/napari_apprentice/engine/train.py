@@ -325,10 +325,12 @@ class _Training:
         return min(len(checker), self.feed.quick or len(checker))
 
     def _keep_if_better(self, state: Weights, learner: Learner, result: CheckResult) -> None:
-        score = mark_of(self.task, result.scores)
-        mark, best = (score, result.tie), (self.best.score, self.best.tie)
+        score, tie = mark_of(self.task, result.scores), result.tie
+        if tie and not learner.step_number:
+            tie = -math.inf  # of two that are all right, the one that knows what it was taught
+        mark, best = (score, tie), (self.best.score, self.best.tie)
         if mark > best or (mark == best and gains_classes(self.init, self.spec)):
-            self.best = Best(score, learner.step_number, tie=result.tie)
+            self.best = Best(score, learner.step_number, tie=tie)
             data = {"step": learner.step_number, "scores": result.scores}
             write_checkpoint(self.folder / BEST, state, data)
         else:

@@ -147,6 +147,8 @@ class Sources(QWidget):
         # Layers say nothing of an image as a whole.
         self.truth.file.setVisible(of_images)
         self.prediction.file.setVisible(of_images)
+        is_known = of_images and mode == MODEL
+        self.truth.set_empty("the class folders" if is_known else "choose …")
 
     def _is_of_images(self) -> bool:
         spec = self._specs.get(self.models.currentData() or "")

@@ -139,7 +139,10 @@ class FigureView(QWidget):
 
     def _write_shares(self, shares: Any) -> None:
         for row, column in np.ndindex(shares.shape):
-            item = pg.TextItem(f"{100 * shares[row, column]:.3g}", self._text, anchor=(0.5, 0.5))
+            share = shares[row, column]
+            # The brighter half of the cells is too bright for a dark theme's letters.
+            color = "black" if share > 0.5 else self._text
+            item = pg.TextItem(f"{100 * share:.3g}", color, anchor=(0.5, 0.5))
             item.setPos(column + 0.5, row + 0.5)
             self.plot.addItem(item)
 

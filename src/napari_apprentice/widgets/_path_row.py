@@ -72,6 +72,12 @@ class PathRow(QWidget):
         self.clear.setEnabled(path is not None)
         self.changed.emit()
 
+    def set_empty(self, text: str) -> None:
+        """Show another text while nothing is chosen."""
+        self._empty = text
+        if self.path is None:
+            self.label.setText(text)
+
     def _on_folder_clicked(self) -> None:
         found = QFileDialog.getExistingDirectory(self, self._what)
         if found:
