@@ -85,7 +85,18 @@ def classify(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the map of evidence")
     top(dock)
     stage.shoot("cells-5-why")
+    transfer(stage)
     evaluated(stage)
+
+
+def transfer(stage: Stage) -> None:
+    """From the second model to other cells: the last layer first, then those below."""
+    dock = stage.dock
+    dock.open_folder(CELLS / "sorted")
+    dock.form.set_fields({"freeze": 1.0, "thaw": 0.5})
+    learn(stage, dock, dock.form, dock.learn, dock.card, LEARN_MINUTES)
+    dock.card.discard.click()
+    stage.settle()
 
 
 def instead(stage: Stage, dock: Any, name: str) -> Any:

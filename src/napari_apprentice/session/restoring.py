@@ -99,7 +99,7 @@ LESSONS = {
         "The clean images, of the same names, are what it should say.",
     ),
     "normal": Lesson(
-        "a folder of normal images (anomalies)",
+        "a folder of normal images",
         "anomaly",
         1,
         "It learns to rebuild normal images through a narrow middle; what it cannot rebuild is not normal.",

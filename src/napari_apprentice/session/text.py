@@ -65,7 +65,7 @@ _SCORES = {
 _SCORES |= {
     "psnr_db": "PSNR in dB",
     "hidden_psnr_db": "PSNR of hidden voxels in dB",
-    "rebuilt_psnr_db": "PSNR of the rebuilt image in dB",
+    "rebuilt_psnr_db": "PSNR (dB, rebuilt)",
 }
 
 
