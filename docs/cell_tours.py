@@ -11,18 +11,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
+
 if TYPE_CHECKING:
     from make_screenshots import Stage
 
+IMAGES = Path(__file__).parent / "tutorials" / "images"
+HOW_TO = Path(__file__).parent / "how-to" / "images"
+SIZE = (1280, 800)
+DOCK = (333, 0, *SIZE)  # canvas and dock, without the layer controls
 CELLS = Path(__file__).parents[1] / "sample_data" / "cells"
 CLASSES = ("normal", "abnormal")
 FIRST, ROUND = 12, 8
-LEARN_MINUTES, NORMAL_MINUTES, MAKER_MINUTES = "1", "3", "5"
+LEARN_MINUTES, NORMAL_MINUTES, MAKER_MINUTES = "1", "3", "10"
 
 
 def answers() -> dict[str, str]:
     """File name → class, as the table beside the pictures says."""
-    with (CELLS / "unsorted.csv").open(encoding="utf-8", newline="") as file:
+    with (CELLS / "unsorted/classes.csv").open(encoding="utf-8", newline="") as file:
         return {row["file"]: row["class"] for row in csv.DictReader(file)}
 
 
@@ -51,12 +57,11 @@ def classify(stage: Stage) -> None:
     dock.open_folder(CELLS / "unsorted")
     for name in CLASSES:
         dock.classes.added.emit(name)
-    stage.shoot("cells-0-open")
     for _ in range(FIRST):
         say(dock)
-    stage.shoot("cells-1-given")
+    stage.shoot("cells-1-given", DOCK, colors=256)
     learn(stage, dock, dock.form, dock.learn, dock.card, LEARN_MINUTES)
-    stage.shoot("cells-2-learned")
+    stage.shoot("cells-2-learned", DOCK, colors=256)
     dock.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.ask.click()
@@ -67,10 +72,9 @@ def classify(stage: Stage) -> None:
         print("unsure:", gallery.sample.name, said.summary, answers()[gallery.sample.file])
         if _ == 0:
             top(dock)
-            stage.shoot("cells-3-unsure")
+            stage.shoot("cells-3-unsure", DOCK, colors=256)
         say(dock)
     learn(stage, dock, dock.form, dock.learn, dock.card, LEARN_MINUTES)
-    stage.shoot("cells-4-again")
     dock.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.ask.click()
@@ -84,7 +88,10 @@ def classify(stage: Stage) -> None:
     dock.why.click()
     stage.wait(stage.is_idle, "the map of evidence")
     top(dock)
-    stage.shoot("cells-5-why")
+    stage.shoot("cells-4-why", DOCK, colors=256)
+    stage.images = HOW_TO
+    stage.shoot("classify", (0, 0, *SIZE))
+    stage.images = IMAGES
     transfer(stage)
     evaluated(stage)
 
@@ -122,15 +129,15 @@ def evaluated(stage: Stage) -> None:
     dock.against.setCurrentIndex(1)
     dock.against.activated.emit(1)
     stage.wait(lambda: not dock.session.status.is_running, "the comparison")
-    stage.shoot("cells-6-scores")
     dock.tabs.setCurrentWidget(dock.figures)
-    stage.shoot("cells-7-matrix")
+    stage.shoot("cells-5-matrix", DOCK, colors=256)
     dock.tabs.setCurrentWidget(dock.cases)
-    cases = dock.shown.report.cases
-    wrong = min(range(len(cases)), key=lambda n: cases[n].scores["probability"])
-    dock.open_case(wrong)
+    dock.cases.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    first = dock.cases.model().index(0, 0)
+    dock.cases.setCurrentIndex(first)
+    dock.cases.clicked.emit(first)
     stage.wait(lambda: not dock.session.status.is_running, "the case")
-    stage.shoot("cells-8-cases")
+    stage.shoot("cells-6-case", DOCK, colors=256)
     stage.viewer.close()
 
 
@@ -145,25 +152,27 @@ def unlike(stage: Stage) -> None:
     teach.noisy.set_path(CELLS / "sorted/normal")
     teach.form.set_fields({"normalization": "window:0:255"})
     teach.form.row("minutes").value = NORMAL_MINUTES
-    stage.shoot("unlike-0-learn")
     teach.button.click()
     stage.wait(lambda: session.candidate is not None, "the new model")
     print("card:", teach.card.text.text())
-    stage.shoot("unlike-1-learned")
     teach.card.use.click()
     stage.wait(stage.is_idle, "saving")
     dock.button.click()
     stage.wait(stage.is_idle, "the map")
     print("says:", session.summary)
     top(dock)
-    stage.shoot("unlike-2-map")
+    stage.shoot("unlike-1-map", DOCK, colors=256)
     dock.map.folder.set_path(CELLS / "sorted")
     stage.settle()
     unfold(dock.map)
     dock.map.button.click()
     stage.wait(stage.is_idle, "the map of the folder")
+    stage.settle(1.0)
+    worst = max(range(len(dock.map.found.samples)), key=lambda n: dock.map.plot.points[n, 0])
+    dock.map.plot.picked.emit(worst)
+    stage.settle()
     dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
-    stage.shoot("unlike-3-folder")
+    stage.shoot("unlike-2-folder", DOCK, colors=256)
     stage.viewer.close()
 
 
@@ -189,7 +198,6 @@ def made_up(stage: Stage) -> None:
         dock.learn.click()
         stage.wait(lambda: session.candidate is not None, "the new model")
         print("card:", dock.card.text.text())
-        stage.shoot("more-0-learned")
         dock.card.use.click()
         stage.wait(lambda: not session.status.is_running, "saving")
         dock.new.click()
@@ -201,7 +209,7 @@ def made_up(stage: Stage) -> None:
         stage.wait(lambda: not session.status.is_running, "the added images")
         print("added:", dock.added.text(), sorted(p.name for p in cells.rglob("*synth*"))[:3])
         dock.scroll.verticalScrollBar().setValue(dock.scroll.verticalScrollBar().maximum())
-        stage.shoot("more-1-added")
+        stage.shoot("more-1-added", DOCK, colors=256)
         with_more(stage, instead(stage, dock, "Classify"), cells)
     stage.viewer.close()
 
@@ -216,13 +224,12 @@ def with_more(stage: Stage, dock: Any, cells: Path) -> None:
         dock.learn.click()
         stage.wait(lambda: dock.session.candidate is not None, "the new model")
         print("card:", dock.card.text.text())
-        stage.shoot(f"more-2-classes-{folder.name}")
         dock.card.use.click()
         stage.wait(lambda: not dock.session.status.is_running, "saving")
     dock = instead(stage, dock, "Evaluate")
     dock.sources.mode.setCurrentIndex(dock.sources.mode.findData("model"))
     dock.sources.images.set_path(CELLS / "unsorted")
-    dock.sources.truth.set_path(CELLS / "unsorted.csv")
+    dock.sources.truth.set_path(CELLS / "unsorted/classes.csv")
     for number in range(dock.sources.models.count()):
         name = dock.sources.models.itemData(number)
         if name is None or not name.startswith("my classes"):
@@ -232,4 +239,3 @@ def with_more(stage: Stage, dock: Any, cells: Path) -> None:
         stage.wait(lambda: not dock.session.status.is_running, "the scores")
         mean = dock.shown.report.mean
         print(name, {k: round(mean[k], 3) for k in ("accuracy", "roc_auc", "recall_abnormal")})
-    stage.shoot("more-3-scores")

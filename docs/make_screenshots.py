@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cell_tours
+from cell_tours import DOCK, HOW_TO, IMAGES, SIZE
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -31,19 +32,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-IMAGES = Path(__file__).parent / "tutorials" / "images"
-HOW_TO = Path(__file__).parent / "how-to" / "images"
-SIZE = (1280, 800)
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
 RESTORE_MINUTES = "1"
 SYNTHESIS_MINUTES = "3"
 BLURRED, MARKED = "blurred nucleus", 10
-_PATIENCE = 600.0
+_PATIENCE = 1200.0
 _LARGEST = 240_000
 _FEW = 64
-DOCK = (333, 0, *SIZE)  # canvas and dock, without the layer controls
 
 
 def main() -> int:
@@ -129,8 +126,10 @@ class Stage:
             self.settle(0.05)
         self.settle()
 
-    def shoot(self, name: str, box: tuple[int, int, int, int] | None = None) -> None:
-        """Save the window, or a part of it (left, top, right, bottom)."""
+    def shoot(
+        self, name: str, box: tuple[int, int, int, int] | None = None, *, colors: int | None = None
+    ) -> None:
+        """Save the window, or a part of it (left, top, right, bottom), in so many colours."""
         self.settle()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "window.png"
@@ -139,7 +138,7 @@ class Stage:
         picture = picture.crop(box) if box else picture
         path = self.images / f"{name}.png"
         picture.save(path, optimize=True)
-        colors = _FEW if box == DOCK else 256
+        colors = colors or (_FEW if box == DOCK else 256)
         if path.stat().st_size > _LARGEST or box == DOCK:
             picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
         print(f"{name}: {picture.size}, {path.stat().st_size // 1000} kB")
@@ -174,23 +173,6 @@ def scans(data: Path) -> None:
         stage.wait(stage.is_idle, "the list of series")
         stage.shoot("series", (0, 0, *SIZE))
         stage.viewer.close()
-    classes(data)
-
-
-def classes(data: Path) -> None:
-    """Pictures of which some have a class, what the starter says of one, and where it saw the evidence."""
-    stage = Stage("Classify", HOW_TO)
-    dock = stage.dock
-    dock.open_folder(data / "mednist" / "folders")
-    dock.models.setCurrentIndex(dock.models.findData("modality"))
-    dock.ask.click()
-    stage.wait(stage.is_idle, "the answers")
-    for number in range(20, 80):
-        dock.gallery.said.pop(number, None)
-    dock.gallery.go(45)
-    dock.why.click()
-    stage.wait(stage.is_idle, "the map of evidence")
-    stage.shoot("classify", (0, 0, *SIZE))
 
 
 def objects(stage: Stage) -> None:

@@ -149,12 +149,14 @@ def psnr(image: Array, clean: Array) -> float:
 def cell_entry(chosen: cell_phantom.CellSet) -> dict[str, Any]:
     """Describe one folder of cells for the index; its class folders, or a table, say what they are."""
     counts = {str(n): getattr(chosen, name) for n, name in enumerate(cell_phantom.CLASSES, 1)}
-    said = "in class folders" if chosen.is_sorted else "a table beside them says which are which"
+    said = "in class folders" if chosen.is_sorted else "a table among them says which are which"
     return {
         "key": "cells-sorted" if chosen.is_sorted else "cells",
         "title": "Stained cells, sorted" if chosen.is_sorted else "Stained cells",
         "image": f"cells/{chosen.name}",
-        "labels": f"cells/{chosen.name}" if chosen.is_sorted else f"cells/{chosen.name}.csv",
+        "labels": f"cells/{chosen.name}"
+        if chosen.is_sorted
+        else f"cells/{chosen.name}/classes.csv",
         "description": f"Synthetic bright-field pictures of single cells, normal and abnormal; {said}.",
         "task": "image_class",
         "modality": "bright-field microscopy",

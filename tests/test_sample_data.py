@@ -274,11 +274,11 @@ def test_check_names_a_missing_cell_and_an_altered_table(
     assert script.check(tmp_path) == []
     (tmp_path / "cells/sorted/abnormal/abnormal_01.png").unlink()
     script.write_png(tmp_path / "cells/unsorted/cell_02.png", np.zeros((64, 64, 3), np.uint8))
-    (tmp_path / "cells/unsorted.csv").write_text("file,class\n", encoding="utf-8")
+    (tmp_path / "cells/unsorted/classes.csv").write_text("file,class\n", encoding="utf-8")
     assert script.check(tmp_path) == [
         "cells/sorted/abnormal/abnormal_01.png",
         "cells/unsorted/cell_02.png",
-        "cells/unsorted.csv",
+        "cells/unsorted/classes.csv",
     ]
 
 
@@ -289,7 +289,7 @@ def test_cells_are_what_folders_and_table_say() -> None:
     rows = (FOLDER / unsorted["labels"]).read_text(encoding="utf-8").split()
     assert rows[0] == "file,class"
     said = dict(row.split(",") for row in rows[1:])
-    assert set(said) == {p.name for p in (FOLDER / unsorted["image"]).iterdir()}
+    assert set(said) == {p.name for p in (FOLDER / unsorted["image"]).glob("*.png")}
     given = list(said.values())
     for number, name in unsorted["classes"].items():
         assert given.count(name) == unsorted["class_images"][number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         save(field, folder / "field.tif")
     write_pictures(work)
     write_noisy(work)
+    cells = Path(__file__).parents[2] / "sample_data" / "cells"
+    shutil.copytree(cells, work / "sample_data" / "cells")
     (work / "brain.nii.gz").write_bytes((work / "images/case-1.nii.gz").read_bytes())
     monkeypatch.chdir(work)
     monkeypatch.setattr(Budget, "fraction", lambda _, step: step / 2)
