@@ -171,19 +171,19 @@ def cell_entry(chosen: cell_phantom.CellSet) -> dict[str, Any]:
     }
 
 
-def cell_table(chosen: cell_phantom.CellSet) -> str:
+def cell_table(made: list[tuple[str, str, Array]]) -> str:
     """Return a table of files and classes, as trainings read it."""
-    rows = [f"{path},{name}" for path, name, _ in cell_phantom.make_set(chosen)]
+    rows = [f"{path},{name}" for path, name, _ in made]
     return "\n".join(["file,class", *rows]) + "\n"
 
 
 def write_cells(root: Path, chosen: cell_phantom.CellSet) -> dict[str, Any]:
     """Write the pictures of a folder, and the table of one without class folders; return its entry."""
-    entry = cell_entry(chosen)
-    for path, _, array in cell_phantom.make_set(chosen):
+    entry, made = cell_entry(chosen), cell_phantom.make_set(chosen)
+    for path, _, array in made:
         write_png(root / entry["image"] / path, array)
     if not chosen.is_sorted:
-        (root / entry["labels"]).write_text(cell_table(chosen), encoding="utf-8", newline="\n")
+        (root / entry["labels"]).write_text(cell_table(made), encoding="utf-8", newline="\n")
     return entry | closing(root, entry)
 
 
@@ -293,11 +293,13 @@ def check(root: Path) -> list[str]:
         made[entry["image"]], made[entry["labels"]] = nuclei_phantom.make_nuclei(field)
     pair = pair_entry(nuclei_phantom.DIM)
     made[pair["image"]], made[pair["labels"]] = nuclei_phantom.make_pair(nuclei_phantom.DIM)
+    tables: dict[str, str] = {}
     for cells in cell_phantom.SETS:
-        folder = cell_entry(cells)["image"]
-        made |= {f"{folder}/{path}": array for path, _, array in cell_phantom.make_set(cells)}
+        entry, pictures = cell_entry(cells), cell_phantom.make_set(cells)
+        made |= {f"{entry['image']}/{path}": array for path, _, array in pictures}
+        if not cells.is_sorted:
+            tables[entry["labels"]] = cell_table(pictures)
     wrong = [path for path, array in made.items() if not _stored_equals(root / path, array)]
-    tables = {cell_entry(s)["labels"]: cell_table(s) for s in cell_phantom.SETS if not s.is_sorted}
     return wrong + [path for path, text in tables.items() if _text(root / path) != text]
 
 
