@@ -16,6 +16,7 @@ from superqt import QElidingLabel
 
 from napari_apprentice.widgets.apprentice import KEYS, STEPS, ApprenticeDock
 from napari_apprentice.widgets.correct import CorrectDock
+from napari_apprentice.widgets.explain import ExplainDock
 from napari_apprentice.widgets.learn import LearnDock
 from napari_apprentice.widgets.predict import PredictDock
 
@@ -39,6 +40,22 @@ def dock(viewer: Any, qtbot: Any) -> ApprenticeDock:
     made.resize(380, 700)
     made.show()
     return made
+
+
+def test_docks_that_are_opened_together_are_tabs(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    frames = [
+        viewer.window.add_dock_widget(made(viewer), area="right", name=name)
+        for made, name in ((ApprenticeDock, "one"), (ExplainDock, "two"))
+    ]
+    window = frames[0].window()
+    qtbot.waitUntil(lambda: window.tabifiedDockWidgets(frames[1]) == [frames[0]])
+    assert not frames[1].visibleRegion().isEmpty()
+    frames[1].hide()
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, frames[1])
+    frames[1].show()
+    qtbot.wait(20)
+    assert not window.tabifiedDockWidgets(frames[1])  # where a person put it, it stays
 
 
 def test_before_there_is_an_image_samples_are_offered_and_no_form(dock: ApprenticeDock) -> None:

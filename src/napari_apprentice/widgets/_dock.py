@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QSize, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 from ._parts import ImageHead, JobLine
 from ._session import link_for
@@ -110,6 +110,7 @@ class Dock(SessionWidget):
 
     shows_image = True
     """Whether the image that the session works on stands above."""
+    _is_placed = False
 
     def __init__(
         self,
@@ -128,8 +129,31 @@ class Dock(SessionWidget):
         layout.addLayout(self.head)
         layout.addWidget(self.scroll, 1)
         layout.addLayout(self.foot)
+        self._is_placed = embedded
         if not embedded:
             self._add_frame()
+
+    def event(self, event: QEvent) -> bool:
+        """Find a place beside the other docks, once."""
+        if not self._is_placed and event.type() == QEvent.Type.Show:
+            self._is_placed = True
+            QTimer.singleShot(0, self._join_tabs)
+        return super().event(event)
+
+    def _join_tabs(self) -> None:
+        """Be a tab beside another of our docks: one below the other, neither would have room."""
+        with suppress(RuntimeError):  # gone by now
+            window, own = self.window(), self.parent()
+            if not isinstance(window, QMainWindow) or not isinstance(own, QDockWidget):
+                return
+            area = window.dockWidgetArea(own)
+            for other in window.findChildren(QDockWidget):
+                is_beside = window.dockWidgetArea(other) == area and not other.isFloating()
+                is_ours = other is not own and other.findChild(Dock) is not None
+                if is_beside and is_ours and other.isVisible():
+                    window.tabifyDockWidget(other, own)
+                    own.raise_()
+                    return
 
     def _add_frame(self) -> None:
         job, session = JobLine(self.session), self.session
