@@ -75,7 +75,16 @@ CASES = (
     ),
 )
 
-DIM = NucleiCase("nuclei_5", 55, count=140, photons=9.0, background=0.4, gain=20.0, read_noise=12.0)
+DIM = NucleiCase(
+    "nuclei_5",
+    55,
+    count=140,
+    photons=22.0,
+    texture=0.5,
+    background=0.8,
+    gain=20.0,
+    read_noise=12.0,
+)
 DIM_SIZE = 256
 
 

@@ -296,6 +296,25 @@ def test_points_and_boxes_are_two_views_of_the_same(bench):
     assert len(bench.layer.data) == 3
 
 
+def test_what_is_saved_of_a_hidden_layer_is_what_there_is_now(bench, tmp_path):
+    bench.begin()
+    points = bench.layer
+    bench.page.as_boxes.click()
+    bench.layer.add_rectangles(rectangle((4.5, 49.5), (9.5, 59.5)))
+    assert not points.visible
+    points.save(str(tmp_path / "points.csv"))
+    rows = (tmp_path / "points.csv").read_text().splitlines()
+    assert rows[0] == "index,axis-0,axis-1,class,score,size-0,size-1"
+    assert [row.split(",")[1:3] for row in rows[1:]][-1] == ["7.0", "54.5"]
+    boxes = bench.layer
+    bench.page.as_points.click()
+    bench.layer.selected_data = {0}
+    bench.layer.remove_selected()
+    data, kwargs, kind = boxes.as_layer_data_tuple()
+    assert (kind, kwargs["name"], kwargs["visible"]) == ("shapes", "image ▸ boxes", False)
+    assert len(Shapes(data, **kwargs).data) == 3
+
+
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [

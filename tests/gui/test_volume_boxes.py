@@ -11,6 +11,7 @@ from napari_apprentice.session.autosave import restorable, restore
 from napari_apprentice.session.identity import identity
 from napari_apprentice.session.material import state_items
 from napari_apprentice.widgets._evaluated_places import truth_and_answer
+from napari_apprentice.widgets._evaluated_sources import Sources
 
 from ._correct_bench import DEEP
 from .test_points import home, make_bench  # noqa: F401 - fixtures
@@ -190,6 +191,14 @@ def test_learning_evaluating_saving_and_the_journal_see_all_boxes(bench):
     bench.state.autosave.close()
     state = restore(restorable(identity(bench.session.volume, None), DEEP).folder)
     np.testing.assert_array_equal(state.places.sizes, bench.state.places.sizes)
+
+
+def test_evaluate_proposes_points_and_boxes_where_there_is_nothing_else(bench, qtbot):
+    sources = Sources(bench.viewer)
+    qtbot.addWidget(sources)
+    sources.set_layers()
+    assert sources.task.currentData() == "detection"
+    assert sources.layer(sources.truth_layer) is not sources.layer(sources.prediction_layer)
 
 
 def test_what_counts_is_how_many_boxes_a_slice_has(make_bench):  # noqa: F811

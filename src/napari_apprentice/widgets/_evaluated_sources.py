@@ -16,6 +16,7 @@ from . import layers as adapt
 from ._facts import are_numbered, classes_in, facts_of
 from ._parts import ElidedList, ModelList
 from ._path_row import PathRow
+from ._place_layer import PlacesLayer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +212,12 @@ class Sources(QWidget):
             box.blockSignals(was_blocked)
 
     def _propose_task(self) -> None:
-        """Numbered objects where the chosen layer says that it has some."""
+        """Numbered objects where the chosen layer says that it has some; points and boxes where there is nothing else."""
+        own = [layer for layer in self._viewer.layers if not adapt.is_helper(layer)]
+        labels, places = (any(isinstance(o, kind) for o in own) for kind in (Labels, PlacesLayer))
+        if places and not labels:
+            self.task.setCurrentIndex(max(0, self.task.findData(next(iter(place_tasks()), None))))
+            return
         layer = self.layer(self.truth_layer)
         if layer is not None and are_numbered(facts_of(layer)):
             numbered = next(iter(object_tasks()), None)

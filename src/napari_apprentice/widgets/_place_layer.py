@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["AnnotationPoints", "PlacesLayer"]
 
 _CHANGES = ("added", "removed", "changed")
+_OF_LAYER = ("name", "metadata", "visible", "opacity", "blending", "scale", "translate", "rotate")
+_OF_LAYER += ("shear", "affine", "units", "axis_labels")
+"""What of a layer is not of its places."""
 _NEVER = "00"
 """Opacity of what is hidden."""
 
@@ -176,6 +179,16 @@ class PlacesLayer:
     def _tidy_later(self) -> None:
         # napari is still busy with what the mouse does.
         QTimer.singleShot(0, self._show)
+
+    def as_layer_data_tuple(self) -> tuple[Any, dict[str, Any], str]:
+        """Everything as it is, for whoever saves or doubles the layer; also while it is hidden and does not keep up."""
+        layer: Any = super()
+        data, kwargs, kind = layer.as_layer_data_tuple()
+        if not self._is_stale:
+            return data, kwargs, kind
+        now: Any = type(self)(self.state, lambda _: None)
+        data, fresh, _ = now.as_layer_data_tuple()
+        return data, {**fresh, **{name: kwargs[name] for name in _OF_LAYER if name in kwargs}}, kind
 
     def _on_state_edited(self, edit: Edit) -> None:
         if edit.classes is not None or (edit.places is not None and not self._is_following):
