@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import cell_tours
 from cell_tours import DOCK, HOW_TO, IMAGES, SIZE
+from mark_and_restore_tours import denoise, mark
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
-RESTORE_MINUTES = "1"
 SYNTHESIS_MINUTES = "3"
 BLURRED, MARKED = "blurred nucleus", 10
 _PATIENCE = 1200.0
@@ -59,6 +59,7 @@ def main() -> int:
             "evaluate",
             "explain",
             "explain-objects",
+            "mark",
             "objects",
             "prepare",
             "restore",
@@ -82,7 +83,8 @@ def main() -> int:
             "evaluate": lambda: evaluate(Stage("Evaluate", HOW_TO)),
             "explain": lambda: explain(Stage("Explain", HOW_TO)),
             "explain-objects": lambda: explain_objects(Stage("Explain", HOW_TO)),
-            "restore": lambda: restore(Stage("Restore", HOW_TO)),
+            "mark": lambda: mark(Stage()),
+            "restore": lambda: denoise(Stage()),
             "synthesise": lambda: synthesise(Stage("Synthesise", HOW_TO)),
             "detect": lambda: detect(Stage("Apprentice", HOW_TO)),
             "prepare": lambda: prepare(Stage("Prepare", HOW_TO)),
@@ -127,9 +129,24 @@ class Stage:
         self.settle()
 
     def shoot(
-        self, name: str, box: tuple[int, int, int, int] | None = None, *, colors: int | None = None
+        self,
+        name: str,
+        box: tuple[int, int, int, int] | None = None,
+        *,
+        colors: int | None = None,
+        is_noisy: bool = False,
     ) -> None:
-        """Save the window, or a part of it (left, top, right, bottom), in so many colours."""
+        """Save the window, or a part of it, in so many colours; where the image is noisy, fixed ones leave text as it is.
+
+        Parameters
+        ----------
+        name
+            Of the picture.
+        box
+            Left, top, right and bottom of the part.
+        colors, is_noisy
+            How many colours; whether they are fixed.
+        """
         self.settle()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "window.png"
@@ -138,9 +155,11 @@ class Stage:
         picture = picture.crop(box) if box else picture
         path = self.images / f"{name}.png"
         picture.save(path, optimize=True)
-        colors = colors or (_FEW if box == DOCK else 256)
-        if path.stat().st_size > _LARGEST or box == DOCK:
-            picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
+        is_dock = box == DOCK or is_noisy
+        if path.stat().st_size > _LARGEST or is_dock:
+            method = Image.Quantize.FASTOCTREE if is_noisy else Image.Quantize.MEDIANCUT
+            colors = colors or (_FEW if is_dock else 256)
+            picture.quantize(colors, method, dither=Image.Dither.NONE).save(path, optimize=True)
         print(f"{name}: {picture.size}, {path.stat().st_size // 1000} kB")
 
     def is_idle(self) -> bool:
@@ -197,41 +216,6 @@ def objects(stage: Stage) -> None:
     (_, low), (right, high) = points.min(axis=0) - 1, points.max(axis=0) + 1
     plot.select_in(np.array([[left, low], [right, low], [right, high], [left, high]]))
     stage.shoot("objects")
-
-
-def restore(stage: Stage) -> None:
-    """Noise taken away: smoothed, then learned from the noisy image alone, compared with the image before noise came."""
-    import numpy as np
-
-    folder = Path(__file__).parents[1] / "sample_data" / "nuclei"
-    stage.viewer.open(folder / "images" / "nuclei_1.tif", plugin="napari-apprentice")
-    clean = stage.viewer.layers[0]
-    rng, light = np.random.default_rng(0), clean.data / np.percentile(clean.data, 99.9)
-    shot = rng.poisson(light.clip(0) * 12) / 12 + rng.normal(0, 0.06, light.shape)
-    same = {n: getattr(clean, n) for n in ("scale", "translate", "units", "axis_labels")}
-    noisy = (1000 * shot.clip(0)).astype(np.uint16)
-    clean.data, clean.name = (1000 * light).astype(np.uint16), "without noise"
-    clean.visible = False
-    layer = stage.viewer.add_image(noisy, name="noisy nuclei", contrast_limits=(0, 1200), **same)
-    stage.viewer.layers.selection.active = layer
-    stage.viewer.scene.camera.zoom *= 2.5
-    dock = stage.dock
-    dock.methods.setCurrentIndex(dock.methods.findData("smooth:nl_means"))
-    dock.button.click()
-    stage.wait(stage.is_idle, "the smoothed image")
-    dock.teach.form.row("minutes").value = RESTORE_MINUTES
-    dock.teach.button.click()
-    stage.wait(lambda: dock.session.candidate is not None, "the new model")
-    dock.teach.card.use.click()
-    stage.wait(stage.is_idle, "saving")
-    dock.button.click()
-    stage.wait(stage.is_idle, "the restored image")
-    dock.clean.setCurrentIndex(dock.clean.findData(clean.unique_id))
-    dock.render()
-    dock.compare.click()
-    stage.wait(stage.is_idle, "the scores")
-    dock.scroll.verticalScrollBar().setValue(0)
-    stage.shoot("restore", (0, 0, *SIZE))
 
 
 def synthesise(stage: Stage) -> None:
