@@ -25,8 +25,22 @@ if TYPE_CHECKING:
 __all__ = ["AnnotationPoints", "PlacesLayer"]
 
 _CHANGES = ("added", "removed", "changed")
-_OF_LAYER = ("name", "metadata", "visible", "opacity", "blending", "scale", "translate", "rotate")
-_OF_LAYER += ("shear", "affine", "units", "axis_labels")
+_OF_LAYER = frozenset(
+    (
+        "name",
+        "metadata",
+        "visible",
+        "opacity",
+        "blending",
+        "scale",
+        "translate",
+        "rotate",
+        "shear",
+        "affine",
+        "units",
+        "axis_labels",
+    )
+)
 """What of a layer is not of its places."""
 _NEVER = "00"
 """Opacity of what is hidden."""
@@ -186,9 +200,10 @@ class PlacesLayer:
         data, kwargs, kind = layer.as_layer_data_tuple()
         if not self._is_stale:
             return data, kwargs, kind
-        now: Any = type(self)(self.state, lambda _: None)
-        data, fresh, _ = now.as_layer_data_tuple()
-        return data, {**fresh, **{name: kwargs[name] for name in _OF_LAYER if name in kwargs}}, kind
+        kind_of_layer: Any = type(self)
+        data, fresh, _ = kind_of_layer(self.state, lambda _: None).as_layer_data_tuple()
+        kept = {name: value for name, value in kwargs.items() if name in _OF_LAYER}
+        return data, {**fresh, **kept}, kind
 
     def _on_state_edited(self, edit: Edit) -> None:
         if edit.classes is not None or (edit.places is not None and not self._is_following):

@@ -79,7 +79,8 @@ class AnnotationLabels(Labels):
         """
         is_solid = ndisplay == 3 and self.ndim > 2
         if is_solid and self._in_slices is None:
-            self._in_slices = self.n_edit_dimensions
+            layer: Any = self  # napari types its own properties only in parts
+            self._in_slices = int(layer.n_edit_dimensions)
             self.n_edit_dimensions = self.ndim
         elif not is_solid and self._in_slices is not None:
             before, self._in_slices = self._in_slices, None
