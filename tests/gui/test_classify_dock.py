@@ -18,6 +18,7 @@ from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine.split import Split
 from napari_apprentice.io import save
 from napari_apprentice.widgets.classify import ClassifyDock
+from napari_apprentice.widgets.manifest import sample_cells
 
 pytestmark = pytest.mark.gui
 
@@ -81,6 +82,19 @@ def test_slices_get_classes_by_key_and_the_viewer_goes_along(viewer: Any, dock: 
     assert "1 of 4 have a class: 1 bone" in dock.progress.text()
     assert not dock.learn.isEnabled()
     assert "two classes" in dock.learn.toolTip()
+
+
+def test_pictures_of_a_coloured_stack_are_taken_one_by_one(viewer: Any, dock: Any) -> None:
+    ((data, kwargs, _),) = sample_cells()
+    layer = viewer.add_image(data, **kwargs)
+    choose(dock, "slices of cells")
+    assert dock.place.text() == "1 of 40 · cells · slice 00"
+    dock.classes.added.emit("normal")
+    press(dock, "1")
+    assert viewer.dims.current_step[0] == dock.gallery.at == 1
+    picture = dock.gallery.sample.open()
+    assert picture.rgb
+    np.testing.assert_array_equal(picture.numpy(), np.moveaxis(layer.data[1], -1, 0))
 
 
 def test_flat_images_are_shown_one_at_a_time(viewer: Any, dock: Any) -> None:

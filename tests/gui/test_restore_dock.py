@@ -175,6 +175,8 @@ def test_a_click_in_the_map_opens_the_image(viewer: Any, dock: Any, tmp_path: Pa
     points = np.array([[0.0, 0.0], [1.0, 0.5], [0.2, 1.0]])
     dock.map.set_map(ImageMap(samples, points, np.array([0.7, 0.2]), {0: "a", 1: "b"}))
     assert "3 images · the map shows 90% of their differences" in dock.map.text.text()
+    assert "●</span> a &nbsp; " in dock.map.legend.text()
+    assert "▼</span> b" in dock.map.legend.text()
     dock.map.plot.picked.emit(1)
     assert viewer.layers[-1].data.shape == (8, 10)
     assert dock.map.place.text() == "1 · b"

@@ -45,6 +45,7 @@ class FigureView(QWidget):
         self.plot.hideButtons()
         self.plot.setMouseEnabled(False, False)
         self.plot.setFixedHeight(230)
+        self.plot.plotItem.layout.setContentsMargins(1, 1, 1, 6)  # else names of axes are cut off
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.legend = QLabel()
         self.legend.setWordWrap(True)

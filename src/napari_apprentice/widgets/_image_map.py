@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QPointF, Qt, Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_apprentice.core.annotation import OKABE_ITO
 from napari_apprentice.core.errors import ApprenticeError
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["ImageMapView"]
 
 _NEAR = 12.0
-_SYMBOLS = ("o", "t", "s", "d", "+", "x", "star", "p")
+# As pyqtgraph calls them, and as they are written.
+_SYMBOLS = {"o": "●", "t": "▼", "s": "■", "d": "◆", "+": "+", "x": "×", "star": "★", "p": "⬟"}
+# Where the name of an axis has its lower half.
+_BELOW = 6
 
 
 class MapPlot(pg.PlotWidget):
@@ -53,6 +57,8 @@ class MapPlot(pg.PlotWidget):
         self.addItem(self._marked)
         for side in ("left", "bottom"):
             self.getAxis(side).setStyle(showValues=False)
+        self.plotItem.layout.setContentsMargins(1, 1, 1, _BELOW)
+        self.legend = ""
         self.scene().sigMouseClicked.connect(self._on_scene_clicked)
 
     def set_map(self, found: ImageMap | None) -> None:
@@ -61,9 +67,11 @@ class MapPlot(pg.PlotWidget):
         classes = [] if found is None else [found.classes.get(n) for n in range(len(self.points))]
         names = list(dict.fromkeys(name for name in classes if name is not None))
         kinds = [names.index(c) % len(_SYMBOLS) if c is not None else 1 for c in classes]
+        symbols = list(_SYMBOLS)
+        self.legend = " &nbsp; ".join(_entry(n, name) for n, name in enumerate(names))
         self._items.setData(
             pos=self.points,
-            symbol=[_SYMBOLS[k] for k in kinds],
+            symbol=[symbols[k] for k in kinds],
             brush=[pg.mkBrush(OKABE_ITO[k]) for k in kinds],
         )
         self._marked.setData(pos=self.points[:0])
@@ -99,6 +107,13 @@ class MapPlot(pg.PlotWidget):
             axis.setTextPen(text)
 
 
+def _entry(number: int, name: str) -> str:
+    """One class in the legend."""
+    kind = number % len(_SYMBOLS)
+    sign = list(_SYMBOLS.values())[kind]
+    return f'<span style="color:{OKABE_ITO[kind]}">{sign}</span> {escape(name)}'
+
+
 class ImageMapView(QWidget):
     """Choose a folder, map it with a model, click through it.
 
@@ -116,14 +131,17 @@ class ImageMapView(QWidget):
         self.view = GalleryView(viewer)
         self.folder = PathRow("a folder of images")
         self.button = QPushButton("Map")
-        self.text, self.place = wrapped(), elided(bold=True)
+        self.text, self.legend, self.place = wrapped(), QLabel(), elided(bold=True)
+        self.legend.setWordWrap(True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.refusal = ErrorLine()
         self.plot = MapPlot()
         self.found: ImageMap | None = None
         self.model: str | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.folder, self.button, self.refusal, self.text, self.plot, self.place):
+        above = (self.folder, self.button, self.refusal, self.text, self.legend)
+        for widget in (*above, self.plot, self.place):
             layout.addWidget(widget)
         self.folder.changed.connect(self.render_state)
         self.button.clicked.connect(self._on_button_clicked)
@@ -147,6 +165,8 @@ class ImageMapView(QWidget):
         self.text.setText("" if self.found is None else self.found.describe())
         for widget in (self.text, self.plot, self.place):
             widget.setVisible(self.found is not None)
+        self.legend.setText(self.plot.legend)
+        self.legend.setVisible(bool(self.plot.legend))
 
     def _on_button_clicked(self) -> None:
         if self.model is None or self.folder.path is None:
