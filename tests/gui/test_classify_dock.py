@@ -202,10 +202,13 @@ def test_learning_gives_a_card_and_a_model(
         dock.gallery.say(name)
     assert dock.learn.isEnabled()
     dock.learn.click()
-    qtbot.waitUntil(lambda: dock.session.candidate is not None)
+    qtbot.waitUntil(lambda: dock.session.candidate is not None, timeout=20_000)
     assert taught == ["image_class", ["a", "b"]]
     assert dock.card.isVisibleTo(dock)
     assert "balanced accuracy 0.97" in dock.card.text.text()
     dock.card.use.click()
-    qtbot.waitUntil(lambda: dock.session.candidate is None and not dock.session.status.is_running)
+    qtbot.waitUntil(
+        lambda: dock.session.candidate is None and not dock.session.status.is_running,
+        timeout=20_000,
+    )
     assert dock.models.currentData() == "my classes v1"
