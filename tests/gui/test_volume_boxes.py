@@ -199,6 +199,9 @@ def test_evaluate_proposes_points_and_boxes_where_there_is_nothing_else(bench, q
     sources.set_layers()
     assert sources.task.currentData() == "detection"
     assert sources.layer(sources.truth_layer) is not sources.layer(sources.prediction_layer)
+    listed = [sources.prediction_layer.itemText(n) for n in range(sources.prediction_layer.count())]
+    assert sorted(listed) == ["image ▸ boxes", "image ▸ points", "image ▸ spots"]
+    assert any(one.name == "image ▸ spots · boxes" for one in bench.viewer.layers)
 
 
 def test_what_counts_is_how_many_boxes_a_slice_has(make_bench):  # noqa: F811

@@ -64,6 +64,11 @@ class Wish:
     model: str | None = None
 
 
+def _is_cut(layer: Layer) -> bool:
+    """Whether a layer shows predicted boxes of a volume slice by slice; the points beside it know their depth."""
+    return isinstance(layer, Shapes) and layer.ndim > 2 and bool(facts_of(layer).get("result"))
+
+
 class Sources(QWidget):
     """The form above the button.
 
@@ -197,6 +202,7 @@ class Sources(QWidget):
             if isinstance(layer, wanted)
             and not adapt.is_helper(layer)
             and not facts_of(layer).get("evaluated")
+            and not _is_cut(layer)
         ]
         made = [layer for layer in own if facts_of(layer).get("result")]
         for box, first in (
