@@ -123,14 +123,10 @@ class CorrectDock(Dock):
         history = QHBoxLayout()
         for button in (self.undo, self.redo):
             history.addWidget(button)
-        column.addWidget(self.hidden)
-        column.addWidget(self.take_over)
-        column.addWidget(self.objects)
-        column.addWidget(self.what)
-        column.addWidget(self.classes)
-        column.addWidget(self.classing)
-        column.addWidget(_title("Tool"))
-        column.addWidget(self.tools)
+        for widget in (self.hidden, self.take_over, self.objects, self.what, self.classes):
+            column.addWidget(widget)
+        for widget in (self.classing, _title("Tool"), self.tools):
+            column.addWidget(widget)
         column.addLayout(history)
         column.addWidget(_title("What counts"))
         column.addWidget(self.counting)
