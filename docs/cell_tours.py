@@ -150,7 +150,6 @@ def unlike(stage: Stage) -> None:
     teach.lessons.setCurrentIndex(teach.lessons.findData("normal"))
     teach.lessons.activated.emit(teach.lessons.currentIndex())
     teach.noisy.set_path(CELLS / "sorted/normal")
-    teach.form.set_fields({"normalization": "window:0:255"})
     teach.form.row("minutes").value = NORMAL_MINUTES
     teach.button.click()
     stage.wait(lambda: session.candidate is not None, "the new model")

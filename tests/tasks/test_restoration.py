@@ -86,6 +86,22 @@ def test_an_anomaly_is_where_the_image_was_not_rebuilt() -> None:
     assert ANOMALY.calibrated(normal[:2], spec) is spec  # too few to tell
 
 
+def test_colours_keep_their_scale_and_grey_levels_do_not() -> None:
+    grid = GRID.with_channels(3)
+    grey = np.broadcast_to(np.arange(32, dtype=np.uint8), grid.shape)
+    stained = grey * np.array([1, 2, 3], np.uint8).reshape(3, 1, 1)
+
+    def planned(*images: np.ndarray, rgb: bool = True) -> tuple[str, float, float]:
+        volumes = [Volume(image, grid, rgb=rgb) for image in images]
+        how = ANOMALY.default_spec("m", volumes, ()).normalization
+        return how.kind, how.low, how.high
+
+    assert planned(grey, stained) == ("window", 0, 255)
+    assert planned(grey, grey)[0] == "zscore"  # stored as colours
+    assert planned(stained, rgb=False)[0] == "zscore"
+    assert planned(stained.astype(np.uint16))[0] == "zscore"
+
+
 def test_images_of_several_kinds_are_refused() -> None:
     flat, deep = (
         Volume(np.zeros(s), Grid.regular("ZYX"[-len(s) :], s)) for s in ((9, 9), (9, 9, 9))

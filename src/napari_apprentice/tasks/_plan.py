@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["kind_of", "plan_unet", "strides_for"]
+__all__ = ["kind_of", "plan_unet", "scale_of", "strides_for"]
 
 _ANISOTROPIC = 2.0
 
@@ -95,6 +95,15 @@ def kind_of(volumes: Sequence[Volume]) -> tuple[int, tuple[str, ...], bool]:
             remedy="Learn from images of one kind at a time.",
         )
     return volumes[0].grid.ndim, volumes[0].channels, False
+
+
+def scale_of(volumes: Sequence[Volume]) -> Normalization:
+    """Colours of 8 bits on their own scale, since they mean something by their value; anything else each by its own deviation.
+
+    Grey values of another device, or after another exposure, do not.
+    """
+    is_colour = any(v.rgb for v in volumes) and all(v.dtype == np.uint8 for v in volumes)
+    return Normalization(kind="window", low=0, high=255) if is_colour else Normalization()
 
 
 def strides_for(

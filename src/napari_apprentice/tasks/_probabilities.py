@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.core.spec import ClassSpec, ModelSpec, Normalization
+from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.measure.classification import classification_scores
 from napari_apprentice.measure.probabilities import probability_scores
+
+from ._plan import scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,13 +125,7 @@ def picture_facts(volumes: Sequence[Volume], classes: Sequence[LabelClass]) -> d
         "channels": channels,
         "grey_as_color": any(v.rgb for v in volumes),
         "orientation": "LPS" if patient and ndim == 3 else None,
-        "normalization": _normalization(volumes),
+        "normalization": scale_of(volumes),
         "classes": tuple(ClassSpec(value=c.value, name=c.name, color=c.color) for c in classes),
         "mirror_axes": () if patient else tuple(range(ndim)),
     }
-
-
-def _normalization(volumes: Sequence[Volume]) -> Normalization:
-    """Colours mean something by their value; grey values of another device do not."""
-    is_colour = any(v.rgb for v in volumes) and all(v.dtype == np.uint8 for v in volumes)
-    return Normalization(kind="window", low=0, high=255) if is_colour else Normalization()

@@ -12,7 +12,7 @@ from napari_apprentice.core.spec import ModelSpec, Normalization
 from napari_apprentice.measure.image_quality import channel_scores
 
 from ._images import image_prediction, squared_error
-from ._plan import kind_of
+from ._plan import kind_of, scale_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +32,15 @@ _STEP = 16
 _BLUR = 1.0
 _FEWEST_TO_COMPARE = 5
 _SHARES = (50, 90, 95, 99)
+_LOOKED_AT = 50
 
 
 class Anomaly:
     """Autoencoder with a narrow middle, taught to rebuild normal images; what it rebuilds badly is not normal.
 
-    The map is the distance between image and rebuilt image in standard deviations of the image, a little smoothed and
-    averaged over the channels. Its mean over the image is the image's score.
+    The map is the distance between image and rebuilt image, a little smoothed and averaged over the channels: of colour
+    pictures of 8 bits in shares of their scale, so that what is too dark as a whole shows; of others in standard deviations
+    of the image. Its mean over the image is the image's score.
     """
 
     name = "anomaly"
@@ -80,7 +82,7 @@ class Anomaly:
     def image(
         self, output: NDArray[Any], seen: NDArray[Any], spec: ModelSpec
     ) -> NDArray[np.float32]:
-        """How far image and rebuilt image lie apart, ``(1, *spatial)`` in deviations of the image."""
+        """How far image and rebuilt image lie apart, ``(1, *spatial)`` in the units that the network knows."""
         sigma = (0.0,) * (seen.ndim - 1 - spec.ndim) + (_BLUR,) * spec.ndim
         total = np.zeros(seen.shape[1:], np.float32)
         for rebuilt, channel in zip(output, seen, strict=True):
@@ -120,6 +122,7 @@ class Anomaly:
     ) -> ModelSpec:
         """Plan an autoencoder whose patch covers the median image, at most 128 pixels (volumes: 48 voxels) long.
 
+        Colour pictures of 8 bits keep one scale, 0 to 255; every other image is brought to its own mean and deviation.
         `classes` are not used.
 
         Raises
@@ -143,10 +146,23 @@ class Anomaly:
             ndim=3 if ndim == 3 else 2,
             channels=channels,
             grey_as_color=mixed,
-            normalization=Normalization(),
+            normalization=_scale_of(volumes),
             tile=tuple(int(t) for t in tile),
             mirror_axes=(),
         )
+
+
+def _scale_of(volumes: Sequence[Volume]) -> Normalization:
+    """As `scale_of`, but grey pictures stay grey where they are stored as colours: one scale for them loses most of the difference."""
+    is_colored = any(map(_is_colored, volumes[:_LOOKED_AT]))
+    return scale_of(volumes) if is_colored else Normalization()
+
+
+def _is_colored(volume: Volume) -> bool:
+    if not volume.rgb:
+        return False
+    red, green, blue = volume.channel_first()[:3]
+    return bool((red != green).any() or (green != blue).any())
 
 
 TASK = Anomaly()
