@@ -277,3 +277,21 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         run_to_end(classify_objects(field(channels=2)[0], labels, model, CPU))
     with pytest.raises(BadInputError, match="Give the labels"):
         run_to_end(predict(volume, model, CPU))
+
+
+def test_objects_that_are_held_out_stay_so_when_more_have_a_class() -> None:
+    volume, labels, kinds = field()
+    config = TrainConfig(held_out=0.25)
+
+    def held(said: dict[int, int]) -> dict[int, int]:
+        (one,) = plan_object_split([item(volume, labels, said)], config).held_out
+        return dict(one.annotation.object_classes)
+
+    some = dict(list(kinds.items())[:24])
+    before, after = held(some), held(kinds)
+    assert len(after) > len(before)
+    for kind in set(kinds.values()):
+        was = {number for number, k in before.items() if k == kind}
+        known = {number for number, k in after.items() if k == kind and number in some}
+        assert was
+        assert was <= known or known <= was

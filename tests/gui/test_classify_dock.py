@@ -130,6 +130,31 @@ def test_a_folder_is_shown_on_a_layer_that_comes_and_goes(
     assert "no such file or folder" in dock.refusal.sentence.text().replace("\u200b", "")
 
 
+def test_the_picture_of_a_folder_goes_and_comes_with_the_dock(
+    viewer: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        picture = Volume(np.full((8, 9), 5, np.uint8), Grid.regular("YX", (8, 9)))
+        save(picture, tmp_path / f"{name}.png")
+    dock = ClassifyDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.open_folder(tmp_path)
+    dock.gallery.go(1)
+    assert [layer.name for layer in viewer.layers] == ["b"]
+    dock.hide()
+    assert len(viewer.layers) == 0
+    dock.show()
+    assert [layer.name for layer in viewer.layers] == ["b"]
+    assert len(viewer.layers[0].keymap) == 13
+    viewer.layers[0].name = "mine"  # what a person named is theirs
+    dock.hide()
+    assert [layer.name for layer in viewer.layers] == ["mine"]
+    assert not viewer.layers[0].keymap
+    dock.show()
+    assert [layer.name for layer in viewer.layers] == ["mine", "b"]
+
+
 def test_classes_come_back_and_are_saved_as_a_table(
     viewer: Any, dock: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

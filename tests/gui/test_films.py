@@ -100,3 +100,22 @@ def test_slices_of_a_frame_count_too(dock: ApprenticeDock, viewer: Any) -> None:
     assert "film · frame 3 ▸ not finished" in seen(viewer)
     viewer.dims.set_current_step(0, 0)
     assert seen(viewer) == {"film"}
+
+
+def test_a_slice_of_points_in_a_film_is_finished_across_the_axis_on_show(
+    dock: ApprenticeDock, viewer: Any
+) -> None:
+    viewer.layers.selection.active = add_film(viewer, "deep")
+    viewer.dims.order = (0, 2, 1, 3)
+    viewer.dims.set_current_step(0, 2)
+    viewer.dims.set_current_step(2, 3)
+    correct = dock.correct
+    correct.beginning.mark.click()
+    page = correct.points
+    page.slice.click()
+    state = correct.annotator.pointing.state
+    assert state is not None
+    assert [n for n in range(3) if state.is_finished(n, 3)] == [1]
+    page.slice.click()
+    assert not state.is_finished(1, 3)
+    state.autosave.close()

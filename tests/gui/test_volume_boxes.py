@@ -11,7 +11,7 @@ from napari_apprentice.session.autosave import restorable, restore
 from napari_apprentice.session.identity import identity
 from napari_apprentice.session.material import state_items
 from napari_apprentice.widgets._evaluated_places import truth_and_answer
-from napari_apprentice.widgets._evaluated_sources import Sources
+from napari_apprentice.widgets._evaluated_sources import FOLDERS, Sources
 
 from ._correct_bench import DEEP
 from .test_points import home, make_bench  # noqa: F401 - fixtures
@@ -202,6 +202,26 @@ def test_evaluate_proposes_points_and_boxes_where_there_is_nothing_else(bench, q
     listed = [sources.prediction_layer.itemText(n) for n in range(sources.prediction_layer.count())]
     assert sorted(listed) == ["image ▸ boxes", "image ▸ points", "image ▸ spots"]
     assert any(one.name == "image ▸ spots · boxes" for one in bench.viewer.layers)
+
+
+def test_in_folders_the_task_is_what_the_person_chose(bench, qtbot):
+    sources = Sources(bench.viewer)
+    qtbot.addWidget(sources)
+    sources.mode.setCurrentIndex(sources.mode.findData(FOLDERS))
+    sources.task.setCurrentIndex(sources.task.findData("semantic"))
+    sources.set_layers()  # as when a case is opened
+    assert sources.task.currentData() == "semantic"
+
+
+def test_a_box_that_is_not_finished_when_the_slice_changes_is_told(bench):
+    go_to(bench, 1)
+    assert bench.page.error.sentence.text() == ""
+    with bench.layer.events.data.blocker():  # napari tells of it when the mouse is released
+        bench.layer.add_rectangles(rectangle(1, (25, 25), (31, 29)))
+    go_to(bench, 2)
+    assert "draw it in one slice" in bench.page.error.sentence.text()
+    assert heights(bench) == [2]
+    assert not bench.state.can_undo
 
 
 def test_what_counts_is_how_many_boxes_a_slice_has(make_bench):  # noqa: F811

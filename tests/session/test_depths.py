@@ -63,6 +63,13 @@ def test_boxes_begin_and_end_where_they_are_told_and_the_other_end_stays() -> No
     assert (beyond.centres[0, 0], beyond.sizes[0, 0]) == (8.0, 1.0)
 
 
+def test_what_begins_and_ends_there_already_is_no_change() -> None:
+    sure = with_slices(boxes(), [0], 0, 12, first=3, last=5)
+    assert sure.scores[0] == 1.0
+    assert with_slices(sure, [0], 0, 12, first=3) is sure
+    assert with_slices(sure, [0], 0, 12, last=6) is not sure
+
+
 @pytest.mark.parametrize("index", [-1, 12])
 def test_slices_that_there_are_not_are_refused(index: int) -> None:
     with pytest.raises(BadInputError, match="from 0 to 11"):

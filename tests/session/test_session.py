@@ -76,6 +76,21 @@ def test_models_are_compared_with_an_image_once(
     assert session.choices() == []
 
 
+def test_the_size_of_objects_is_forgotten_where_the_unit_is_another(session: Session) -> None:
+    first, unit = make_volume(), make_volume().grid.unit
+    session.set_image(first, "one")
+    session.set_diameter(12.0)
+    session.set_image(None)
+    session.set_image(make_volume(), "two")
+    assert session.diameter == 12.0
+    told: list[float | None] = []
+    session.diameter_changed.connect(lambda: told.append(session.diameter))
+    other = "mm" if unit != "mm" else "um"
+    grid = replace(first.grid, unit=other)
+    session.set_image(replace(first, grid=grid), "three")
+    assert told == [None]
+
+
 def test_a_fitting_model_is_chosen_and_kept_while_it_fits(session: Session) -> None:
     assert session.predict_problem() == "Open or select an image first."
     session.set_image(make_volume())

@@ -7,15 +7,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_apprentice.core.errors import ApprenticeError, BadInputError, GridMismatchError
 from napari_apprentice.core.jobs import Log, Progress
 
 from .crops import cutting
 from .images import ImageArray
 from .object_measures import measuring
-from .split import Split, plan_split
+from .split import Split, lasting_order, plan_split
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -74,12 +72,12 @@ def plan_object_split(items: Sequence[TrainItem], config: TrainConfig) -> Split:
     groups = {item.group or item.name for item in items}
     if config.held_out == 0 or len(groups) > 1:
         return plan_split(items, config)
-    generator = np.random.default_rng(config.seed)
     held: set[tuple[int, int]] = set()
     for members in _by_class(items).values():
         if len(members) >= _FEWEST:
             count = max(1, round(config.held_out * len(members)))
-            held |= {members[i] for i in generator.permutation(len(members))[:count]}
+            named = {f"{at} {number}": (at, number) for at, number in members}
+            held |= {named[name] for name in lasting_order(named, config.seed)[:count]}
     if not held:
         note = "too few objects to hold any out: scores are on what was learned from"
         return Split(tuple(items), (), note)

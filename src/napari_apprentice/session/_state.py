@@ -55,6 +55,7 @@ class SessionState:
         self.frame: int | None = None
         self.model: str | None = None
         self.diameter = self.preferences.predict.diameter
+        self._diameter_unit = self._unit
         self.recipe = Recipe()
         self.annotations: EventedDict[str, AnnotationState] = EventedDict()
         self.volumes: dict[str, Volume] = {}
@@ -95,6 +96,8 @@ class SessionState:
         self._clip_frame()
         self._remember_volume()
         self._choose_model(is_alike)
+        if volume is not None and self._unit != self._diameter_unit:
+            self.set_diameter(None)  # so many µm are not as many mm, or pixels
         self.image_changed.emit()
         self.model_changed.emit()
 
@@ -105,10 +108,18 @@ class SessionState:
             self.recipe_changed.emit()
 
     def set_diameter(self, diameter: float | None) -> None:
-        """Say how large objects are, in the image's unit; None: estimated where a model needs to know it."""
+        """Say how large objects are, in the image's unit; None: estimated where a model needs to know it.
+
+        It holds for the next images, too, as long as they have the same unit.
+        """
         if diameter != self.diameter:
-            self.diameter = diameter
+            self.diameter, self._diameter_unit = diameter, self._unit
             self.diameter_changed.emit()
+
+    @property
+    def _unit(self) -> str:
+        """In which lengths in the image are told."""
+        return "pixel" if self.volume is None else self.volume.grid.unit
 
     def set_frame(self, frame: int) -> None:
         """Work on another time point; does nothing for images without time."""

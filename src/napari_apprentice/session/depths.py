@@ -93,7 +93,7 @@ def with_slices(
 ) -> Detections:
     """Let some boxes begin in the slice `first`, or end in `last`; who says so is sure of them.
 
-    A box that would end before it begins is one slice deep.
+    A box that would end before it begins is one slice deep. `places` itself where they all did so already.
 
     Parameters
     ----------
@@ -125,4 +125,12 @@ def with_slices(
         low, high = np.minimum(low, last - 0.5), np.full(len(some), last + 0.5)
     centres, sizes, scores = places.centres.copy(), places.sizes.copy(), places.scores.copy()
     centres[some, axis], sizes[some, axis], scores[some] = (low + high) / 2, high - low, 1.0
-    return Detections(centres, sizes, places.kinds, scores)
+    after = Detections(centres, sizes, places.kinds, scores)
+    return (
+        places if _are_alike(after.select(np.array(some)), places.select(np.array(some))) else after
+    )
+
+
+def _are_alike(some: Detections, others: Detections) -> bool:
+    pairs = ((some.centres, others.centres), (some.sizes, others.sizes))
+    return all(np.array_equal(*pair) for pair in (*pairs, (some.scores, others.scores)))

@@ -185,7 +185,8 @@ class Sources(QWidget):
     def set_layers(self) -> None:
         """List the layers of the viewer that can be scored."""
         self._list_layers()
-        self._propose_task()
+        if self.mode.currentData() == LAYERS:  # what lies in folders, layers do not tell
+            self._propose_task()
         self.changed.emit()
 
     @property

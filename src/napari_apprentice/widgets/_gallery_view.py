@@ -64,6 +64,7 @@ class GalleryView:
         self._source: list[str] = []
         self._is_stack = False
         self.own: Layer | None = None
+        self._put: tuple[str, Any] = ("", None)
         self._map: Layer | None = None
 
     def samples(self, key: str) -> tuple[Sample, ...]:
@@ -121,11 +122,18 @@ class GalleryView:
         self._map = None
 
     def forget(self) -> None:
-        """Take the own layer away."""
+        """Take the own layer away; one that a person named, or put other data into, is theirs and stays."""
         self._forget_map()
-        if self.own is not None and self.own in self._viewer.layers:
-            self._viewer.layers.remove(self.own)
-        self.own = None
+        own, (name, data) = self.own, self._put
+        is_as_put = own is not None and own.name == name and own.data is data
+        if is_as_put and own in self._viewer.layers:
+            self._viewer.layers.remove(own)
+        self.own, self._put = None, ("", None)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether pictures come from files, and none of them is shown."""
+        return not self._source and self.own is None
 
     @property
     def layer(self) -> Layer | None:
@@ -164,6 +172,6 @@ class GalleryView:
         kwargs["metadata"] = _OWN
         self.forget()
         added: Any = self._viewer.add_image(data, **kwargs)
-        self.own = added
+        self.own, self._put = added, (added.name, added.data)
         if before != added.data.shape[:2]:
             self._viewer.reset_view()

@@ -78,6 +78,8 @@ class VolumeBoxes(AnnotationBoxes):
         if plane == self.plane:
             return
         shapes: Any = self.data
+        if self.plane is not None and len(shapes) > len(self.rows_seen):
+            self._tell("The box was not finished when the slice changed: draw it in one slice.")
         self.plane = plane
         if len(shapes) or len(self.rows_seen):
             self._show()
@@ -107,7 +109,8 @@ class VolumeBoxes(AnnotationBoxes):
             return
         length = self.state.grid.shape[plane.axis]
         after = with_slices(places, self.held, plane.axis, length, first=first, last=last)
-        self.state.set_places(after, "Change slices")
+        if after is not places:
+            self.state.set_places(after, "Change slices")
 
     # -- what is in hand --------------------------------------------------------------------
 

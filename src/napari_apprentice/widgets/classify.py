@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import napari
+    from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_apprentice.core.jobs import Metric
     from napari_apprentice.session.session import Session
@@ -231,6 +232,19 @@ class ClassifyDock(Dock):
                 self.refusal.set_sentence(describe_error(error))
         self._bind_keys()
         self.render()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """The picture goes with the dock: it would lie under what other docks show."""
+        if not event.spontaneous():  # the window is not just made small
+            self._keys.stop()
+            self.view.forget()
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The picture comes back with the dock."""
+        super().showEvent(event)
+        if self.gallery.sample is not None and self.view.is_missing:
+            self._on_gallery_changed()
 
     def _bind_keys(self) -> None:
         """On a layer of our own the plain numbers; elsewhere they are napari's, and Ctrl goes with them."""
