@@ -19,22 +19,25 @@ def test_slices_are_folded_and_unfolded_along_their_axis(axis: int) -> None:
     assert torch.equal(unfold(slices, volume, axis), volume)
 
 
-def test_the_recurrent_layer_is_a_gated_recurrent_unit() -> None:
-    """On images of one pixel with kernels of one it is torch's own GRU, but for where the reset gate acts."""
+def test_the_recurrent_layer_is_torchs_gru_at_every_pixel() -> None:
+    """Both directions; torch's update gate says what is kept, ours what is new."""
     torch.manual_seed(0)
-    layer = ConvGRU(5, 3, kernel=1).eval()
-    sequence = torch.randn(2, 4, 5, 1, 1)
-    found = layer(sequence)[..., 0, 0]
-    state = torch.zeros(2, 3)
-    weight, bias = layer.of_slice.weight[..., 0, 0], layer.of_slice.bias
-    gates, kept = layer.of_state.weight[..., 0, 0], layer.of_kept.weight[..., 0, 0]
-    for number in range(4):
-        seen = sequence[:, number, :, 0, 0] @ weight.T + bias
-        update = torch.sigmoid(seen[:, :3] + state @ gates[:3].T)
-        reset = torch.sigmoid(seen[:, 3:6] + state @ gates[3:].T)
-        new = torch.tanh(seen[:, 6:] + (reset * state) @ kept.T)
-        state = (1 - update) * state + update * new
-        torch.testing.assert_close(found[:, number], state)
+    layer = ConvGRU(5, 3).eval()
+    torchs = torch.nn.GRU(5, 3, batch_first=True, bidirectional=True).eval()
+    for of, convolution in (("ih", layer.of_slice), ("hh", layer.of_state)):
+        assert convolution.bias is not None
+        ways = zip(
+            convolution.weight.chunk(2), convolution.bias.chunk(2), ("", "_reverse"), strict=True
+        )
+        for weight, bias, way in ways:
+            for name, values in (("weight", weight[..., 0, 0]), ("bias", bias)):
+                update, reset, new = values.detach().chunk(3)
+                getattr(torchs, f"{name}_{of}_l0{way}").data = torch.cat([reset, -update, new])
+    sequence = torch.randn(2, 4, 5, 1, 2)
+    found = layer(sequence)
+    for x in (0, 1):
+        expected, _ = torchs(sequence[..., 0, x])
+        torch.testing.assert_close(found[..., 0, x], expected)
 
 
 def reach(name: str, args: dict[str, object], axis: int) -> list[int]:
