@@ -25,6 +25,7 @@ import cell_tours
 from cell_tours import DOCK, HOW_TO, IMAGES, SIZE
 from mark_and_restore_tours import denoise, mark
 from PIL import Image
+from slice_tour import slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,6 @@ SLICES = (7, 10, 13, 16, 19, 22, 25, 28)
 SHOWN = 16
 MINUTES = "3"
 SYNTHESIS_MINUTES = "3"
-RECURRENT_MINUTES = "5"
 BLURRED, MARKED = "blurred nucleus", 10
 _PATIENCE = 1200.0
 _LARGEST = 240_000
@@ -324,40 +324,6 @@ def tour(stage: Stage) -> None:
     stage.wait(stage.is_idle, "the second prediction")
     stage.shoot("9-again")
     viewer.close()
-
-
-def slices(stage: Stage) -> None:
-    """A network that goes from slice to slice, taught from labelled volumes in folders."""
-    from superqt import QCollapsible
-
-    from napari_apprentice.session.material import Folders
-
-    dock, session = stage.dock, stage.dock.session
-    samples = Path(__file__).parents[1] / "sample_data" / "brain_mri"
-    dock.empty.buttons["brain-mri"].click()
-    stage.go_to(SHOWN)
-    dock.show_step(2)
-    learn = dock.learn
-    session.set_folders(Folders(samples / "images", samples / "labels"))
-    learn.models.setCurrentIndex(learn.models.findData(None))
-    learn.form.row("minutes").value = RECURRENT_MINUTES
-    learn.form.row("network").value = "recurrent_unet"
-    fold = learn.form.native.findChild(QCollapsible)
-    fold.expand(animate=False)
-    stage.settle(1.0)
-    learn.scroll.ensureWidgetVisible(learn.form.row("network").native)
-    stage.shoot("slices-1-network", DOCK)
-    fold.collapse(animate=False)
-    learn.button.click()
-    stage.wait(lambda: session.candidate is not None, "the new model")
-    stage.shoot("slices-2-learned", DOCK)
-    learn.card.use.click()
-    stage.wait(stage.is_idle, "saving")
-    dock.show_step(0)
-    dock.predict.button.click()
-    stage.wait(stage.is_idle, "the prediction")
-    stage.shoot("slices-3-predicted", DOCK)
-    stage.viewer.close()
 
 
 def correct(stage: Stage, labels: np.ndarray) -> None:
