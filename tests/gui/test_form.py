@@ -57,6 +57,20 @@ def test_small_numbers_are_not_rounded_away() -> None:
     assert form.value().weight_decay == 1e-5
 
 
+def test_fields_stand_below_each_other(qtbot: Any) -> None:
+    form = ConfigForm(TrainConfig(), main=("minutes", "epochs", "learning_rate", "held_out"))
+    qtbot.addWidget(form.native)
+    form.native.show()
+    names = ("minutes", "epochs", "learning_rate", "held_out")
+    for size in (10, 16):
+        form.native.setStyleSheet(f"* {{ font-size: {size}pt }}")
+        qtbot.wait(1)
+        origin = form.native.mapToGlobal(form.native.rect().topLeft())
+        fields = [form.row(name).native for name in names]
+        lefts = {field.mapToGlobal(field.rect().topLeft()).x() - origin.x() for field in fields}
+        assert len(lefts) == 1
+
+
 def test_every_field_has_a_row_with_title_tooltip_and_unit() -> None:
     form = ConfigForm(TrainConfig(), main=("minutes",))
     assert form.names == list(TrainConfig.model_fields)

@@ -148,6 +148,21 @@ def test_a_task_is_asked_for_only_where_it_is_open(dock: LearnDock) -> None:
     assert dock.tasks.currentData() == dock.session.default_task()
 
 
+def test_what_to_learn_is_proposed_by_the_chosen_model_until_a_person_says_it(
+    viewer: Any, qtbot: Any, add_image: Callable[..., Any]
+) -> None:
+    dock = LearnDock(viewer)
+    qtbot.addWidget(dock)
+    assert dock.session.spec is None
+    add_image()
+    assert dock.tasks.currentData() == dock.session.spec.task == "semantic"
+    other = dock.tasks.findData("instance")
+    dock.tasks.setCurrentIndex(other)
+    dock.tasks.activated.emit(other)
+    dock.session.refresh_models()
+    assert dock.tasks.currentData() == "instance"
+
+
 @pytest.mark.parametrize(
     "values", [[0.81, 0.82], [0.5], [0.0, 1.0], [3e-5, 1.2e-4], [float("nan"), 2.0], [], [-40, 900]]
 )

@@ -68,6 +68,8 @@ def test_the_answer_is_a_new_layer_on_the_image(
     for name in ("scale", "translate", "units", "axis_labels"):
         np.testing.assert_array_equal(getattr(answer, name), getattr(image, name))
     assert answer.contour == 1
+    assert "class" in answer.features
+    assert not dock.coloring.isVisible(), "classes have colours of their own"
     assert answer.metadata[METADATA]["provenance"]["model"] == "nuclei v1"
     assert dock.summary.text() == "1 nucleus"
     assert dock.button.isEnabled()

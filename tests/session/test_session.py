@@ -64,6 +64,16 @@ def annotate(session: Session, extent: Extent | None = None) -> AnnotationState:
     return state
 
 
+def test_labels_of_an_image_that_is_not_open_are_not_laid_on_another(session: Session) -> None:
+    session.set_image(make_volume(), "key")
+    shown = []
+    session.previewed.connect(lambda preview: shown.append(preview.of))
+    labels = np.zeros((12, 16), np.uint8)
+    for name in (None, session.volume.name, "in a folder"):
+        session._on_job_happened(Preview("held-out preview", labels, session.volume.grid, of=name))
+    assert shown == [None, session.volume.name]
+
+
 def test_models_are_compared_with_an_image_once(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

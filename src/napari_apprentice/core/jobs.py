@@ -72,12 +72,16 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """A picture of work in progress, on its grid; `labels` tells an integer label image from intensities."""
+    """A picture of work in progress, on its grid.
+
+    `labels` tells an integer label image from intensities; `of` is the name of the image that labels are of, if of one.
+    """
 
     name: str
     data: NDArray[Any]
     grid: Grid
     labels: bool = True
+    of: str | None = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class Checker:
             rows.append(dict(self._task.score(prediction, case.annotation)))
             if preview is None and prediction.labels is not None:
                 name = curve_name("preview", is_held_out=self._is_held_out)
-                preview = Preview(name, prediction.labels, case.prepared.grid)
+                preview = Preview(name, prediction.labels, case.prepared.grid, of=case.name)
         return CheckResult(mean_scores(rows), preview, time.perf_counter() - began)
 
     def calibrated(self, spec: ModelSpec) -> ModelSpec:

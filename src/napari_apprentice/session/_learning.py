@@ -376,5 +376,12 @@ class Learning(Working):
         if isinstance(event, Metric):
             self.curve.append(event)
             self.metric_added.emit(event)
-        elif isinstance(event, Preview):
+        elif isinstance(event, Preview) and self._is_open(event.of):
             self.previewed.emit(event)
+
+    def _is_open(self, name: str | None) -> bool:
+        """Whether labels of an image can be laid on it: not where it lies in a folder."""
+        known = {state.name for state in self.annotations.values()}
+        if self.volume is not None:
+            known.add(self.volume.name)
+        return name is None or name in known

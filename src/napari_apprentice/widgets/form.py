@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Union, get_arg
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit, SpinBox
 from psygnal import Signal
 from pydantic import BaseModel, ValidationError
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = ["ConfigForm", "fold_away"]
 C = TypeVar("C", bound=BaseModel)
 _INT_LIMIT = 2**31 - 1
 _AUTOMATIC = "automatic"
+_NARROW = 8
+"""Letters."""
 
 
 class ConfigForm(Generic[C]):
@@ -138,7 +141,29 @@ def _container(rows: Sequence[ValueWidget]) -> Container:
     box.margins = (0, 0, 0, 0)
     box.native.layout().setSpacing(4)
     box.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+    _Aligned(box.native)
     return box
+
+
+class _Aligned(QObject):
+    """Gives the labels of a form the width of the widest, in the font that the window has by then.
+
+    magicgui means to, but has forgotten its rows by the time it measures.
+    """
+
+    _WHEN = (QEvent.Type.Show, QEvent.Type.FontChange, QEvent.Type.StyleChange)
+
+    def __init__(self, form: QWidget) -> None:
+        super().__init__(form)
+        form.installEventFilter(self)
+
+    def eventFilter(self, form: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        if event.type() in self._WHEN:
+            labels = form.findChildren(QLabel)
+            widest = max((label.sizeHint().width() for label in labels), default=0)
+            for label in labels:
+                label.setMinimumWidth(widest)
+        return False
 
 
 def fold_away(widget: QWidget, title: str) -> QCollapsible:
@@ -181,16 +206,24 @@ def _row(
         listed = [(_AUTOMATIC, None), *known]
         if value not in [v for _, v in listed]:
             listed.append((str(value), value))
-        return ComboBox(choices=listed, value=value, **common)
+        return _list(listed, value, common)
     choices = _choices(kind, field, value)
     if choices and not optional:
-        return ComboBox(choices=choices, value=value, **common)
+        return _list(choices, value, common)
     if kind is int and not optional:
         low, high = _bounds(field)
         return SpinBox(value=value, min=low, max=high, **common)
     row = LineEdit(value=_text(value), **common)
     if optional:
         row.native.setPlaceholderText(_AUTOMATIC)
+    return row
+
+
+def _list(choices: Sequence[Any], value: Any, common: Mapping[str, Any]) -> ComboBox:
+    """A list that may be narrower than its longest choice, as docks are narrow."""
+    row = ComboBox(choices=choices, value=value, **common)
+    row.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    row.native.setMinimumContentsLength(_NARROW)
     return row
 
 

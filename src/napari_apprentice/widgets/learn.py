@@ -80,6 +80,7 @@ class LearnDock(Dock):
         self.card = ResultCard()
         self._start: str | None = None
         self._is_start_chosen = False
+        self._is_task_chosen = False
         self._soon = QTimer(self, interval=_MILLISECONDS, singleShot=True)
         self._lay_out()
         self._connect()
@@ -126,7 +127,7 @@ class LearnDock(Dock):
         self.folders.clicked.connect(self._on_folders_clicked)
         self.forget.clicked.connect(lambda: session.set_folders(None))
         self.models.currentIndexChanged.connect(self._on_models_index)
-        self.tasks.activated.connect(self.render)
+        self.tasks.activated.connect(self._on_tasks_activated)
         self.form.changed.connect(self._on_form_changed)
         self.button.clicked.connect(self._on_button_clicked)
         self.stop.clicked.connect(self._on_stop_clicked)
@@ -178,8 +179,9 @@ class LearnDock(Dock):
             self.tasks.clear()
             for name, title in tasks.items():
                 self.tasks.addItem(title, name)
-            wanted = chosen if chosen in tasks else self.session.default_task()
-            self.tasks.setCurrentIndex(self.tasks.findData(wanted))
+            self.tasks.setCurrentIndex(self.tasks.findData(chosen))
+        if not self._is_task_chosen or self.tasks.currentIndex() < 0:
+            self.tasks.setCurrentIndex(self.tasks.findData(self.session.default_task()))
         self.form.offer("network", network_choices(self.tasks.currentData()))
         for widget in (self.tasks, self._tasks_label):
             widget.setVisible(self._start is None and self.tasks.count() > 1)
@@ -230,6 +232,10 @@ class LearnDock(Dock):
 
     def _on_models_index(self, index: int) -> None:
         self._start, self._is_start_chosen = self.models.itemData(index), True
+        self.render()
+
+    def _on_tasks_activated(self) -> None:
+        self._is_task_chosen = True
         self.render()
 
     def _on_form_changed(self) -> None:

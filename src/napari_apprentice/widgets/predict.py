@@ -12,6 +12,7 @@ from ._channels import ChannelLists
 from ._coloring import Coloring
 from ._diameter import DiameterRow
 from ._dock import Dock
+from ._facts import objects_in
 from ._parts import ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
 
@@ -107,10 +108,11 @@ class PredictDock(Dock):
         self.coloring.set_layer(self._result())
 
     def _result(self) -> Labels | None:
-        """The newest labels that a model made of this image."""
+        """The newest labels that a model made of this image, if they number objects: classes have colours of their own."""
         key = self.session.key
         own = (o for o in reversed(self.viewer.layers) if isinstance(o, Labels))
-        return next((o for o in own if adapt.is_result_of(o, key)), None)
+        newest = next((o for o in own if adapt.is_result_of(o, key)), None)
+        return newest if newest is not None and objects_in(newest) else None
 
     def _render_button(self) -> None:
         problem, session = self.problem(), self.session
