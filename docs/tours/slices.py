@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cell_tours import DOCK
 from superqt import QCollapsible
 
 from napari_apprentice.session.material import Folders
 
-if TYPE_CHECKING:
-    from make_screenshots import Stage
+from .stage import DOCK, SAMPLES
 
-SAMPLES = Path(__file__).parents[1] / "sample_data" / "brain_mri"
+if TYPE_CHECKING:
+    from .stage import Stage
+
+BRAIN = SAMPLES / "brain_mri"
 MINUTES = "5"
 SHOWN = 16
 
@@ -25,7 +25,7 @@ def slices(stage: Stage) -> None:
     stage.go_to(SHOWN)
     dock.show_step(2)
     learn = dock.learn
-    session.set_folders(Folders(SAMPLES / "images", SAMPLES / "labels"))
+    session.set_folders(Folders(BRAIN / "images", BRAIN / "labels"))
     learn.models.setCurrentIndex(learn.models.findData(None))
     learn.form.row("minutes").value = MINUTES
     learn.form.row("network").value = "recurrent_unet"

@@ -1,25 +1,21 @@
-"""Two tours of `make_screenshots`: find and mark nuclei, take noise away."""
+"""A tour through the nuclei: find and mark them with points and boxes."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cell_tours import DOCK, SIZE
 from scipy import ndimage
 
+from .stage import DOCK, PANEL, SAMPLES
+
 if TYPE_CHECKING:
-    from make_screenshots import Stage
     from numpy.typing import NDArray
 
-SAMPLES = Path(__file__).parents[1] / "sample_data"
-LEARN, RESTORE = "5", "5"
+    from .stage import Stage
+
+LEARN = "5"
 _FITS, _FOUND = 0.65, 0.3
-PANEL = (899, 0, *SIZE)  # the dock alone
-
-
-# -- find and mark -----------------------------------------------------------------------
 
 
 def mark(stage: Stage) -> None:
@@ -168,38 +164,3 @@ def overlap(low: Any, high: Any, other_low: Any, other_high: Any) -> float:
 def is_in(place: NDArray[Any], part: tuple[slice, slice]) -> bool:
     """Whether a place lies in a part of the image."""
     return all(s.start - 0.5 <= x < s.stop - 0.5 for x, s in zip(place, part, strict=True))
-
-
-# -- take noise away ------------------------------------------------------------------------
-
-
-def denoise(stage: Stage) -> None:
-    """Noise taken away: smoothed, then learned from the noisy image alone, compared with the image before noise came."""
-    viewer = stage.viewer
-    _, dock = viewer.window.add_plugin_dock_widget("napari-apprentice", "Restore")
-    stage.dock = dock
-    viewer.open_sample("napari-apprentice", "nuclei-noisy")
-    stage.settle(1.0)
-    for method in ("gaussian", "nl_means", "total_variation"):
-        dock.methods.setCurrentIndex(dock.methods.findData(f"smooth:{method}"))
-        dock.methods.activated.emit(dock.methods.currentIndex())
-        dock.button.click()
-        stage.wait(stage.is_idle, "the smoothed image")
-        print(dock.summary.text())
-    dock.teach.form.row("minutes").value = RESTORE
-    dock.teach.button.click()
-    stage.wait(lambda: dock.session.candidate is not None, "the new model")
-    dock.scroll.ensureWidgetVisible(dock.teach.card)
-    stage.shoot("noise-1-learned", PANEL, is_noisy=True)
-    dock.teach.card.use.click()
-    stage.wait(stage.is_idle, "saving")
-    dock.button.click()
-    stage.wait(stage.is_idle, "the restored image")
-    dock.clean.setCurrentIndex(1)
-    dock.clean.activated.emit(1)
-    dock.compare.click()
-    stage.wait(stage.is_idle, "the scores")
-    print(dock.scores.text())
-    dock.scroll.verticalScrollBar().setValue(0)
-    stage.shoot("noise-2-compared", DOCK)
-    viewer.close()

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 
-if TYPE_CHECKING:
-    from make_screenshots import Stage
+from .stage import DOCK, HOW_TO, IMAGES, SAMPLES, SIZE
 
-IMAGES = Path(__file__).parent / "tutorials" / "images"
-HOW_TO = Path(__file__).parent / "how-to" / "images"
-SIZE = (1280, 800)
-DOCK = (333, 0, *SIZE)  # canvas and dock, without the layer controls
-CELLS = Path(__file__).parents[1] / "sample_data" / "cells"
+if TYPE_CHECKING:
+    from .stage import Stage
+
+CELLS = SAMPLES / "cells"
 CLASSES = ("normal", "abnormal")
 FIRST, ROUND = 12, 8
 LEARN_MINUTES, NORMAL_MINUTES, MAKER_MINUTES = "1", "3", "10"
