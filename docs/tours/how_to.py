@@ -34,6 +34,9 @@ def objects(stage: Stage) -> None:
     left = np.quantile(points[:, 0], 0.8)
     (_, low), (right, high) = points.min(axis=0) - 1, points.max(axis=0) + 1
     plot.select_in(np.array([[left, low], [right, low], [right, high], [left, high]]))
+    stage.settle()
+    bar = stage.dock.scroll.verticalScrollBar()
+    bar.setValue(bar.maximum())
     stage.shoot("objects")
 
 
