@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ _NEVER = "00"
 """Opacity of what is hidden."""
 
 
-class PlacesLayer:
+class PlacesLayer(ABC):
     """What layers of points and of boxes share: both show the places of one `AnnotationState`, and follow it."""
 
     verbs: tuple[str, str, str] = ("", "", "")
@@ -71,26 +72,26 @@ class PlacesLayer:
     # -- of each kind ---------------------------------------------------------------------
 
     @property
+    @abstractmethod
     def rows(self) -> NDArray[np.int64]:
         """Which of the places belong to it."""
-        raise NotImplementedError
 
     @property
     def rows_seen(self) -> NDArray[np.int64]:
         """Which of them it shows now."""
         return self.rows
 
+    @abstractmethod
     def _geometry(self) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         """Middles, and lengths where it shows them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _put(self, found: Detections) -> None:
         """Show these, in place of what it shows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _dress(self, found: Detections) -> None:
         """Features and colours of these, which it shows; the doubtful are hidden."""
-        raise NotImplementedError
 
     def _is_tidy(self) -> bool:
         """Whether it looks as what it says."""
@@ -141,9 +142,9 @@ class PlacesLayer:
             again = Detections(places.centres, places.sizes, kinds, scores)
             self.state.set_places(again, "Change class")
 
+    @abstractmethod
     def _take_color(self, color: str) -> None:
         """Draw new ones in this colour."""
-        raise NotImplementedError
 
     def show_from(self, level: float) -> None:
         """Hide what has a lower score; it stays in the layer, and is saved with it."""

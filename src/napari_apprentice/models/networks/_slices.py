@@ -54,8 +54,8 @@ class ConvGRU(nn.Module):
     hidden
         Channels of the state of each direction.
     kernel
-        Width of the convolutions: 1, what the levels of a U-Net have seen around a place is enough; wider ones take
-        two to three times as long, and did not learn more.
+        Width of the convolutions; the levels of a U-Net have seen around each place already, and wider ones take about
+        twice as long.
     """
 
     def __init__(self, features: int, hidden: int, kernel: int = 1) -> None:
