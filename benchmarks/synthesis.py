@@ -3,12 +3,12 @@
 ``distance`` teaches a network two or more kinds of MedNIST pictures and follows the distance of its images to held-out real
 ones, from the first epoch to the end; beside it the distance of as many real training pictures, which nothing can pass.
 ``classify`` teaches a network the 20 pictures per class of ``folders/``, makes more of each class, and teaches a classifier
-with and without them, for the same number of steps; both are scored on the validation split.
+with and without them, for the same minutes (or the same number of steps); both are scored on the validation split.
 
 ::
 
     python benchmarks/synthesis.py distance --data DATA
-    python benchmarks/synthesis.py classify --data DATA --seeds 0 1 2
+    python benchmarks/synthesis.py classify --data DATA --seeds 0 1 2 --minutes 2
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def _only(items: Sequence[TrainItem], kinds: Sequence[str]) -> list[TrainItem]:
     ]
 
 
-def classify(data: Path, seeds: Sequence[int], steps: int, taught: int, count: int) -> list[Row]:
+def classify(
+    data: Path, seeds: Sequence[int], steps: int, taught: TrainConfig, count: int
+) -> list[Row]:
     """Accuracy of a classifier from 20 pictures per class, with and without made-up ones."""
     real = mednist_items(data, "train", small_set(data))
     val = mednist_items(data, "val")
@@ -132,10 +134,10 @@ def classify(data: Path, seeds: Sequence[int], steps: int, taught: int, count: i
     made = _made(Model(result.spec, result.state), count)
     rows: list[Row] = []
     for seed in seeds:
-        config = TrainConfig(device="cpu", steps=taught, held_out=0, checks=1, seed=seed)
+        config = taught.model_copy(update={"seed": seed})
         for side, items in (("without", real), ("with", [*real, *made])):
-            model, minutes = _classifier(items, config)
-            scores = scored(model, val)
+            learned = _classifier(items, config)
+            scores = scored(Model(learned.spec, learned.state), val)
             rows.append(
                 {
                     "made-up pictures": side,
@@ -144,8 +146,8 @@ def classify(data: Path, seeds: Sequence[int], steps: int, taught: int, count: i
                     "accuracy": f"{scores['accuracy']:.4f}",
                     "log loss": scores["log_loss"],
                     "ROC AUC": f"{scores['roc_auc']:.4f}",
-                    "steps": taught,
-                    "minutes": minutes,
+                    "steps": learned.steps,
+                    "minutes": round(learned.seconds / 60, 2),
                 }
             )
             print(rows[-1], flush=True)
@@ -156,13 +158,12 @@ def classify(data: Path, seeds: Sequence[int], steps: int, taught: int, count: i
     return rows
 
 
-def _classifier(items: Sequence[TrainItem], config: TrainConfig) -> tuple[Model, float]:
+def _classifier(items: Sequence[TrainItem], config: TrainConfig) -> TrainResult:
     with tempfile.TemporaryDirectory() as folder:
         job = train(
             items, init=None, config=config, folder=Path(folder), task="image_class", name="mednist"
         )
-        result = run_to_end(job)
-    return Model(result.spec, result.state), round(result.seconds / 60, 2)
+        return run_to_end(job)
 
 
 def _made(model: Model, count: int) -> list[TrainItem]:
@@ -190,7 +191,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--kinds", nargs="+", default=["Hand", "HeadCT"])
     parser.add_argument("--steps", type=int, help="of the network that makes images up")
-    parser.add_argument("--taught", type=int, default=300, help="steps of the classifier")
+    parser.add_argument("--minutes", type=float, default=2, help="of each classifier")
+    parser.add_argument("--taught", type=int, help="steps of each classifier instead")
     parser.add_argument("--count", type=int, default=80, help="made-up pictures per class")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     given = parser.parse_args()
@@ -206,10 +208,13 @@ def main() -> None:
         report("Made-up pictures: distance to real ones", rows, note)
         return
     steps = given.steps or 1500
-    rows = classify(given.data, given.seeds, steps, given.taught, given.count)
+    length = {"steps": given.taught} if given.taught else {"minutes": given.minutes}
+    taught = TrainConfig(device="cpu", held_out=0, checks=1, **length)
+    rows = classify(given.data, given.seeds, steps, taught, given.count)
     note = (
         f"20 real pictures per class (`folders/`); {given.count} made-up ones per class by a network that learned from the same "
-        f"120 pictures for {steps} steps. Every side was taught for the same number of steps; 1,200 validation pictures. One thread."
+        f"120 pictures for {steps} steps. Every side was taught for the same {'number of steps' if given.taught else 'minutes'}; "
+        "1,200 validation pictures. One thread."
     )
     report("A classifier with and without made-up pictures", rows, note)
 
