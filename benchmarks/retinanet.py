@@ -7,6 +7,7 @@
 Both take the normal path, of which nothing differs but the network: the same patches of 160², four at a time, varied alike, the
 same rate, and images as they are (no width of the nuclei is given). The score from which on an object counts is chosen on
 training images for each. `--network` runs one of them alone, so that the two can run at the same time on a busy machine.
+The same in volumes: `retinanet_volumes.py`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ _DOUBTFUL = 0.05
 _CHOOSING = 24
 """Training images on which the least score is chosen."""
 
-Finder = Callable[[Field], Detections]
+Finder = Callable[[Volume], Detections]
+"""From an image to what is found in it, down to what is hardly believed."""
 
 
 # -- the images -----------------------------------------------------------------------------
@@ -71,36 +73,41 @@ def spec_of(network: str) -> ModelSpec:
 
 
 def learned(
-    items: Sequence[TrainItem], network: str, minutes: float, keep: Path | None
+    items: Sequence[TrainItem], init: ModelSpec | None, config: TrainConfig, keep: Path | None
 ) -> tuple[Finder, TrainResult]:
-    """How a detector finds that has learned for so long."""
-    config = TrainConfig(minutes=minutes, held_out=0, checks=1, batch_size=_BATCH)
+    """How a detector finds that has learned so; its model is kept in a folder, where one is named."""
     with tempfile.TemporaryDirectory() as folder:
-        job = train(
-            items, init=spec_of(network), config=config, folder=Path(folder), task="detection"
-        )
+        job = train(items, init=init, config=config, folder=Path(folder), task="detection")
         result = run_to_end(job)
-    model = Model(result.spec, result.state)
     if keep is not None:
-        save_model(result.spec, result.state, keep / network)
+        save_model(result.spec, result.state, keep)
+    return finder(Model(result.spec, result.state)), result
 
-    def find(field: Field) -> Detections:
-        wanted = PredictConfig(device="cpu", least_score=_DOUBTFUL)
-        answer = run_to_end(predict(field.item.volume, model, wanted)).detections
+
+def finder(model: Model) -> Finder:
+    """How a detector finds on the normal path."""
+    wanted = PredictConfig(device="cpu", least_score=_DOUBTFUL)
+
+    def find(volume: Volume) -> Detections:
+        answer = run_to_end(predict(volume, model, wanted)).detections
         assert answer is not None
         return answer
 
-    return find, result
+    return find
 
 
 # -- comparing ----------------------------------------------------------------------------
 
 
-def least_score(find: Finder, seen: Sequence[Field]) -> float:
-    """The score with the best F1 on images that were learned from."""
-    pairs = [(find(field), truth_of(field).annotation.detections) for field in seen]
-    choices = np.arange(1, 19) / 20
-    return float(max(choices, key=lambda least: float(row_of("", pairs, least)["F1 radius"])))  # type: ignore[arg-type]
+def best_least(f1: Callable[[float], float]) -> float:
+    """The least score with the best F1."""
+    return float(max(np.arange(1, 19) / 20, key=f1))
+
+
+def _pairs(find: Finder, several: Sequence[Field]) -> list[tuple[Detections, Detections]]:
+    """What was found and what there is."""
+    found = [(find(field.item.volume), truth_of(field).annotation.detections) for field in several]
+    return [(one, truth) for one, truth in found if truth is not None]
 
 
 def main() -> None:
@@ -124,10 +131,13 @@ def main() -> None:
     seen = splits[0][:: max(1, len(splits[0]) // _CHOOSING)]
     rows = []
     for network in given.network or ("unet", "retinanet"):
-        find, result = learned(items, network, given.minutes, given.keep)
-        least = least_score(find, seen)
+        config = TrainConfig(minutes=given.minutes, held_out=0, checks=1, batch_size=_BATCH)
+        keep = given.keep and given.keep / network
+        find, result = learned(items, spec_of(network), config, keep)
+        known = _pairs(find, seen)
+        least = best_least(lambda score, known=known: float(row_of("", known, score)["F1 radius"]))
         began = time.perf_counter()
-        pairs = [(find(field), truth_of(field).annotation.detections) for field in splits[1]]
+        pairs = _pairs(find, splits[1])
         seconds = (time.perf_counter() - began) / len(pairs)
         weights = sum(v.numel() for v in result.state.values())
         facts = {

@@ -55,6 +55,8 @@ def test_tiles_are_multiples_of_the_divisor(
     wish: tuple[int, ...], divisor: tuple[int, ...], found: tuple[int, ...]
 ) -> None:
     assert tile_shape(wish, divisor) == found
+    held = tile_shape(wish, divisor, at_least=True)
+    assert all(h >= w and h % d == 0 for h, w, d in zip(held, wish, divisor, strict=True))
 
 
 @pytest.mark.parametrize("tile", [(96, 96, 96), (9, 16), (1, 5, 4)])

@@ -27,6 +27,18 @@ def test_box_by_box_only_places_are_told() -> None:
     assert [n for n in TASKS.names() if "retinanet" in networks_for(TASKS[n])] == ["detection"]
 
 
+def test_a_planned_tile_still_holds_the_images_that_another_network_divides_otherwise(
+    tiny_spec,
+) -> None:
+    planned = tiny_spec.model_copy(
+        update={"task": "detection", "ndim": 3, "tile": (40, 56, 40), "spacing": (1.0,) * 3}
+    )
+    wished = with_wishes(planned, TASKS["detection"], TrainConfig(network="retinanet"))
+    assert wished.tile == (48, 64, 48)
+    said = TrainConfig(network="retinanet", tile=(40, 56, 40))
+    assert with_wishes(planned, TASKS["detection"], said).tile == (32, 64, 32)
+
+
 def test_every_task_has_a_network_and_every_network_a_task() -> None:
     known = {name: networks_for(TASKS[name]) for name in TASKS.names()}
     assert all(known.values())

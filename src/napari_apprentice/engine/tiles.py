@@ -20,7 +20,9 @@ _DEVIATION = 0.125
 _LEAST_WEIGHT = 1e-3
 
 
-def tile_shape(wish: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
+def tile_shape(
+    wish: Sequence[int], divisor: Sequence[int], *, at_least: bool = False
+) -> tuple[int, ...]:
     """Round a tile to lengths that the network accepts.
 
     Parameters
@@ -29,14 +31,17 @@ def tile_shape(wish: Sequence[int], divisor: Sequence[int]) -> tuple[int, ...]:
         Wanted lengths in working voxels, one per spatial axis the network sees.
     divisor
         Factor of every length along each axis (see `Network.divisor`).
+    at_least
+        Whether the tile has to hold what is wanted: a tile that was planned around whole images must not cut them.
 
     Returns
     -------
     tuple of int
-        The nearest multiples, never a single divisor along all axes: the deepest level of a network must hold
+        The nearest multiples, or the next, never a single divisor along all axes: the deepest level of a network must hold
         more than one voxel to be normalised.
     """
-    tile = [max(1, round(w / d)) * d for w, d in zip(wish, divisor, strict=True)]
+    rounded = math.ceil if at_least else round
+    tile = [max(1, rounded(w / d)) * d for w, d in zip(wish, divisor, strict=True)]
     if tile == list(divisor):
         tile[-1] *= 2
     return tuple(tile)

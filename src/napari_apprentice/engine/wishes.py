@@ -78,7 +78,8 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
         return planned
     spec = planned.model_copy(update=changes)
     divisor = NETWORKS[spec.network].divisor(ndim=spec.ndim, args=spec.network_args)
-    return spec.model_copy(update={"tile": tile_shape(spec.tile, divisor)})
+    tile = tile_shape(spec.tile, divisor, at_least=config.tile is None)
+    return spec.model_copy(update={"tile": tile})
 
 
 def _recipe(config: TrainConfig) -> dict[str, object]:
