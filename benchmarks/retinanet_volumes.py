@@ -48,7 +48,7 @@ _CHOOSING = 24
 _NUCLEUS = (LabelClass(1, "nucleus"),)
 _CUT = 0.4
 """Where the nuclei are halved along Z: fewest are cut there, and as many lie on either side."""
-_OVERLAPS = (0.1, 0.3, 0.5)
+_OVERLAPS = (0.1, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +135,7 @@ def kept(case: Case, least: float) -> Case:
 def counted(several: Sequence[Case], reach: float | None = None) -> DetectionScores:
     """Counts of all of them."""
     return DetectionScores.pooled(
-        score_detections(c.found, c.truth, c.spacing, reach=reach, counts=c.counts)
-        for c in several
+        score_detections(c.found, c.truth, c.spacing, reach=reach, counts=c.counts) for c in several
     )
 
 
@@ -148,7 +147,9 @@ def mean_f1(several: Sequence[Case], classes: Sequence[LabelClass], least: float
 
 def best_overlap(case: Case) -> list[float]:
     """Of each object that counts, how well the best of the told boxes fits it (IoU)."""
-    truth = case.truth if case.counts is None else case.truth.select(case.truth.in_mask(case.counts))
+    truth = (
+        case.truth if case.counts is None else case.truth.select(case.truth.in_mask(case.counts))
+    )
     fits = box_iou(case.found.corners(), truth.corners())
     return [float(column.max(initial=0.0)) for column in fits.T]
 
@@ -205,7 +206,9 @@ def taught(trial: Trial, network: str, given: argparse.Namespace) -> list[dict[s
         seed=given.seed,
     )
     began = time.process_time()
-    keep = given.keep and given.keep / f"{trial.name.replace(', ', '-').replace(' ', '-')}-{network}"
+    keep = (
+        given.keep and given.keep / f"{trial.name.replace(', ', '-').replace(' ', '-')}-{network}"
+    )
     find, result = learned([one.item for one in trial.learned], None, config, keep)
     facts: dict[str, object] = {
         "network": network,

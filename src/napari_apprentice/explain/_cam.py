@@ -91,13 +91,14 @@ def class_map(
 def voxel_map(
     volume: Volume, model: Model, image_class: str | None, config: ExplainConfig
 ) -> Job[Prediction]:
-    """Show where in an image a network that answers voxel by voxel saw evidence for the voxels of a class.
+    """Show where in an image a network saw evidence for the voxels, or the boxes, of a class.
 
     Seg-Grad-CAM (Vinogradova et al., AAAI 2020): the gradient of the class's scores, summed over the voxels that are given
-    the class, with respect to the coarsest features of the network, tile by tile. Scores are those that the task reads
-    from the answer (`TellsClasses`).
+    the class, with respect to the coarsest features of the network, tile by tile. Box by box the sum is over the anchors that
+    are given the class, and the features are those of every level that they are told from. Scores are those that the task
+    reads from the answer (`TellsClasses`).
 
-    Parameters, events and errors are those of `class_map`; without a class, that of most voxels is asked for.
+    Parameters, events and errors are those of `class_map`; without a class, that of most voxels or anchors is asked for.
     """
     began, spec = time.perf_counter(), model.spec
     wanted = class_position(spec, image_class)
@@ -137,16 +138,34 @@ def _evidence(
 def _tile_map(
     network: torch.nn.Module, asked: Scored, tile: torch.Tensor, channel: int
 ) -> torch.Tensor | None:
-    """Map of one tile ``(1, C, *tile)``; None where it holds no voxel of the class."""
-    with _Coarsest(network, tile.ndim) as kept, torch.enable_grad():
-        scores = asked.scores(tile.detach().clone().requires_grad_())
+    """Map of one tile ``(1, C, *tile)``; None where it holds nothing of the class."""
+    with torch.enable_grad():
+        features, scores = _looked_at(network, asked, tile.detach().clone().requires_grad_())
         mine = asked.told(scores) == channel
         if not bool(mine.any()):
             return None
-        if kept.features is None:
-            raise BadInputError("expected a network with features that have places")
-        (slope,) = torch.autograd.grad(scores[:, channel][mine].sum(), kept.features)
-        return _weighted(kept.features, slope, tile.shape[2:])[0]
+        slopes = torch.autograd.grad(scores[:, channel][mine].sum(), features)
+    # The mean of a slope is less where a level has more places: summed up again, levels weigh what they tell of.
+    maps = [
+        _weighted(level, slope, tile.shape[2:]) * level.shape[2:].numel()
+        for level, slope in zip(features, slopes, strict=True)
+    ]
+    return torch.stack(maps).sum(dim=0)[0]
+
+
+def _looked_at(
+    network: torch.nn.Module, asked: Scored, tile: torch.Tensor
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The features by which a tile is explained, and the scores of its places."""
+    if getattr(network, "finds_boxes", False):
+        pyramid: Any = network
+        levels: list[torch.Tensor] = pyramid.features(tile)
+        return levels, asked.read(pyramid.rows(levels))
+    with _Coarsest(network, tile.ndim) as kept:
+        scores = asked.scores(tile)
+    if kept.features is None:
+        raise BadInputError("expected a network with features that have places")
+    return [kept.features], scores
 
 
 class _Coarsest:

@@ -15,7 +15,7 @@ from napari_apprentice.core.jobs import Progress, retold
 from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted, unfitted
 
-from ._explainer import class_names, class_position, has_classes_per_voxel
+from ._explainer import class_names, class_position, has_classes_in_places
 from ._fields import (
     Ask,
     Scored,
@@ -65,7 +65,7 @@ def occlusion_map(
     Returns
     -------
     Prediction
-        ``image``: the drop of the class's probability, in the voxels that are given it or in the image, where a part is
+        ``image``: the drop of the class's probability, in the voxels or anchors that are given it or in the image, where a part is
         covered with the mean of its channel; the largest drop is 1.
     """
     began, spec = time.perf_counter(), model.spec
@@ -74,7 +74,7 @@ def occlusion_map(
     where = choose_device(config.device).name
     prepared = yield from seeing(volume, model, config, where)
     network = fast_network(model, where)
-    if has_classes_per_voxel(spec):
+    if has_classes_in_places(spec):
         heat, at = yield from _of_voxels(
             prepared, Scored(network, spec), spec, cells, wanted, where
         )

@@ -12,7 +12,7 @@ from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import overlap_for, tile_for
 from napari_apprentice.engine.size import known_zoom, seen_grid
 from napari_apprentice.engine.tiles import tiles
-from napari_apprentice.models.networks import NETWORKS, FindsBoxes, answers_per_image
+from napari_apprentice.models.networks import NETWORKS, answers_per_image
 from napari_apprentice.tasks import TASKS, TellsClasses, WholeImage
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ __all__ = [
     "class_names",
     "class_position",
     "count_tiles",
-    "has_classes_per_voxel",
+    "has_classes_in_places",
     "is_of_whole_images",
     "share_of_tiles",
     "tiles_of",
-    "whole_or_voxels",
+    "whole_or_places",
 ]
 
 OVERLAP = 0.25
@@ -120,11 +120,10 @@ class Explainer(Protocol):
         ...
 
 
-def has_classes_per_voxel(spec: ModelSpec) -> bool:
-    """Whether a model's answer tells voxel by voxel how much speaks for each class."""
-    network = NETWORKS[spec.network]
-    is_dense = not answers_per_image(network) and not isinstance(network, FindsBoxes)
-    return is_dense and isinstance(TASKS[spec.task], TellsClasses)
+def has_classes_in_places(spec: ModelSpec) -> bool:
+    """Whether a model's answer tells voxel by voxel, or box by box, how much speaks for each class."""
+    is_of_parts = not answers_per_image(NETWORKS[spec.network])
+    return is_of_parts and isinstance(TASKS[spec.task], TellsClasses)
 
 
 def is_of_whole_images(spec: ModelSpec) -> bool:
@@ -132,11 +131,11 @@ def is_of_whole_images(spec: ModelSpec) -> bool:
     return isinstance(TASKS[spec.task], WholeImage) and answers_per_image(NETWORKS[spec.network])
 
 
-def whole_or_voxels(spec: ModelSpec) -> str | None:
-    """The problem of models whose answers are no classes, neither of whole images nor voxel by voxel."""
-    if has_classes_per_voxel(spec) or is_of_whole_images(spec):
+def whole_or_places(spec: ModelSpec) -> str | None:
+    """The problem of models whose answers are no classes, neither of whole images nor of what is in them."""
+    if has_classes_in_places(spec) or is_of_whole_images(spec):
         return None
-    return "explains classes of whole images, and classes, objects and points that are found voxel by voxel"
+    return "explains classes of whole images, and classes, objects, points and boxes that are found in them"
 
 
 def class_names(spec: ModelSpec) -> tuple[str, ...]:
@@ -195,7 +194,7 @@ def share_of_tiles(
     grid: Grid, spec: ModelSpec, overlap: float, diameter: float | None = None
 ) -> float:
     """Tiles at this overlap, in tiles of a prediction; 1 for whole images."""
-    if not has_classes_per_voxel(spec):
+    if not has_classes_in_places(spec):
         return 1.0
     usual = overlap_for(spec, PredictConfig())
     return tiles_of(grid, spec, overlap, diameter) / tiles_of(grid, spec, usual, diameter)

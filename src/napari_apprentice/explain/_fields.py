@@ -1,4 +1,4 @@
-"""Walking over an image with a network that answers voxel by voxel, for maps instead of labels."""
+"""Walking over an image with a network that answers voxel by voxel, or box by box, for maps instead of labels."""
 
 from __future__ import annotations
 
@@ -79,19 +79,23 @@ def seeing(
 
 
 class Scored:
-    """A network that answers voxel by voxel, and what its task reads from its answer (`TellsClasses`)."""
+    """A network that answers voxel by voxel or box by box, and what its task reads from its answer (`TellsClasses`)."""
 
     def __init__(self, network: Ask, spec: ModelSpec) -> None:
         self._network, self._spec = network, spec
         self._task: Any = TASKS[spec.task]
 
     def scores(self, data: torch.Tensor) -> torch.Tensor:
-        """Scores ``(N, 1 + n, *tile)`` of background and classes in tiles ``(N, C, *tile)``."""
-        scores: torch.Tensor = self._task.class_scores(self._network(data), self._spec)
+        """Scores ``(N, 1 + n, *places)`` of background and classes in tiles ``(N, C, *tile)``."""
+        return self.read(self._network(data))
+
+    def read(self, answer: torch.Tensor) -> torch.Tensor:
+        """Those scores from an answer of the network."""
+        scores: torch.Tensor = self._task.class_scores(answer, self._spec)
         return scores
 
     def told(self, scores: torch.Tensor) -> torch.Tensor:
-        """Which class each voxel is given, ``(N, *tile)``: 0 background, else its position from 1."""
+        """Which class each place is given, ``(N, *places)``: 0 background, else its position from 1."""
         told: torch.Tensor = self._task.told(scores, self._spec)
         return told
 
@@ -155,7 +159,7 @@ def fast_network(model: Model, device: str) -> Ask:
 def commonest(
     network: Scored, prepared: Prepared, spec: ModelSpec, device: str
 ) -> Generator[Progress, None, int]:
-    """Position of the class that most voxels are given."""
+    """Position of the class that most places are given."""
     counts = torch.zeros(len(class_names(spec)) + 1)
 
     def each(tile: torch.Tensor) -> Generator[None, None, None]:

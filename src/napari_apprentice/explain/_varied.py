@@ -18,8 +18,9 @@ from napari_apprentice.engine.device import choose_device
 from napari_apprentice.engine.images import fitted
 from napari_apprentice.tasks import TASKS
 
-from ._explainer import OVERLAP, count_tiles, has_classes_per_voxel
+from ._explainer import OVERLAP, count_tiles, has_classes_in_places
 from ._fields import finish, on_source, seeing
+from ._painted import Painted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,13 +134,13 @@ def uncertainty_map(
     -------
     Prediction
         ``image``: the entropy of the mean probabilities, 0 sure to 1; of a whole image one value everywhere, with the mean
-        probabilities as ``table``.
+        probabilities as ``table``. Where boxes are found, of how many copies a voxel lies in one.
     """
     spec, began = model.spec, time.perf_counter()
     yield Progress("explaining")
     where, seed = choose_device(config.device).name, config.seed
     prepared = yield from seeing(volume, model, config, where)
-    if not has_classes_per_voxel(spec):
+    if not has_classes_in_places(spec):
         return (yield from _of_image(prepared, model, count, where, seed, began))
     mean = yield from _mean_answer(prepared, model, count, where, seed)
     heat = yield from on_source(entropy(mean), prepared)
@@ -192,10 +193,7 @@ def _mean_answer(
     spec = model.spec
     tile = tile_for(spec, PredictConfig())
     plan = Plan(device=device, stitch=device, batch=1, tile=tile, overlap=OVERLAP)
-    task: Any = TASKS[spec.task]
-    runner = Runner(
-        model.build(), plan, lambda answer: _levels(task.class_scores(answer[None], spec)[0])
-    )
+    runner = _runner(model, plan)
     shape = prepared.data.shape[-spec.ndim :]
     clock = Clock(count * count_tiles(prepared.grid.shape, tile, OVERLAP))
     total: NDArray[np.uint16] | None = None
@@ -210,10 +208,24 @@ def _mean_answer(
     return (total / np.float32(255 * count)).astype(np.float32)
 
 
+def _runner(model: Model, plan: Plan) -> Runner:
+    """How a network is run for probabilities voxel by voxel."""
+    network, spec = model.build(), model.spec
+    if getattr(network, "finds_boxes", False):
+        return Runner(Painted(network, spec), plan, _levels)
+    task: Any = TASKS[spec.task]
+
+    def levels(answer: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = task.class_scores(answer[None], spec)[0]
+        return _levels(scores.float().softmax(dim=0))
+
+    return Runner(network, plan, levels)
+
+
 def _explaining(now: Progress) -> Progress:
     return replace(now, stage="explaining")
 
 
-def _levels(scores: torch.Tensor) -> torch.Tensor:
+def _levels(shares: torch.Tensor) -> torch.Tensor:
     """Probabilities as 0 … 255: a byte per class and voxel."""
-    return scores.float().softmax(dim=0).mul_(255).round_().to(torch.uint8)
+    return (shares * 255).round_().to(torch.uint8)

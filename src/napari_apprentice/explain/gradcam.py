@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._explainer import OVERLAP, check, has_classes_per_voxel, share_of_tiles, whole_or_voxels
+from ._explainer import OVERLAP, check, has_classes_in_places, share_of_tiles, whole_or_places
 
 if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
@@ -30,7 +30,7 @@ class GradCam:
 
     def problem(self, spec: ModelSpec) -> str | None:
         """Why it cannot explain this model; see `Explainer`."""
-        return whole_or_voxels(spec)
+        return whole_or_places(spec)
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """A pass forth and back over every tile, with less overlap than a prediction."""
@@ -43,7 +43,7 @@ class GradCam:
         from ._cam import class_map, voxel_map
 
         check(self.problem(model.spec), model.spec)
-        how = voxel_map if has_classes_per_voxel(model.spec) else class_map
+        how = voxel_map if has_classes_in_places(model.spec) else class_map
         return (yield from how(volume, model, image_class, config))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import tile_for
 
-from ._explainer import check, share_of_tiles, whole_or_voxels
+from ._explainer import check, share_of_tiles, whole_or_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Occlusion:
 
     def problem(self, spec: ModelSpec) -> str | None:
         """Why it cannot explain this model; see `Explainer`."""
-        return whole_or_voxels(spec)
+        return whole_or_places(spec)
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
         """A pass per cell of every tile, and one without a cover."""

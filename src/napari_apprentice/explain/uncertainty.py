@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._explainer import OVERLAP, check, has_classes_per_voxel, share_of_tiles, whole_or_voxels
+from ._explainer import OVERLAP, check, has_classes_in_places, share_of_tiles, whole_or_places
 
 if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
@@ -35,13 +35,13 @@ class Uncertainty:
 
     def problem(self, spec: ModelSpec) -> str | None:
         """Why it cannot explain this model; see `Explainer`."""
-        return whole_or_voxels(spec)
+        return whole_or_places(spec)
 
     def passes(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> int:
         """How many copies are predicted: as asked for, else what the budget pays for."""
         if config.passes is not None:
             return config.passes
-        if not has_classes_per_voxel(spec):
+        if not has_classes_in_places(spec):
             return _FEWEST
         return int(
             np.clip(_BUDGET / share_of_tiles(grid, spec, OVERLAP, config.diameter), _FEWEST, _MOST)

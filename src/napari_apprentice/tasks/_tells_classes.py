@@ -1,4 +1,4 @@
-"""What tasks promise whose answers can be asked for a reason: of which class each voxel is."""
+"""What tasks promise whose answers can be asked for a reason: of which class each voxel, or each anchor, is."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ __all__ = ["TellsClasses"]
 
 @runtime_checkable
 class TellsClasses(Protocol):
-    """A task that reads from its network's answer, voxel by voxel, how much speaks for each class.
+    """A task that reads from its network's answer, place by place, how much speaks for each class.
 
-    It is asked of networks that answer voxel by voxel only (neither `AnswersPerImage` nor `FindsBoxes`).
+    Places are voxels, ``*spatial``; of networks that answer box by box they are the R anchors. Those that answer once per
+    image (`AnswersPerImage`) are not asked.
     """
 
     def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Scores ``(B, 1 + n, *spatial)`` of the background and of each class, from an answer ``(B, K, *spatial)``.
+        """Scores ``(B, 1 + n, *places)`` of the background and of each class, from an answer ``(B, K, *spatial)`` or of rows.
 
         Their softmax are the probabilities; gradients pass through. A model of numbered objects without classes has
         one, of all of them.
@@ -28,5 +29,5 @@ class TellsClasses(Protocol):
         ...
 
     def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Which class each voxel is given, ``(B, *spatial)`` from those scores: 0 background, else its position from 1."""
+        """Which class each place is given, ``(B, *places)`` from those scores: 0 background, else its position from 1."""
         ...

@@ -130,16 +130,20 @@ class DetectionTask:
     # -- how its answer is read ---------------------------------------------------------
 
     def class_scores(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Whether the middle of an object is there, from the heat maps; see `TellsClasses`."""
+        """Whether an object is there: its middle, from the heat maps, or box by box at each anchor; see `TellsClasses`."""
         import torch
 
-        heat = output[:, _boxes(spec) :].float() - _PRIOR
+        if _by_box(spec):
+            heat = output[..., 4 * spec.ndim :].float().movedim(-1, 1)
+        else:
+            heat = output[:, _boxes(spec) :].float() - _PRIOR
         return torch.cat([torch.zeros_like(heat[:, :1]), heat], dim=1)
 
     def told(self, scores: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """The strongest heat map where it reaches the lowest score that is told; see `TellsClasses`."""
+        """The strongest class where it reaches the lowest score that is told; see `TellsClasses`."""
+        usual = _LEAST_BOX_SCORE if _by_box(spec) else _LEAST_SCORE
         heat, strongest = (scores[:, 1:] - scores[:, :1]).max(dim=1)
-        return (strongest + 1) * (heat >= _logit(_least(spec, _LEAST_SCORE)))
+        return (strongest + 1) * (heat >= _logit(_least(spec, usual)))
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
         """Peaks of the heat maps, or the surest boxes, as detections in voxels of `grid`, surest first.

@@ -68,12 +68,21 @@ class AnchorNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Rows of all anchors, those of one shape together, finest level first."""
+        return self.rows(self.features(image))
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The pyramid, finest level first; see `FindsBoxes`."""
         maps = []
         for level in self.levels:
             image = level(image)
             maps.append(image)
-        found = self.pyramid({str(n): one for n, one in enumerate(maps[self.finest :])})
-        return torch.cat([self._rows(n, one) for n, one in enumerate(found.values())], dim=1)
+        return list(
+            self.pyramid({str(n): one for n, one in enumerate(maps[self.finest :])}).values()
+        )
+
+    def rows(self, features: Sequence[Tensor]) -> Tensor:
+        """What both heads tell of the levels of the pyramid; see `FindsBoxes`."""
+        return torch.cat([self._rows(n, one) for n, one in enumerate(features)], dim=1)
 
     def _rows(self, number: int, features: Tensor) -> Tensor:
         # Not the heads' own `forward`: it looks for NaN at every call, and raises what nobody expects.

@@ -86,6 +86,8 @@ class FindsBoxes(Protocol):
       tells of lies from there, in lengths of the anchor, and the natural logarithms of its lengths over the anchor's; then a
       logit for each of ``out`` classes.
     - anchors of one shape follow one another.
+    - the module answers in two steps: ``features(image)`` are maps ``(B, k, *places)``, one per level, that all rows are read
+      from, and ``rows(features)`` those rows.
     """
 
     finds_boxes: Literal[True]
