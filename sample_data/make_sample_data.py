@@ -2,7 +2,8 @@
 
 Run ``python sample_data/make_sample_data.py`` to write everything anew, or add ``--check``
 to compare what is on disk with what the script makes, without writing. Every array follows
-from the seeds in `brain_phantom`, `nuclei_phantom` and `cell_phantom`; no recorded image is read.
+from the seeds in `brain_phantom`, `nuclei_phantom`, `nuclei_volume_phantom` and `cell_phantom`; no
+recorded image is read.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(HERE))
 import brain_phantom  # noqa: E402
 import cell_phantom  # noqa: E402
 import nuclei_phantom  # noqa: E402
+import nuclei_volume_phantom  # noqa: E402
 
 Array = NDArray[Any]
 
@@ -59,16 +61,17 @@ def write_nifti(path: Path, array: Array, affine: Array, note: str) -> None:
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=9, mtime=0))
 
 
-def write_tiff(path: Path, array: Array) -> None:
-    """Write a losslessly compressed ImageJ TIFF with its pixel size in micrometre."""
-    per_um = 1.0 / nuclei_phantom.PIXEL_UM
+def write_tiff(path: Path, array: Array, spacing: list[float]) -> None:
+    """Write a losslessly compressed ImageJ TIFF with its voxel size in micrometre."""
+    per_um = 1.0 / spacing[-1]
+    depth = {"spacing": spacing[0]} if array.ndim == 3 else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(
         path,
         array,
         imagej=True,
         resolution=(per_um, per_um),
-        metadata={"axes": "YX", "unit": "um"},
+        metadata={"axes": "ZYX"[-array.ndim :], "unit": "um", **depth},
         compression="zlib",
         compressionargs={"level": 9},
     )
@@ -114,6 +117,32 @@ def nuclei_entry(number: int, case: nuclei_phantom.NucleiCase) -> dict[str, Any]
     }
 
 
+def volume_entry(case: nuclei_volume_phantom.VolumeCase) -> dict[str, Any]:
+    """Describe a volume of nuclei for the index."""
+    pixel = nuclei_volume_phantom.PIXEL_UM
+    return {
+        "key": "nuclei-volume",
+        "title": "Nuclei in a volume (fluorescence)",
+        "image": f"nuclei_volume/images/{case.name}.tif",
+        "labels": f"nuclei_volume/labels/{case.name}.tif",
+        "description": "Synthetic fluorescence volume of nuclei that touch, its slices twice as far apart as its pixels.",
+        "task": "instance",
+        "modality": "fluorescence microscopy",
+        "classes": {"1": "nucleus"},
+        "axes": "ZYX",
+        "spacing": [round(pixel * case.spacing_z, 6), pixel, pixel],
+        "unit": "µm",
+    }
+
+
+def write_volume(root: Path, case: nuclei_volume_phantom.VolumeCase) -> dict[str, Any]:
+    """Write a volume of nuclei and its truth; return its entry."""
+    entry, (image, labels) = volume_entry(case), nuclei_volume_phantom.make_volume(case)
+    write_tiff(root / entry["image"], image, entry["spacing"])
+    write_tiff(root / entry["labels"], labels, entry["spacing"])
+    return finish_entry(root, entry, image, labels)
+
+
 def pair_entry(case: nuclei_phantom.NucleiCase) -> dict[str, Any]:
     """Describe a noisy field for the index; its truth is the same field without noise."""
     return {
@@ -134,8 +163,8 @@ def pair_entry(case: nuclei_phantom.NucleiCase) -> dict[str, Any]:
 def write_pair(root: Path, case: nuclei_phantom.NucleiCase) -> dict[str, Any]:
     """Write a noisy field and the same without noise; return its entry."""
     entry, (noisy, clean) = pair_entry(case), nuclei_phantom.make_pair(case)
-    write_tiff(root / entry["image"], noisy)
-    write_tiff(root / entry["labels"], clean)
+    write_tiff(root / entry["image"], noisy, entry["spacing"])
+    write_tiff(root / entry["labels"], clean, entry["spacing"])
     told = {"shape": list(noisy.shape), "dtype": str(noisy.dtype), "psnr_db": psnr(noisy, clean)}
     return {**entry, **told, **closing(root, entry)}
 
@@ -191,8 +220,9 @@ def facts(image: Array, labels: Array) -> dict[str, Any]:
     """Return the numbers a reader of the index can check a loaded sample against."""
     found = {"shape": list(image.shape), "dtype": str(image.dtype)}
     if labels.dtype == np.uint16:
-        areas = np.bincount(labels.ravel())[1:]
-        return {**found, "objects": len(areas), "median_area_px": float(np.median(areas))}
+        sizes = np.bincount(labels.ravel())[1:]
+        name = "median_area_px" if labels.ndim == 2 else "median_voxels"
+        return {**found, "objects": len(sizes), name: float(np.median(sizes))}
     return {**found, "class_voxels": {str(c): int(np.sum(labels == c)) for c in (1, 2)}}
 
 
@@ -227,9 +257,10 @@ def write_all(root: Path) -> dict[str, Any]:
     for number, field in enumerate(nuclei_phantom.CASES, start=1):
         image, labels = nuclei_phantom.make_nuclei(field)
         entry = nuclei_entry(number, field)
-        write_tiff(root / entry["image"], image)
-        write_tiff(root / entry["labels"], labels)
+        write_tiff(root / entry["image"], image, entry["spacing"])
+        write_tiff(root / entry["labels"], labels, entry["spacing"])
         samples.append(finish_entry(root, entry, image, labels))
+    samples.append(write_volume(root, nuclei_volume_phantom.SAMPLE))
     samples.append(write_pair(root, nuclei_phantom.DIM))
     samples += [write_cells(root, cells) for cells in cell_phantom.SETS]
     index = {"version": 1, "defaults": ["brain-mri", "nuclei"], "samples": samples}
@@ -245,6 +276,8 @@ def truth_of(sample: dict[str, Any]) -> str:
     held = sample.get("class_voxels")
     if held:
         return f"anterior {held['1']}, posterior {held['2']} voxels"
+    if "median_voxels" in sample:
+        return f"{sample['objects']} nuclei, median {sample['median_voxels']:g} voxels"
     return f"{sample['objects']} nuclei, median {sample['median_area_px']:g} px"
 
 
@@ -291,6 +324,9 @@ def check(root: Path) -> list[str]:
     for number, field in enumerate(nuclei_phantom.CASES, start=1):
         entry = nuclei_entry(number, field)
         made[entry["image"]], made[entry["labels"]] = nuclei_phantom.make_nuclei(field)
+    deep = volume_entry(nuclei_volume_phantom.SAMPLE)
+    volume = nuclei_volume_phantom.make_volume(nuclei_volume_phantom.SAMPLE)
+    made[deep["image"]], made[deep["labels"]] = volume
     pair = pair_entry(nuclei_phantom.DIM)
     made[pair["image"]], made[pair["labels"]] = nuclei_phantom.make_pair(nuclei_phantom.DIM)
     tables: dict[str, str] = {}

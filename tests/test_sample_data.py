@@ -21,7 +21,9 @@ from scipy import ndimage
 FOLDER = Path(__file__).resolve().parents[1] / "sample_data"
 INDEX: dict[str, Any] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 BRAINS = [s for s in INDEX["samples"] if s["task"] == "semantic"]
-NUCLEI = [s for s in INDEX["samples"] if s["task"] == "instance"]
+OBJECTS = [s for s in INDEX["samples"] if s["task"] == "instance"]
+NUCLEI = [s for s in OBJECTS if s["axes"] == "YX"]
+(DEEP,) = (s for s in OBJECTS if s["axes"] == "ZYX")
 PAIRS = [s for s in INDEX["samples"] if s["task"] == "restoration"]
 CELLS = [s for s in INDEX["samples"] if s["task"] == "image_class"]
 
@@ -53,7 +55,7 @@ def test_index_lists_the_defaults_and_only_files_that_are_there() -> None:
     keys = [s["key"] for s in INDEX["samples"]]
     assert INDEX["defaults"] == ["brain-mri", "nuclei"]
     assert set(INDEX["defaults"]) <= set(keys)
-    assert len(set(keys)) == len(keys) == 11
+    assert len(set(keys)) == len(keys) == 12
     listed = {FOLDER / s[kind] for s in INDEX["samples"] for kind in ("image", "labels")}
     listed |= {p for folder in listed for p in folder.rglob("*") if p.is_file()}
     kinds = {".gz", ".tif", ".png", ".csv"}
@@ -62,7 +64,7 @@ def test_index_lists_the_defaults_and_only_files_that_are_there() -> None:
 
 def test_all_files_are_small() -> None:
     files = [p for p in FOLDER.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    assert sum(p.stat().st_size for p in files) < 3_000_000
+    assert sum(p.stat().st_size for p in files) < 3_500_000
     assert all(p.stat().st_size < 200_000 for p in files if p.suffix == ".gz")
     assert sum(p.stat().st_size for p in files if p.suffix == ".png") < 600_000
 
@@ -105,6 +107,7 @@ def test_check_names_missing_and_altered_files(
     monkeypatch.setattr(script.brain_phantom, "make_brain", lambda _: made)
     monkeypatch.setattr(script.nuclei_phantom, "CASES", ())
     monkeypatch.setattr(script.cell_phantom, "SETS", ())
+    without_volume(script, tmp_path, monkeypatch)
     pair = without_pair(script, tmp_path, monkeypatch)
     entry = script.brain_entry(1, case)
     script.write_nifti(tmp_path / entry["image"], made[0], made[2], "as made")
@@ -124,6 +127,42 @@ def without_pair(
     tiny = np.zeros((8, 8), np.uint16), np.arange(64, dtype=np.uint16).reshape(8, 8)
     monkeypatch.setattr(script.nuclei_phantom, "make_pair", lambda _: tiny)
     return dict(script.write_pair(folder, script.nuclei_phantom.DIM))
+
+
+def without_volume(script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a tiny volume of nuclei in place of the real one."""
+    tiny = np.zeros((2, 8, 8), np.uint16), np.ones((2, 8, 8), np.uint16)
+    monkeypatch.setattr(script.nuclei_volume_phantom, "make_volume", lambda _: tiny)
+    script.write_volume(folder, script.nuclei_volume_phantom.SAMPLE)
+
+
+def test_nuclei_of_the_volume_are_whole_brighter_than_around_and_tell_their_voxel_size() -> None:
+    image, truth = read(DEEP["image"]).astype(float), read(DEEP["labels"])
+    sizes = np.bincount(truth.ravel())[1:]
+    assert len(sizes) == DEEP["objects"]
+    assert sizes.min() >= 120
+    assert np.median(sizes) == DEEP["median_voxels"]
+    boxes = ndimage.find_objects(truth)
+    pieces = [ndimage.label(truth[box] == n)[1] for n, box in enumerate(boxes, 1)]
+    assert set(pieces) == {1}
+    assert image[truth > 0].mean() > 3 * (image[truth == 0].mean() - 10)
+    with tifffile.TiffFile(FOLDER / DEEP["image"]) as file:
+        told = file.imagej_metadata
+        assert told is not None
+        assert (told["spacing"], told["unit"]) == (DEEP["spacing"][0], "um")
+
+
+def test_volumes_drawn_at_random_repeat_themselves_and_differ(script: ModuleType) -> None:
+    phantom = script.nuclei_volume_phantom
+    cases = [phantom.random_case(seed) for seed in (1, 1, 2)]
+    assert cases[0] == cases[1] != cases[2]
+    few = [replace(case, shape=(8, 32, 32), fill=0.1) for case in cases]
+    (one, said), (again, _), (other, _) = map(phantom.make_volume, few)
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.shape == said.shape == (8, 32, 32)
+    assert said.max() > 0
+    assert set(np.unique(said)) == set(range(said.max() + 1))
 
 
 def test_same_seed_same_arrays_other_seed_other_arrays(script: ModuleType) -> None:
@@ -252,9 +291,11 @@ def test_script_writes_a_complete_folder(
     monkeypatch.setattr(script.nuclei_phantom, "CASES", (field,))
     cells = tuple(replace(s, normal=2, abnormal=1) for s in script.cell_phantom.SETS)
     monkeypatch.setattr(script.cell_phantom, "SETS", cells)
+    deep = replace(script.nuclei_volume_phantom.SAMPLE, shape=(8, 32, 32), fill=0.1)
+    monkeypatch.setattr(script.nuclei_volume_phantom, "SAMPLE", deep)
     assert script.main(["--out", str(tmp_path)]) == 0
     index = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
-    tasks = ["semantic", "instance", "restoration", "image_class", "image_class"]
+    tasks = ["semantic", "instance", "instance", "restoration", "image_class", "image_class"]
     assert [s["task"] for s in index["samples"]] == tasks
     assert script.main(["--out", str(tmp_path), "--check"]) == 0
     (tmp_path / index["samples"][1]["image"]).unlink()
@@ -268,6 +309,7 @@ def test_check_names_a_missing_cell_and_an_altered_table(
     monkeypatch.setattr(script.cell_phantom, "SETS", cells)
     for module in (script.brain_phantom, script.nuclei_phantom):
         monkeypatch.setattr(module, "CASES", ())
+    without_volume(script, tmp_path, monkeypatch)
     without_pair(script, tmp_path, monkeypatch)
     for chosen in cells:
         script.write_cells(tmp_path, chosen)

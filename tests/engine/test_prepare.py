@@ -15,6 +15,7 @@ from napari_apprentice.core.spec import ModelSpec, Normalization
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.engine._resample import resample
 from napari_apprentice.engine.prepare import (
+    axis_zooms,
     fits,
     labels_to_working,
     normalize,
@@ -185,3 +186,11 @@ def test_a_lazy_volume_is_read_a_slab_at_a_time(monkeypatch: pytest.MonkeyPatch)
 def test_time_has_to_be_chosen_first() -> None:
     with pytest.raises(BadInputError, match="single time point"):
         prepare(volume((2, 6, 8), axes="TYX"), spec(2))
+
+
+def test_zooming_out_keeps_slices_that_lie_far_apart() -> None:
+    assert axis_zooms((2.0, 1.0, 1.0), 0.8) == (1.0, 0.8, 0.8)
+    assert axis_zooms((2.0, 1.0, 1.0), 0.25) == (0.5, 0.25, 0.25), "as long as wide, and no finer"
+    assert axis_zooms((1.0, 1.0), 0.5) == (0.5, 0.5)
+    assert axis_zooms((0.5, 1.0, 1.0), 0.5) == (0.5, 0.5, 0.5), "finer slices are zoomed as pixels"
+    assert axis_zooms((4.0, 1.0, 1.0), 2.0) == (2.0, 2.0, 2.0)

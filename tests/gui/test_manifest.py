@@ -101,7 +101,11 @@ def test_several_files_at_once(oblique: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sample", "unit"),
-    [(manifest.sample_brain, "millimeter"), (manifest.sample_nuclei, "micrometer")],
+    [
+        (manifest.sample_brain, "millimeter"),
+        (manifest.sample_nuclei, "micrometer"),
+        (manifest.sample_nuclei_volume, "micrometer"),
+    ],
 )
 def test_samples_open_with_their_unit(sample: Any, unit: str) -> None:
     ((data, state, _),) = sample()

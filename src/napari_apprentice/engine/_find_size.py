@@ -14,6 +14,7 @@ from napari_apprentice.core.units import unit_text
 from ._resample import resample
 from ._sliding import Clock
 from .device import is_out_of_memory
+from .prepare import axis_zooms
 from .size import LIMITS, bounded, zoom_to
 
 if TYPE_CHECKING:
@@ -166,12 +167,13 @@ def _zoomed(
 ) -> Generator[Progress, None, Prepared]:
     """The busiest region that fills some tiles at this zoom; of a volume for a 2-D network, of its busiest plane."""
     data = _plane(prepared.data, spec)
-    sizes = [math.ceil(_TILES_ACROSS * tile / zoom) for tile in spec.tile]
+    plane = prepared.grid.plane() if spec.ndim < prepared.grid.ndim else prepared.grid
+    zooms = axis_zooms(plane.spacing, zoom)
+    sizes = [math.ceil(_TILES_ACROSS * t / z) for t, z in zip(spec.tile, zooms, strict=True)]
     place = _busiest(data, sizes)
     region = data[(slice(None), *place)]
-    shape = [max(1, round(n * zoom)) for n in region.shape[1:]]
+    shape = [max(1, round(n * z)) for n, z in zip(region.shape[1:], zooms, strict=True)]
     seen = yield from resample(np.ascontiguousarray(region), shape)
-    plane = prepared.grid.plane() if spec.ndim < prepared.grid.ndim else prepared.grid
     grid = replace(plane, shape=region.shape[1:]).with_shape(shape)
     order = tuple(range(grid.ndim))
     flips = (False,) * grid.ndim

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Prepared",
     "annotation_to_working",
+    "axis_zooms",
     "finite",
     "fits",
     "has_spacing",
@@ -130,7 +131,8 @@ def preparing(
     spec
         The model's description.
     zoom
-        How much larger the network sees the image than the model's spacing asks, along the axes that it sees.
+        How much larger the network sees the image than the model's spacing asks, along the axes that it sees; see
+        `axis_zooms`.
 
     Yields
     ------
@@ -218,14 +220,26 @@ def restore(array: NDArray[Any], order: Sequence[int], flips: Sequence[bool]) ->
 def working_grid(turned: Grid, spec: ModelSpec, zoom: float = 1.0) -> tuple[Grid, tuple[str, ...]]:
     """Choose the grid the network works on: the source's own where the spacing is about the model's.
 
-    `zoom` makes it finer along the axes that the network sees.
+    `zoom` makes it finer or coarser along the axes that the network sees; see `axis_zooms`.
     """
     grid, notes = _spaced_grid(turned, spec)
     if zoom == 1.0:
         return grid, notes
     lead = grid.ndim - spec.ndim
-    lengths = [max(1, round(n * zoom)) for n in grid.shape[lead:]]
+    zooms = axis_zooms(grid.spacing[lead:], zoom)
+    lengths = [max(1, round(n * z)) for n, z in zip(grid.shape[lead:], zooms, strict=True)]
     return grid.with_shape((*grid.shape[:lead], *lengths)), notes
+
+
+def axis_zooms(spacing: Sequence[float], zoom: float) -> tuple[float, ...]:
+    """How an image is zoomed along each axis, where its last one is zoomed by `zoom`.
+
+    Where slices lie further apart than pixels, zooming out makes only pixels coarser until voxels are as long as wide:
+    few slices hold all there is to tell objects that lie behind one another apart.
+    """
+    if zoom >= 1:
+        return (zoom,) * len(spacing)
+    return tuple(min(1.0, zoom * max(1.0, step / spacing[-1])) for step in spacing)
 
 
 def _spaced_grid(turned: Grid, spec: ModelSpec) -> tuple[Grid, tuple[str, ...]]:

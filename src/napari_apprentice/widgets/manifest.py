@@ -125,6 +125,11 @@ def sample_nuclei() -> _LayerTuples:
     return _sample("nuclei")
 
 
+def sample_nuclei_volume() -> _LayerTuples:
+    """Open the synthetic volume of nuclei."""
+    return _sample("nuclei-volume")
+
+
 def sample_noisy_nuclei() -> _LayerTuples:
     """Open synthetic nuclei in very little light, and what they are without noise, hidden."""
     return _sample("nuclei-noisy")
