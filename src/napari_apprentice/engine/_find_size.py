@@ -34,7 +34,8 @@ __all__ = ["Seen", "describe_size", "finding_zoom", "sizing"]
 
 _ZOOMS = (1.0, 0.7, 1.4, 0.5, 2.0)
 """Nearer to one another than the size may be wrong by: with three, stained tissue was seen at a wrong one more often."""
-_TILES_ACROSS = 2
+_TILES_ACROSS = {2: 2, 3: 1}
+"""Of the region that is looked at, by dimensions: one tile of a volume holds as many objects as several of a plane."""
 _TRUST = 4
 """Power of the mean score: an object seen much too large falls into pieces of which the network is a little less sure."""
 _SPREAD = 0.5
@@ -169,7 +170,8 @@ def _zoomed(
     data = _plane(prepared.data, spec)
     plane = prepared.grid.plane() if spec.ndim < prepared.grid.ndim else prepared.grid
     zooms = axis_zooms(plane.spacing, zoom)
-    sizes = [math.ceil(_TILES_ACROSS * t / z) for t, z in zip(spec.tile, zooms, strict=True)]
+    across = _TILES_ACROSS[spec.ndim]
+    sizes = [math.ceil(across * t / z) for t, z in zip(spec.tile, zooms, strict=True)]
     place = _busiest(data, sizes)
     region = data[(slice(None), *place)]
     shape = [max(1, round(n * z)) for n, z in zip(region.shape[1:], zooms, strict=True)]
