@@ -15,7 +15,7 @@ from napari_apprentice.core.spec import ModelSpec
 from napari_apprentice.engine.augment import Recipe, apply, magnification, make_parameters
 from napari_apprentice.models.networks._anchors import anchors_of_level
 from napari_apprentice.tasks import TASKS
-from napari_apprentice.tasks._box_loss import boxes_said
+from napari_apprentice.tasks._box_loss import _highest_beside, boxes_said
 from napari_apprentice.tasks._boxes import boxes_of_rows, suppress_boxes, suppress_crowd, sure_boxes
 
 TASK: Any = TASKS["detection"]
@@ -60,6 +60,16 @@ def test_objects_are_read_back_from_the_maps(ndim: int) -> None:
     np.testing.assert_allclose(found.lengths[order], said.detections.sizes, rtol=0.02)
     assert found.kinds[order].tolist() == [0, 1, 0]
     assert bool(found.sized.all())
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (6, 5, 7)])
+def test_the_highest_beside_is_that_of_the_whole_neighbourhood(shape: tuple[int, ...]) -> None:
+    maps = torch.rand((2, 3, *shape), generator=torch.Generator().manual_seed(0))
+    pool: Any = (
+        torch.nn.functional.max_pool3d if len(shape) == 3 else torch.nn.functional.max_pool2d
+    )
+    assert torch.equal(_highest_beside(maps), pool(maps, 3, 1, 1))
+    assert torch.equal(_highest_beside(_highest_beside(maps)), pool(maps, 5, 1, 2))
 
 
 @pytest.mark.parametrize("seed", range(6))
