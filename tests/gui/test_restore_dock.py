@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from superqt import QCollapsible
 from tests._small import FakeStore, make_spec
 
 from napari_apprentice.core.grid import Grid
@@ -162,18 +163,27 @@ def test_folders_are_asked_for_and_checked(viewer: Any, dock: Any, tmp_path: Pat
     assert not dock.teach.button.isEnabled()
 
 
-def test_a_click_in_the_map_opens_the_image(viewer: Any, dock: Any, tmp_path: Path) -> None:
-    noisy(viewer)
+@pytest.fixture
+def mapped(viewer: Any, dock: Any, tmp_path: Path) -> Callable[[], None]:
+    """Three images of a folder on the map, as if it had just been made."""
     for number in range(3):
         grid = Grid.regular("YX", (8, 9 + number))
         save(Volume(np.full((8, 9 + number), 5, np.uint8), grid), tmp_path / f"{number}.png")
+    samples, _ = folder_samples(tmp_path)
+    points = np.array([[0.0, 0.0], [1.0, 0.5], [0.2, 1.0]])
+    found = ImageMap(samples, points, np.array([0.7, 0.2]), {0: "a", 1: "b"})
+    return lambda: dock.map.set_map(found)
+
+
+def test_a_click_in_the_map_opens_the_image(
+    viewer: Any, dock: Any, tmp_path: Path, mapped: Callable[[], None]
+) -> None:
+    noisy(viewer)
     assert "narrow middle" in dock.map.button.toolTip()
     choose(dock, dock.methods, "model:normal")
     dock.map.folder.set_path(tmp_path)
     assert dock.map.button.isEnabled()
-    samples, _ = folder_samples(tmp_path)
-    points = np.array([[0.0, 0.0], [1.0, 0.5], [0.2, 1.0]])
-    dock.map.set_map(ImageMap(samples, points, np.array([0.7, 0.2]), {0: "a", 1: "b"}))
+    mapped()
     assert "3 images · the map shows 90% of their differences" in dock.map.text.text()
     assert "●</span> a &nbsp; " in dock.map.legend.text()
     assert "▼</span> b" in dock.map.legend.text()
@@ -182,3 +192,46 @@ def test_a_click_in_the_map_opens_the_image(viewer: Any, dock: Any, tmp_path: Pa
     assert dock.map.place.text() == "1 · b"
     assert dock.session.volume is not None
     assert dock.session.volume.name == "cells"  # still the image that is worked on
+
+
+def shown(dock: Any, qtbot: Any) -> None:
+    """A window in which the map lies below the fold, unfolded."""
+    window = dock.window()
+    window.resize(1000, 700)
+    window.show()
+    folds = dock.findChildren(QCollapsible)
+    next(fold for fold in folds if fold.isAncestorOf(dock.map)).expand()
+    qtbot.waitUntil(lambda: dock.map.isVisible())
+
+
+def test_a_new_map_is_scrolled_to(
+    viewer: Any, dock: Any, qtbot: Any, mapped: Callable[[], None]
+) -> None:
+    noisy(viewer)
+    shown(dock, qtbot)
+    assert dock.scroll.verticalScrollBar().value() == 0
+    mapped()
+
+    def seen() -> bool:
+        return dock.map.plot.visibleRegion().boundingRect().height() == dock.map.plot.height()
+
+    qtbot.waitUntil(seen, timeout=3000)
+
+
+def test_what_the_map_opened_goes_with_it_and_comes_back(
+    viewer: Any, dock: Any, qtbot: Any, mapped: Callable[[], None]
+) -> None:
+    mine = noisy(viewer)
+    shown(dock, qtbot)
+    mapped()
+    dock.map.plot.picked.emit(1)
+    assert [layer.data.shape for layer in viewer.layers] == [(20, 24), (8, 10)]
+    dock.hide()
+    assert list(viewer.layers) == [mine]
+    dock.show()
+    assert viewer.layers[-1].data.shape == (8, 10)
+    mapped()  # another map knows nothing of what the one before had opened
+    assert list(viewer.layers) == [mine]
+    dock.hide()
+    dock.show()
+    assert list(viewer.layers) == [mine]

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QSize, QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QPoint, QSize, QTimer
 from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidget
 
 from ._parts import ImageHead, JobLine
@@ -154,6 +154,15 @@ class Dock(SessionWidget):
                     window.tabifyDockWidget(other, own)
                     own.raise_()
                     return
+
+    def reveal(self, widget: QWidget) -> None:
+        """Scroll to what has just appeared in the body: to all of it, or its top where it is longer than the dock."""
+        # It has its place only once all layouts around it have taken notice.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        top = widget.mapTo(self.scroll.widget(), QPoint(0, 0)).y()
+        # Not `ensureWidgetVisible`: of a plot that is content with the place of its text cursor.
+        for y in (top + widget.height(), top):
+            self.scroll.ensureVisible(0, y, 0, 0)
 
     def _add_frame(self) -> None:
         job, session = JobLine(self.session), self.session

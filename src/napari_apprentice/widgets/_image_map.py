@@ -22,6 +22,7 @@ from ._path_row import PathRow
 if TYPE_CHECKING:
     import napari
     from numpy.typing import NDArray
+    from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_apprentice.session.image_map import ImageMap
     from napari_apprentice.session.session import Session
@@ -120,10 +121,13 @@ class ImageMapView(QWidget):
     Parameters
     ----------
     viewer
-        Shows the image that was clicked.
+        Shows the image that was clicked, as long as the map is seen.
     session
         Runs the job.
     """
+
+    mapped = Signal()
+    """A map is shown."""
 
     def __init__(self, viewer: napari.viewer.Viewer, session: Session) -> None:
         super().__init__()
@@ -138,6 +142,7 @@ class ImageMapView(QWidget):
         self.plot = MapPlot()
         self.found: ImageMap | None = None
         self.model: str | None = None
+        self._at: int | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         above = (self.folder, self.button, self.refusal, self.text, self.legend)
@@ -177,14 +182,29 @@ class ImageMapView(QWidget):
 
     def set_map(self, found: ImageMap) -> None:
         """Show a map."""
-        self.found = found
+        self.found, self._at = found, None
+        self.view.forget()
         self.plot.set_map(found)
         self.place.setText("")
         self.render_state()
+        self.mapped.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """The image goes with the map: it would lie under what other docks show."""
+        if not event.spontaneous():  # the window is not just made small
+            self.view.forget()
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The image comes back with the map."""
+        super().showEvent(event)
+        if self._at is not None and self.view.is_missing:
+            self._on_plot_picked(self._at)
 
     def _on_plot_picked(self, at: int) -> None:
         if self.found is None:
             return
+        self._at = at
         sample = self.found.samples[at]
         self.plot.mark(at)
         kind = self.found.classes.get(at)

@@ -104,6 +104,7 @@ class RestoreDock(Dock):
         self.clean.activated.connect(self._on_clean_activated)
         self.compare.clicked.connect(self._on_compare_clicked)
         self.teach.wanted.connect(self._on_teach_wanted)
+        self.map.mapped.connect(lambda: self.reveal(self.map.plot))
 
     # -- session → dock ---------------------------------------------------------------------
 
