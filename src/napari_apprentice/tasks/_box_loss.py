@@ -103,7 +103,8 @@ def _tops(heat: torch.Tensor) -> torch.Tensor:
     value = heat + fraction / 5**ndim * 0.5
     near = _highest_beside(value)
     far = _highest_beside(near)
-    return ((near == value) & (heat == MIDDLE)) | (far == value)
+    top: torch.Tensor = ((near == value) & (heat == MIDDLE)) | (far == value)
+    return top
 
 
 def _highest_beside(maps: torch.Tensor) -> torch.Tensor:
