@@ -7,7 +7,6 @@ minutes. How many batches they are is measured before on another network. Channe
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from _peer import Clock, answer, arguments, diameters_of, images_of, one_thread
 _DIAMETER = 17.0
 _BATCH = 8
 _GREY = [0, 0]
-_TRIED = 4
+_TRIED = 2
 """Batches by which a batch is timed."""
 
 Pairs = tuple[list[Any], list[Any]]
@@ -48,8 +47,8 @@ def learning(
 def batches_in(given: Any, pairs: Pairs, folder: Path, **more: Any) -> int:
     """How many batches fit, after what one takes; the preparation of the images is taken off."""
     counted = "minutes" if given.clock == "wall" else "CPU minutes"
-    few = learning(pairs, 2, folder, **more)[1][counted]
-    several = learning(pairs, 2 + _TRIED, folder, **more)[1][counted]
+    few = learning(pairs, 1, folder, **more)[1][counted]
+    several = learning(pairs, 1 + _TRIED, folder, **more)[1][counted]
     one = (several - few) / _TRIED
     return max(2, int((given.minutes - few) / one))
 
@@ -75,10 +74,11 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     more = {"SGD": True, "learning_rate": 0.1, "weight_decay": 1e-4} if "SGD" in given.side else {}
     pairs = flows_of(given.folder)
-    with tempfile.TemporaryDirectory() as place:
-        batches = batches_in(given, pairs, Path(place), **more)
-        path, facts = learning(pairs, batches, Path(place), **more)
-        model = models.CellposeModel(gpu=False, pretrained_model=str(path))
+    place = given.folder / "models"
+    place.mkdir(exist_ok=True)
+    batches = batches_in(given, pairs, place, **more)
+    path, facts = learning(pairs, batches, place, **more)
+    model = models.CellposeModel(gpu=False, pretrained_model=str(path))
     true = diameters_of(given.folder)
 
     def sized(name: str, image: Any) -> Any:

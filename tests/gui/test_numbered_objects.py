@@ -377,3 +377,30 @@ def test_objects_and_classes_are_not_learned_together(
     correct.beginning.start.click()
     correct.annotator.state.finish_all()
     assert "of one kind" in dock.learn.material.text()
+
+
+def test_renumbering_is_a_job_that_one_key_starts_and_undo_takes_back(
+    dock: ApprenticeDock, correct: Any, idle: Any
+) -> None:
+    state = correct.annotator.state
+    correct.annotator.layer.selected_label = 2
+    press(dock, "Shift+D")
+    before = state.labels.copy()
+    press(dock, "Shift+R")
+    idle(dock.session)
+    assert state.index.numbers().tolist() == [1, 2, 3]
+    assert state.undo_name == "Renumber objects"
+    assert [round(state.notes[n].score, 1) for n in (1, 2, 3)] == [0.9, 0.7, 0.4]
+    correct.undo.click()
+    assert np.array_equal(state.labels, before)
+
+
+def test_renumbering_waits_for_the_stroke_in_hand(dock: ApprenticeDock, correct: Any) -> None:
+    layer = correct.annotator.layer
+    layer.selected_label = 2
+    press(dock, "Shift+D")
+    with layer.block_history():
+        press(dock, "Shift+R")
+        assert not dock.session.status.is_running
+        assert "stroke is in hand" in correct.error.sentence.text()
+    assert correct.annotator.state.index.numbers().tolist() == [1, 3, 4]

@@ -24,7 +24,6 @@ from napari_apprentice.session.object_sets import (
     next_doubtful,
     next_object,
     remove_small,
-    renumber,
 )
 from napari_apprentice.session.objects import (
     delete_object,
@@ -123,27 +122,6 @@ def test_small_objects_go_by_their_size_in_the_world(state):
         remove_small(state, 1.01)
 
 
-def test_renumbering_keeps_shapes_and_locks_and_is_undone(state):
-    before = state.labels.copy()
-    lock_object(state, 70_000)
-    assert renumber(state) == 3
-    assert np.array_equal(state.labels, np.searchsorted([0, 3, 70_000, 70_005], before))
-    assert state.locked == {2}
-    assert state.labels.dtype == np.uint32
-    with pytest.raises(BadInputError, match="without gaps"):
-        renumber(state)
-    state.undo()
-    assert np.array_equal(state.labels, before)
-    assert state.locked == {70_000}
-
-
-def test_numbers_too_large_for_a_table_are_renumbered_too(state):
-    state.labels[0, 0] = 2**31 + 5
-    assert renumber(state) == 4
-    assert sorted(np.unique(state.labels)) == [0, 1, 2, 3, 4]
-    assert state.labels[0, 0] == 4
-
-
 def test_one_goes_from_object_to_object_round_the_end_and_past_locked_ones(state):
     assert next_object(state, 3) == (70_000, (5, 2))
     assert next_object(state, 70_005)[0] == 3
@@ -234,15 +212,6 @@ def test_classes_of_objects_reach_the_training(found):
     lock_object(found, 3)
     with pytest.raises(BadInputError, match="locked"):
         classify_object(found, 3, 1)
-
-
-def test_renumbering_takes_notes_along(state):
-    notes = {3: Note(score=0.2), 70_000: Note("person", 0.4), 70_005: Note(score=0.8)}
-    known = noted(state.labels, notes)
-    renumber(known)
-    assert known.notes == {1: notes[3], 2: notes[70_000], 3: notes[70_005]}
-    known.undo()
-    assert known.notes == notes
 
 
 def test_notes_survive_a_crash(found, tmp_path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .detections import Detections
     from .notes import NoteChanges
 
-__all__ = ["Author", "Block", "Edit", "changed_blocks", "trimmed"]
+__all__ = ["Author", "Block", "Edit", "changed_blocks", "tiles", "trimmed"]
 
 TILE = 64
 _OVERHEAD = 512  # bytes that the Python objects of one edit or block take, measured roughly
@@ -198,7 +198,7 @@ def changed_blocks(
         Length of a block; where nearly everything changed, few large ones are quicker.
     """
     blocks = []
-    for part in _tiles(before.shape, tile):
+    for part in tiles(before.shape, tile):
         changed = before[part] != after[part]
         if painted_before is not None and painted_after is not None:
             changed |= painted_before[part] != painted_after[part]
@@ -220,7 +220,8 @@ def _painted_pair(
     return before[box].copy(), after[box].copy()
 
 
-def _tiles(shape: tuple[int, ...], tile: int) -> Iterator[tuple[slice, ...]]:
+def tiles(shape: tuple[int, ...], tile: int) -> Iterator[tuple[slice, ...]]:
+    """Boxes of at most `tile` voxels along each axis that cover an array, each voxel once."""
     steps = [range(0, length, tile) for length in shape]
     for corner in product(*steps):
         yield tuple(slice(a, min(a + tile, n)) for a, n in zip(corner, shape, strict=True))

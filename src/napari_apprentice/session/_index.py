@@ -10,7 +10,7 @@ from napari_apprentice.core.edit import trimmed
 from napari_apprentice.measure.boxes import object_boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -72,6 +72,10 @@ class ObjectIndex:
         boxes = self._known()
         counts = [np.count_nonzero(self._labels[boxes[int(n)]] == n) for n in numbers]
         return numbers, np.array(counts, dtype=np.int64)
+
+    def know(self, boxes: Mapping[int, Box]) -> None:
+        """Take over where every object lies, from who knows it."""
+        self._boxes, self._loose = dict(boxes), set()
 
     def follow(self, blocks: Iterable[Block]) -> None:
         """Take note of changes that were written into the labels."""

@@ -34,12 +34,18 @@ class Said:
     _notes: dict[int, Note]
     _places: Detections | None
     _n_corrections: int
+    _revision = 0
     _lock: threading.RLock
 
     @property
     def labels(self) -> NDArray[Any]:
         """The live integer labels, on `grid`."""
         return self._labels
+
+    @property
+    def revision(self) -> int:
+        """How many edits were done, undone or redone so far: with the same number it says the same."""
+        return self._revision
 
     @property
     def painted(self) -> NDArray[np.bool_]:

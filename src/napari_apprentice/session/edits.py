@@ -20,7 +20,7 @@ from ._index import ObjectIndex
 from ._said import Said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.notes import Notes
 
+    from ._index import Box
     from .autosave import Autosave
 
 __all__ = ["AnnotationState", "Edit"]
@@ -157,8 +158,13 @@ class AnnotationState(Said):
         self._tell(edit)
         return edit
 
-    def apply(self, edit: Edit) -> None:
+    def apply(self, edit: Edit, boxes: Mapping[int, Box] | None = None) -> None:
         """Do an edit and remember it; an empty one is left out.
+
+        Parameters
+        ----------
+        boxes
+            Where every object lies afterwards, if that is known: spares a look through all voxels.
 
         Raises
         ------
@@ -171,6 +177,8 @@ class AnnotationState(Said):
             return
         edit.check(self.grid.shape, self._labels.dtype)
         self._enact(edit, 1)
+        if boxes is not None:
+            self.index.know(boxes)
         self._history.push(edit)
         self._tell(edit)
 
@@ -206,6 +214,7 @@ class AnnotationState(Said):
             self.index.follow(blocks)
 
     def _tell(self, edit: Edit) -> None:
+        self._revision += 1
         self.edited.emit(edit)
         self.changed.emit()
 

@@ -1,14 +1,14 @@
-"""Edits that concern many numbered objects: lock, remove small ones, renumber; and the way from one to the next."""
+"""Edits that concern many numbered objects: lock, class, remove small ones; and the way from one to the next."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from napari_apprentice.core.edit import TILE, Edit, changed_blocks
+from napari_apprentice.core.edit import Edit
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.notes import Note
 
@@ -17,8 +17,6 @@ from .objects import one_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
 
     from .edits import AnnotationState
 
@@ -33,13 +31,8 @@ __all__ = [
     "next_doubtful",
     "next_object",
     "remove_small",
-    "renumber",
     "small_size",
 ]
-
-
-_LARGEST_TABLE = 2**24
-_TILE = 512
 
 
 def lock_object(state: AnnotationState, value: int, locked: bool = True) -> None:
@@ -160,49 +153,6 @@ def remove_small(state: AnnotationState, smallest: float) -> int:
     name = f"Remove {small.size} small object{'s' if small.size > 1 else ''}"
     state.paint(start, nothing, gone, name=name)
     return int(small.size)
-
-
-def renumber(state: AnnotationState) -> int:
-    """Number the objects 1, 2, 3, … in the order of their numbers now; locks go along. Return how many there are.
-
-    Raises
-    ------
-    BadInputError
-        Where they are so numbered already.
-    """
-    ids = state.index.numbers()
-    if not ids.size or ids[-1] == ids.size:
-        raise BadInputError("the objects are numbered without gaps already")
-    labels = state.labels
-    after = _consecutive(labels, ids)
-    number = {int(old): new for new, old in enumerate(ids, start=1)}
-    renamed = {number[n]: note for n, note in state.notes.items() if n in number}
-    touched = sorted({*state.notes, *renamed})
-    edit = Edit(
-        "Renumber objects",
-        changed_blocks((0,) * labels.ndim, labels, after, tile=_TILE if labels.ndim == 2 else TILE),
-        locks=frozenset(number[n] for n in state.locked if n in number),
-        unlocks=state.locked,
-        notes={n: (state.notes.get(n), renamed.get(n)) for n in touched},
-    )
-    state.apply(edit)
-    return int(ids.size)
-
-
-def _consecutive(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[Any]:
-    """Labels with the place of each number among `ids` (from 1) in its stead.
-
-    A table of all numbers up to the largest is several times faster than a search for every voxel.
-    """
-    if ids[-1] >= _LARGEST_TABLE:
-        return np.searchsorted(np.concatenate([[0], ids]), labels).astype(labels.dtype)
-    table = np.zeros(int(ids[-1]) + 1, labels.dtype)
-    table[ids] = np.arange(1, ids.size + 1)
-    after = np.empty_like(labels)
-    for row, out in zip(labels, after, strict=True):
-        # Row by row the indices stay in the cache; "clip" spares a second look at them.
-        np.take(table, row, out=out, mode="clip")
-    return after
 
 
 def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int, tuple[int, ...]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.edit import Edit
     from napari_apprentice.session.growing import Growing
+    from napari_apprentice.session.renumbering import Renumbering
 
     from .annotating import AnnotationLabels
 
@@ -50,14 +51,19 @@ class ObjectButtons(QWidget):
         Whose camera goes to the next object.
     growing
         Adds the objects that are clicked.
+    renumbering
+        Numbers them without gaps.
     """
 
     refused = Signal(str)
 
-    def __init__(self, viewer: napari.viewer.Viewer, growing: Growing) -> None:
+    def __init__(
+        self, viewer: napari.viewer.Viewer, growing: Growing, renumbering: Renumbering
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         self._growing = growing
+        self._renumbering = renumbering
         self._layer: AnnotationLabels | None = None
         self._following = Following()
         self._clicks = VoxelClicks()
@@ -103,10 +109,12 @@ class ObjectButtons(QWidget):
         self._drawing.ended.connect(self._on_drawing_ended)
         self._growing.added.connect(self._on_growing_added)
         self._growing.failed.connect(self._on_growing_failed)
+        self._renumbering.failed.connect(self.refused.emit)
         self._soon.timeout.connect(self.put_table)
         for helper in (self._following, self._clicks):
             self.destroyed.connect(helper.stop)
-        self.destroyed.connect(self._growing.close)
+        for maker in (self._growing, self._renumbering):
+            self.destroyed.connect(maker.close)
 
     def actions(self) -> dict[str, Callable[[], object]]:
         """What each key does; the buttons do the same."""
@@ -124,7 +132,7 @@ class ObjectButtons(QWidget):
             "Shift+S": lambda: self._on_one(splitting.split_object),
             "Shift+H": lambda: self._on_one(edits.fill_object),
             "Shift+G": lambda: self._on_one(edits.keep_largest_piece),
-            "Shift+R": lambda: self._try(sets.renumber),
+            "Shift+R": self.renumber,
             "Shift+M": lambda: self._try(sets.remove_small, self.smallest.value()),
         }
 
@@ -264,6 +272,13 @@ class ObjectButtons(QWidget):
         if self._layer is not None and self._try(edits.new_object):
             self._layer.selected_label = edits.new_object(self._layer.state)
             self._layer.mode = "paint"
+
+    def renumber(self) -> None:
+        """Number all objects without gaps; a job, for that looks at every voxel."""
+        layer = self._layer
+        if layer is not None:
+            self.refused.emit("")
+            self._renumbering.start(layer.state, lambda: layer.is_painting)
 
     def toggle_lock(self) -> None:
         """Lock the object in hand, or unlock it."""

@@ -98,13 +98,18 @@ class AnnotationLabels(Labels):
 
     def undo(self) -> None:
         """Take back the last edit of the annotation, whatever made it; not in the middle of a stroke."""
-        if not self._strokes_open:
+        if not self.is_painting:
             self.state.undo()
 
     def redo(self) -> None:
         """Do the last undone edit again."""
-        if not self._strokes_open:
+        if not self.is_painting:
             self.state.redo()
+
+    @property
+    def is_painting(self) -> bool:
+        """Whether a stroke is in hand, whose voxels no edit knows yet."""
+        return bool(self._strokes_open)
 
     # -- strokes --------------------------------------------------------------------------
 
