@@ -54,8 +54,10 @@ class Engine:
         self.error: Exception | None = None
         self.threads: list[threading.Thread] = []
         self.closed_in: list[threading.Thread] = []
+        self.configs: list[Any] = []
 
     def predict(self, volume: Volume, model: Any, config: Any) -> Job[Prediction]:
+        self.configs.append(config)
         yield from self._wait("predicting", "tile")
         labels = np.zeros(volume.grid.spatial_shape, np.uint8)
         labels[..., 2:9, 3:9] = 1

@@ -197,6 +197,19 @@ def test_a_model_is_scored_on_a_folder(
     assert "c1.tif ▸ truth" in [layer.name for layer in viewer.layers]
 
 
+def test_a_model_is_told_the_diameter_that_predict_was_told(
+    dock: EvaluateDock, folders: Path, run: Callable[[], None], engine: Any, add_image: Any
+) -> None:
+    add_image()
+    dock.session.set_diameter(3.5)
+    choose(dock, MODEL)
+    dock.sources.models.setCurrentIndex(dock.sources.models.findData("brain"))
+    dock.sources.images.set_path(folders / "images")
+    dock.sources.truth.set_path(folders / "truth")
+    run()
+    assert [config.diameter for config in engine.configs] == [3.5] * 3
+
+
 def test_class_folders_say_the_truth_themselves(dock: EvaluateDock, tmp_path: Path) -> None:
     choose(dock, MODEL)
     sources = dock.sources

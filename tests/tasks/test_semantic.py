@@ -81,7 +81,7 @@ def test_labels_carry_the_classes_values() -> None:
     assert TASK.reduce(scores, SPEC).tolist() == [[0, 3, 7]]
     grid = Grid.regular("YX", (1, 3), (0.5, 0.5), unit="um")
     prediction = TASK.decode(TASK.reduce(scores, SPEC).numpy(), grid, SPEC)
-    assert prediction.summary == "cell 0.25 µm² · Edge 0.25 µm²"
+    assert prediction.summary == "cell: 0.25 µm² · Edge: 0.25 µm²"
 
 
 def test_the_plan_fits_the_network_and_pools_coarse_axes_less() -> None:
@@ -103,3 +103,16 @@ def test_images_of_two_kinds_cannot_share_a_plan() -> None:
         TASK.default_spec("m", volumes, [LabelClass(1, "a")])
     with pytest.raises(BadInputError, match="0 classes"):
         TASK.default_spec("m", volumes[:1], [])
+
+
+def test_a_size_and_the_number_a_class_ends_in_do_not_read_as_one() -> None:
+    classes = (
+        ClassSpec(value=1, name="class 1"),
+        ClassSpec(value=2, name="white, grey"),
+    )
+    spec = SPEC.model_copy(update={"classes": classes})
+    labels = np.ones((4, 10, 10), np.uint8)
+    labels[0, 0, 0] = 2
+    grid = Grid.regular("ZYX", labels.shape, (2.0, 2.0, 2.0), unit="mm")
+    summary = TASK.decode(labels, grid, spec).summary
+    assert summary == "class 1: 3 192 mm³ · white, grey: 8 mm³"

@@ -117,6 +117,11 @@ class SessionState:
             self.diameter_changed.emit()
 
     @property
+    def diameter_unit(self) -> str:
+        """In which unit `diameter` was told."""
+        return self._diameter_unit
+
+    @property
     def _unit(self) -> str:
         """In which lengths in the image are told."""
         return "pixel" if self.volume is None else self.volume.grid.unit

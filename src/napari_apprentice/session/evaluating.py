@@ -13,6 +13,7 @@ from napari_apprentice.core.annotation import Annotation
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.core.prediction import Prediction
+from napari_apprentice.core.units import unit_text
 from napari_apprentice.engine.label_files import common_grid, find_classes
 from napari_apprentice.io import list_images, open_volume, stem
 from napari_apprentice.measure.texts import file_name, interval_text, number_text
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
     from napari_apprentice.engine.config import EvaluateConfig, PredictConfig
     from napari_apprentice.engine.evaluate import Evaluated
     from napari_apprentice.measure.figures import Figure
     from napari_apprentice.measure.report import Comparison, Report
-    from napari_apprentice.models.store import ModelStore
+    from napari_apprentice.models.store import Model, ModelStore
 
     from ._jobs import Predictor
 
@@ -61,10 +63,13 @@ class Evaluation:
         The model, the folder or the layer that was scored.
     found
         What was found.
+    remark
+        What the answers were told beforehand.
     """
 
     name: str
     found: Evaluated
+    remark: str = ""
 
     @property
     def report(self) -> Report:
@@ -212,8 +217,17 @@ def model_job(
     how: PredictConfig,
     predict: Predictor | None = None,
     groups: Path | None = None,
+    unit: str = "pixel",
 ) -> Job[Evaluation]:
-    """Apply a model to a folder and score it; see `evaluate_model`."""
+    """Apply a model to a folder and score it; see `evaluate_model`.
+
+    Parameters
+    ----------
+    how
+        How it is applied; of images in another unit than `unit` the diameter of the objects is estimated all the same.
+    unit
+        In which the diameter was told.
+    """
     yield Progress(f"loading {name}")
     if predict is None:
         from napari_apprentice.engine.loading import load_libraries
@@ -230,9 +244,30 @@ def model_job(
         groups=_groups(groups),
         config=config,
         how=how,
-        apply=predict or engine_predict,
+        apply=_in_unit(predict or engine_predict, unit),
     )
-    return Evaluation(name, found)
+    return Evaluation(name, found, _size_told(model.spec, how, unit))
+
+
+def _in_unit(predict: Predictor, unit: str) -> Predictor:
+    """Forget the diameter that was told where an image counts in another unit: so many µm are not as many pixels."""
+
+    def apply(volume: Volume, model: Model, config: PredictConfig) -> Job[Prediction]:
+        if config.diameter is not None and volume.grid.unit != unit:
+            config = config.model_copy(update={"diameter": None})
+        return predict(volume, model, config)
+
+    return apply
+
+
+def _size_told(spec: ModelSpec, how: PredictConfig, unit: str) -> str:
+    from napari_apprentice.tasks import TASKS, SizesObjects
+
+    task = TASKS[spec.task]
+    if how.diameter is None or not isinstance(task, SizesObjects) or task.diameter(spec) is None:
+        return ""
+    told = f"{how.diameter:.4g} {unit_text(unit)}"
+    return f"In images in {unit_text(unit)} the objects were taken to be {told} wide, as told in Predict. "
 
 
 def layers_job(

@@ -178,7 +178,10 @@ class Semantic:
 
 
 def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
-    """Size of each class in physical units, for the line under the button; auxiliary ones mean nothing to a person."""
+    """Size of each class in physical units, for the line under the button; auxiliary ones mean nothing to a person.
+
+    ``"class 1: 2 051 mm³"``: without the colon the two numbers would read as one.
+    """
     sizes = np.zeros(max((c.value for c in spec.classes), default=0) + 1, dtype=np.int64)
     for slab in labels:  # bincount makes 8 bytes of every voxel: one slab at a time
         sizes += np.bincount(slab.ravel(), minlength=len(sizes))[: len(sizes)]
@@ -189,7 +192,7 @@ def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:
         size = float(sizes[entry.value]) if entry.value < len(sizes) else 0.0
         amount = size * grid.voxel_size
         number = f"{amount:,.0f}" if amount >= 1000 else f"{amount:.4g}"
-        parts.append(f"{entry.name} {number} {unit}{power}".replace(",", " "))
+        parts.append(f"{entry.name}: {number.replace(',', ' ')} {unit}{power}")
     return " · ".join(parts)
 
 

@@ -149,7 +149,7 @@ class EvaluateDock(Dock):
             self.figures.set_figures(shown.figures)
             known = shown.report.uncertainty
             few = "One case or patient says nothing about others: no intervals."
-            self.said.setText(few if known is None else known.describe())
+            self.said.setText(shown.remark + (few if known is None else known.describe()))
         self.said.setVisible(shown is not None)
         self._render_buttons()
 
@@ -207,7 +207,7 @@ class EvaluateDock(Dock):
             return job, wish.prediction.name
         if wish.model is None or wish.images is None:
             raise ApprenticeError(self.sources.problem() or "nothing to score")
-        how = session.preferences.predict
+        how = session.preferences.predict.model_copy(update={"diameter": session.diameter})
         job = jobs.model_job(
             session.store,
             wish.model,
@@ -217,6 +217,7 @@ class EvaluateDock(Dock):
             how,
             session.predictor,
             wish.groups,
+            session.diameter_unit,
         )
         return job, wish.model
 
