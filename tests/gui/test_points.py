@@ -14,6 +14,7 @@ from napari_apprentice.session.autosave import restorable, restore
 from napari_apprentice.session.identity import identity
 from napari_apprentice.session.material import state_items
 from napari_apprentice.session.session import Predicted
+from napari_apprentice.widgets import _places
 from napari_apprentice.widgets import layers as adapt
 from napari_apprentice.widgets._session import session_for
 from napari_apprentice.widgets.correct import CorrectDock
@@ -125,6 +126,32 @@ def test_boxes_in_a_volume_are_shown_in_every_slice_that_they_pass_through(make_
     np.testing.assert_allclose(bench.state.places.sizes, deep.sizes)
 
 
+def test_of_too_many_rectangles_those_around_the_middle_of_each_box_are_shown(
+    make_bench, monkeypatch
+):
+    bench = make_bench(DEEP)
+    deep = Detections.of(
+        [(2.0, 10.0, 10.0), (4.0, 30.0, 20.0), (0.0, 20.0, 40.0)],
+        [(4.0, 8.0, 6.0), (2.5, 4.0, 4.0), (5.0, 5.0, 5.0)],
+    )
+    monkeypatch.setattr(_places, "MOST_BOXES", 6)
+    bench.predict(deep)
+    boxes = next(o for o in bench.viewer.layers if isinstance(o, Shapes))
+    assert boxes.name == "image ▸ spots · boxes, 2 slices of each"
+    assert [float(one[0, 0]) for one in boxes.data] == [2, 3, 4, 5, 0, 1]
+    assert bench.session.remark == (
+        "Each box is drawn in 2 slices around its middle: napari draws no more at once. "
+        "Correct shows all of them, slice by slice."
+    )
+    monkeypatch.setattr(_places, "MOST_BOXES", 2)
+    bench.predict(deep)
+    assert len([o for o in bench.viewer.layers if isinstance(o, Shapes)]) == 1
+    assert bench.session.remark.startswith("3 boxes are more than napari draws at once: points")
+    monkeypatch.setattr(_places, "MOST_BOXES", 500)
+    bench.predict(deep)
+    assert bench.session.remark == ""
+
+
 def test_no_objects_and_many_are_shown_too(bench):
     bench.predict(Detections.none(2))
     many = np.random.default_rng(0).uniform(0, 50, (800, 2))
@@ -132,6 +159,9 @@ def test_no_objects_and_many_are_shown_too(bench):
     sizes = [len(o.data) for o in bench.viewer.layers if type(o) is Points]
     assert sizes == [0, 800]
     assert not any(isinstance(o, Shapes) for o in bench.viewer.layers)
+    assert bench.session.remark == (
+        "800 boxes are more than napari draws at once: points stand for them."
+    )
 
 
 def test_points_are_added_moved_and_deleted_and_all_can_be_undone(bench):

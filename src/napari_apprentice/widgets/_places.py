@@ -22,6 +22,7 @@ __all__ = [
     "SIDES",
     "box_look",
     "boxes_in",
+    "boxes_remark",
     "colors_of",
     "corners_in",
     "corners_of",
@@ -115,11 +116,9 @@ def place_layers(
         data = np.column_stack([prediction.frames, data])
         look["projection_mode"] = "none"
     layers: list[tuple[Any, dict[str, Any], str]] = []
-    boxes = found.select(found.are_boxes)
-    if boxes.ndim == 3 and len(boxes) <= MOST_BOXES:
-        boxes = cut_by_slices(boxes, prediction.grid.spatial_shape[0])
-    if prediction.frames is None and 0 < len(boxes) <= MOST_BOXES:
-        named = {"name": f"{name} · boxes", "metadata": dict(metadata)}
+    boxes, part = _drawn(found.select(found.are_boxes), prediction.grid.spatial_shape[0])
+    if prediction.frames is None and len(boxes):
+        named = {"name": f"{name} · boxes{part}", "metadata": dict(metadata)}
         layers.append(
             (corners_of(boxes), {**placed, **box_look(boxes, classes), **named}, "shapes")
         )
@@ -127,7 +126,46 @@ def place_layers(
     return layers
 
 
-def cut_by_slices(boxes: Detections, slices: int) -> Detections:
+def _drawn(boxes: Detections, slices: int) -> tuple[Detections, str]:
+    """Boxes as a shapes layer can hold them, and which part of them that is."""
+    most = _most_slices(boxes, slices)
+    if most == 0:
+        return Detections.none(boxes.ndim), ""
+    if boxes.ndim == 2:
+        return boxes, ""
+    part = "" if most is None else f", {most} slice{'s' if most > 1 else ''} of each"
+    return cut_by_slices(boxes, slices, most), part
+
+
+def _most_slices(boxes: Detections, slices: int) -> int | None:
+    """In how many slices each box is drawn so that there are not too many rectangles; None: in all that it passes through."""
+    if len(boxes) > MOST_BOXES:
+        return 0
+    if boxes.ndim == 2 or not len(boxes):
+        return None
+    first, last = boxes.slices(0, slices)
+    return None if int((last - first + 1).sum()) <= MOST_BOXES else MOST_BOXES // len(boxes)
+
+
+def boxes_remark(prediction: Prediction) -> str:
+    """Say which boxes of a prediction are not drawn, or not whole; empty where all are."""
+    found = prediction.detections
+    if found is None or prediction.frames is not None:
+        return ""
+    boxes, shape = found.select(found.are_boxes), prediction.grid.spatial_shape
+    most = _most_slices(boxes, shape[0])
+    if most is None:
+        return ""
+    drawn = (
+        f"{len(boxes)} boxes are more than napari draws at once: points stand for them."
+        if most == 0
+        else f"Each box is drawn in {most} slice{'s' if most > 1 else ''} around its middle: napari draws no more at once."
+    )
+    is_whole_there = boxes.ndim == 3 and most_in_a_slice(boxes, shape) <= MOST_BOXES
+    return f"{drawn} Correct shows all of them, slice by slice." if is_whole_there else drawn
+
+
+def cut_by_slices(boxes: Detections, slices: int, most: int | None = None) -> Detections:
     """The same boxes as one for every slice that they pass through, a slice deep each; the nearest where they pass through none.
 
     Parameters
@@ -136,8 +174,15 @@ def cut_by_slices(boxes: Detections, slices: int) -> Detections:
         In a volume.
     slices
         How many slices the volume has.
+    most
+        How many slices of each box, those nearest its middle; None: all.
     """
     first, last = boxes.slices(0, slices)
+    if most is not None:
+        middle = np.round(boxes.centres[:, 0]).astype(np.int64)
+        begin = np.minimum(middle - (most - 1) // 2, last - most + 1)
+        first = np.maximum(first, begin)
+        last = np.minimum(last, first + most - 1)
     counts = last - first + 1
     parts = boxes.select(np.repeat(np.arange(len(boxes)), counts))
     before = np.repeat(np.cumsum(counts) - counts, counts)

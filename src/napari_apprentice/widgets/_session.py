@@ -16,6 +16,7 @@ from napari_apprentice.session.settings import Preferences
 from . import layers as adapt
 from ._keys import refused_keys
 from ._near_slices import NearSlices
+from ._places import boxes_remark
 from .workers import MainThread, start_worker
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["link_for", "session_for"]
 
+_HIDDEN = "Your annotation is hidden, so that you see the prediction. Correct shows it again."
 _PLACEMENT = ("name", "data", "scale", "translate", "rotate", "shear", "affine", "units")
 
 # The only state of the module: it forgets a viewer as soon as nobody else holds it.
@@ -218,6 +220,7 @@ class ViewerLink(QObject):
         else:
             placed = adapt.layer_kwargs(source, len(done.prediction.grid.without("C").axes))
         made = adapt.prediction_layers(done.prediction, done.volume, done.name, placed, done.key)
+        self.session.remark = boxes_remark(done.prediction)
         if made and source is not None:
             self._hide_older(viewer, done)
         for data, kwargs, kind in made:
@@ -239,7 +242,7 @@ class ViewerLink(QObject):
                 layer.visible = False
             elif facts.get("annotation") and layer.visible and not done.is_annotating:
                 layer.visible = False
-                self.session.remark = "Your annotation is hidden, so that you see the prediction. Correct shows it again."
+                self.session.remark = f"{_HIDDEN} {self.session.remark}".strip()
 
     def _on_session_previewed(self, preview: Preview) -> None:
         viewer = self._viewer()
