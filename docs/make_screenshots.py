@@ -32,6 +32,7 @@ TOURS: dict[str, Callable[[], None]] = {
     "evaluate": lambda: how_to.evaluate(Stage("Evaluate", HOW_TO)),
     "explain": lambda: how_to.explain(Stage("Explain", HOW_TO)),
     "explain-objects": lambda: how_to.explain_objects(Stage("Explain", HOW_TO)),
+    "explain-boxes": lambda: how_to.explain_boxes(Stage("Explain", HOW_TO)),
     "mark": lambda: marking.mark(Stage()),
     "restore": lambda: noise.denoise(Stage()),
     "slices": lambda: slices.slices(Stage()),

@@ -144,6 +144,14 @@ def explain_objects(stage: Stage) -> None:
     stage.viewer.close()
 
 
+def explain_boxes(stage: Stage) -> None:
+    """Where copies of the image do not agree on the boxes around its nuclei."""
+    _uncertainty(stage, "nuclei", "nuclei-boxes")
+    stage.viewer.scene.camera.zoom *= 2.2
+    stage.shoot("explain-boxes", (DOCK[0], 0, SIZE[0], 480))
+    stage.viewer.close()
+
+
 def _uncertainty(stage: Stage, sample: str, model: str) -> None:
     images = SAMPLES / sample / "images"
     stage.viewer.open(sorted(images.iterdir())[0], plugin="napari-apprentice")
