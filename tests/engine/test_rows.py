@@ -207,8 +207,11 @@ def test_a_corrected_model_keeps_its_anchors_and_learns_a_class_more(tmp_path: P
     torch.testing.assert_close(result.state[key][:2], first.state[key], rtol=0, atol=0.1)
 
 
-def test_anchors_and_strides_are_planned_for_the_objects_and_voxels() -> None:
-    grid = Grid.regular("ZYX", (16, 96, 96), (2.0, 0.5, 0.5), unit="um")
+@pytest.mark.parametrize("unit", ["um", "pixel"])
+def test_anchors_and_strides_are_planned_for_the_objects_and_voxels(unit: str) -> None:
+    # Where nobody knows how long voxels are, the objects tell.
+    spacing = (2.0, 0.5, 0.5) if unit == "um" else (1.0, 1.0, 1.0)
+    grid = Grid.regular("ZYX", (16, 96, 96), spacing, unit=unit)
     sizes = np.array([(4.0, 16.0, 16.0)] * 5 + [(8.0, 32.0, 32.0)] * 5)
     boxes = Detections.of(np.linspace((4, 20, 20), (12, 80, 80), 10), sizes)
     taught = TrainItem(
@@ -227,7 +230,7 @@ def test_anchors_and_strides_are_planned_for_the_objects_and_voxels() -> None:
     assert (np.asarray(spec.tile) % divisor == 0).all()
 
 
-def test_boxes_in_pictures_are_learned_by_anchors_and_all_else_by_maps() -> None:
+def test_boxes_are_learned_by_anchors_and_points_by_maps() -> None:
     def network(taught: TrainItem, **wish: Any) -> str:
         config = TrainConfig(**wish)
         spec = first_spec([taught], [taught], task="detection", init=None, config=config, name="m")
@@ -239,6 +242,7 @@ def test_boxes_in_pictures_are_learned_by_anchors_and_all_else_by_maps() -> None
     said = Annotation.of_places(flat.annotation.grid, points, CELL)
     assert network(flat) == "retinanet"
     assert network(TrainItem("p", flat.volume, said)) == "unet"
-    assert network(item(0, 3)) == "unet"
-    assert network(flat, network="unet") == "unet"
-    assert network(item(0, 3), network="retinanet") == "retinanet"
+    assert network(item(0, 3)) == "retinanet"
+    for taught in (flat, item(0, 3)):
+        assert network(taught, network="unet") == "unet"
+    assert network(TrainItem("p", flat.volume, said), network="retinanet") == "retinanet"

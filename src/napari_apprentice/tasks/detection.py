@@ -216,11 +216,10 @@ class DetectionTask:
         return spec.model_copy(update={"task_args": args})
 
     def network_for(self, annotations: Sequence[Annotation]) -> str | None:
-        """RetinaNet for boxes in 2-D, which it tells better; heat maps for points, and for volumes; see `ReadsBoxes.network_for`."""
+        """RetinaNet for boxes, which it fits better; heat maps for points; see `ReadsBoxes.network_for`."""
         said = [_said(annotation) for annotation in annotations]
         sized = sum(int(d.are_boxes.sum()) for d in said)
-        is_flat = all(d.ndim == 2 for d in said)
-        return "retinanet" if is_flat and sized > sum(map(len, said)) / 2 else None
+        return "retinanet" if sized > sum(map(len, said)) / 2 else None
 
     def answered_by_boxes(self, spec: ModelSpec, *, boxes: bool) -> ModelSpec:
         """Note how the network answers; see `ReadsBoxes.answered_by_boxes`."""

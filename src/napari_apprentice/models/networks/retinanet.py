@@ -126,6 +126,9 @@ class RetinaNetNetwork:
         """Anchors of the usual shape, from small objects up, unless there are some; see `FitsObjects`."""
         if "anchors" in args:
             return args
+        if "strides" not in args and lengths.shape[1] == 3:
+            # How far slices lie apart is not known: objects are about as deep as they are wide.
+            args = {**args, **self.args_for(1 / np.median(lengths, axis=0))}
         checked = parse(RetinaNetArgs, args)
         sides = np.exp(np.log(lengths).mean(axis=1))
         small, large = np.percentile(sides, (_SMALL, _LARGE))
