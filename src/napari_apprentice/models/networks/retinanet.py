@@ -128,7 +128,7 @@ class RetinaNetNetwork:
             return args
         if "strides" not in args and lengths.shape[1] == 3:
             # How far slices lie apart is not known: objects are about as deep as they are wide.
-            args = {**args, **self.args_for(1 / np.median(lengths, axis=0))}
+            args = {**args, **self.args_for((1 / np.median(lengths, axis=0)).tolist())}
         checked = parse(RetinaNetArgs, args)
         sides = np.exp(np.log(lengths).mean(axis=1))
         small, large = np.percentile(sides, (_SMALL, _LARGE))
