@@ -32,7 +32,14 @@ from napari_apprentice.models.store import Model, ModelStore
 
 SIDES = ("ours", "cellpose", "stardist")
 _NAMES = ("ap50", "ap75", "ap", "f1_50", "splits", "merges")
-_TOOK = ("weights", "steps", "minutes", "CPU minutes", "s per image")
+_TOOK = {
+    "weights": "weights",
+    "steps": "steps",
+    "minutes": "minutes on the wall",
+    "CPU minutes": "of the processor",
+    "s per image": "s per image",
+}
+"""What a side says it took, and as which column of the table."""
 
 Splits = tuple[list[Field], list[Field]]
 
@@ -109,7 +116,8 @@ def table(held_out: Sequence[Field], folder: Path) -> list[dict[str, object]]:
     for place in sorted((folder / "answers").iterdir()):
         found = scored(lambda field: tifffile.imread(place / f"{field.item.name}.tif"), held_out)  # noqa: B023
         facts = json.loads((place / "facts.json").read_text())
-        rows += rows_of(found, _NAMES, side=place.name, **{name: facts[name] for name in _TOOK})
+        took = {column: facts[name] for name, column in _TOOK.items()}
+        rows += rows_of(found, _NAMES, side=place.name, **took)
     return rows
 
 
@@ -121,7 +129,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--peers", type=Path, help="folder of their environments")
     parser.add_argument(
-        "--sides", nargs="*", default=SIDES, help="cellpose-SGD: with its command line's optimiser"
+        "--sides",
+        nargs="*",
+        default=SIDES,
+        help="none: score what was kept; cellpose-SGD: its other optimiser",
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
@@ -133,6 +144,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--keep", type=Path, help="folder for masks; those that lie in it are scored, too"
     )
+    parser.add_argument("--note", default="One side after the other.", help="how it was run")
     parser.add_argument("--most", type=int, default=10_000, help="images of each split, for a try")
     return parser.parse_args()
 
@@ -159,8 +171,8 @@ def main() -> None:
     report(
         f"Nuclei: Cellpose, StarDist and ours from nothing, {given.minutes:g} minutes each ({given.clock} clock)",
         rows,
-        f"`peers.py`: {len(train)} training images, {len(val)} of other fields for scoring, {given.threads} thread, one seed, one "
-        "after the other. True diameter: each image's own was told. Mean diameter: Cellpose's default without a size model.",
+        f"`peers.py`: {len(train)} training images, {len(val)} of other fields for scoring, {given.threads} thread, one seed. {given.note} "
+        "True diameter: each image's own was told. Mean diameter: Cellpose's default without a size model.",
     )
 
 
