@@ -79,6 +79,9 @@ def _colour(field: Field) -> dict[str, str]:
 
 def ours(splits: Splits, folder: Path, given: argparse.Namespace) -> None:
     """Our side; by default it finds the diameter itself."""
+    import torch
+
+    torch.set_num_threads(given.threads)
     clock = Clock()
     items, spec = [field.item for field in splits[0]], ModelStore().load(given.model).spec
     result = learned(items, spec, given.minutes, given.clock)
