@@ -220,7 +220,7 @@ def volumes(given: argparse.Namespace) -> None:
         image = open_volume(given.data / "nuclei3d" / f"{name}_image.tif")
         truth = open_labels(given.data / "nuclei3d" / f"{name}_label.tif")
         labels, pixel = truth.numpy(), image.grid.spacing[-1]
-        for model in ("nuclei-3d", "nuclei"):
+        for model in ("nuclei", "nuclei-3d"):
             loaded = store.load(model)
             sizes = task.diameters(labels, truth.grid, loaded.spec)  # type: ignore[attr-defined]
             true = float(np.median(sizes)) * pixel
@@ -238,7 +238,7 @@ def volumes(given: argparse.Namespace) -> None:
     report(
         "Nuclei in volumes",
         rows,
-        "`instances.py volumes`. `nuclei-3d` learned from made-up volumes only; `nuclei` from flat images, its planes are joined. Watershed: blurred by a "
+        "`instances.py volumes`. `nuclei-3d` learned from made-up volumes only; `nuclei` from flat images, its planes are joined and its true diameter is that of sections. Watershed: blurred by a "
         "tenth of the true diameter, Otsu's threshold, distance transform with a peak per half diameter. One volume of each kind: a hint, not a rank.",
     )
 

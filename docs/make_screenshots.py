@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tours import brain, cells, how_to, marking, noise, nuclei, scans, slices
+from tours import brain, cells, how_to, marking, noise, nuclei, scans, slices, volume
 from tours.stage import HOW_TO, Stage
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ TOURS: dict[str, Callable[[], None]] = {
     "mark": lambda: marking.mark(Stage()),
     "restore": lambda: noise.denoise(Stage()),
     "slices": lambda: slices.slices(Stage()),
+    "volume": lambda: volume.volume(Stage()),
     "synthesise": lambda: how_to.synthesise(Stage("Synthesise", HOW_TO)),
     "detect": lambda: how_to.detect(Stage("Apprentice", HOW_TO)),
     "prepare": lambda: how_to.prepare(Stage("Prepare", HOW_TO)),

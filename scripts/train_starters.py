@@ -426,7 +426,7 @@ def score(starter: Starter, data: Path) -> dict[str, float]:
         assert prediction.labels is not None
         scores = score_instances(prediction.labels, item.annotation.labels)
         kind = item.name.partition("/")[0]
-        for group in (kind, "fluo" if kind.startswith("fluo") else "stained", "all"):
+        for group in (kind, *_family(kind), "all"):
             found[group].append(scores)
     if found:
         return _by_modality(found)
@@ -463,6 +463,13 @@ def _of_places(pairs: list[tuple[Detections, Detections]], least: float) -> dict
     ranked = Ranked.pooled(rank_boxes(f, t) for f, t in pairs)
     scores = {name: pooled[name] for name in shown} | {"ap50": ranked.average_precision()}
     return {name: round(value, 4) for name, value in scores.items()}
+
+
+def _family(kind: str) -> tuple[str, ...]:
+    """Which of two groups a modality of the flat images of nuclei belongs to."""
+    if kind not in _WEIGHTS:
+        return ()
+    return ("fluo",) if kind.startswith("fluo") else ("stained",)
 
 
 def _by_modality(found: dict[str, list[InstanceScores]]) -> dict[str, float]:
