@@ -1,8 +1,8 @@
 """Cellpose 3 learns from nothing and numbers nuclei; run by peers.py under the Python it is installed in.
 
 Its defaults, but for the diameter that images are brought to (17 pixels, that of its own model of nuclei) and for how the
-training is counted: an epoch is one batch, so that its schedule of the rate (warm-up, constant, halved ten times) fits the
-minutes. How many batches they are is measured before on another network. Channels [0, 0]: colour is averaged.
+training is counted: an epoch is one batch, so that its schedule of the rate (warm-up, constant, from 100 batches on
+halved ten times) fits the minutes. How many batches they are is measured before on another network. Channels [0, 0]: colour is averaged.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from _peer import Clock, answer, arguments, diameters_of, images_of, one_thread
 _DIAMETER = 17.0
 _BATCH = 8
 _GREY = [0, 0]
-_TRIED = 2
+_TRIED = 4
 """Batches by which a batch is timed."""
 
 Pairs = tuple[list[Any], list[Any]]
