@@ -224,15 +224,15 @@ def expose(case: NucleiCase, expected: Array, rng: np.random.Generator) -> Array
     return read_out(case, case.gain * noise[0] + noise[1])
 
 
-def tidy(labels: Array) -> Array:
-    """Keep one piece per nucleus, drop slivers at the border, number without gaps."""
+def tidy(labels: Array, least: int = MIN_AREA) -> Array:
+    """Keep one piece per nucleus, drop those below `least` pixels or voxels, number without gaps."""
     out = np.zeros_like(labels)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue
         parts, count = ndimage.label(labels[box] == label)
         sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-        if sizes.max() >= MIN_AREA:
+        if sizes.max() >= least:
             out[box][parts == 1 + int(np.argmax(sizes))] = label
     _, numbered = np.unique(out, return_inverse=True)
     return np.asarray(numbered.reshape(out.shape).astype(np.uint16))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from nuclei_phantom import tidy
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -236,20 +237,6 @@ def expose(case: VolumeCase, photons: Array, rng: np.random.Generator) -> Array:
     """Turn photons into camera counts: Poisson noise, gain, read noise, offset."""
     counts = case.gain * rng.poisson(photons) + rng.normal(0.0, case.read_noise, photons.shape)
     return np.asarray(np.clip(np.rint(counts + case.offset), 0, 65535).astype(np.uint16))
-
-
-def tidy(labels: Array, least: int) -> Array:
-    """Keep one piece per nucleus, drop slivers, number without gaps."""
-    out = np.zeros_like(labels)
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        parts, count = ndimage.label(labels[box] == label)
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-        if sizes.max() >= least:
-            out[box][parts == 1 + int(np.argmax(sizes))] = label
-    _, numbered = np.unique(out, return_inverse=True)
-    return np.asarray(numbered.reshape(out.shape).astype(np.uint16))
 
 
 def make_volume(case: VolumeCase) -> tuple[Array, Array]:
