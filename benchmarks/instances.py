@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import subprocess
 import sys
@@ -45,7 +46,7 @@ from napari_apprentice.io import open_labels, open_volume
 from napari_apprentice.measure.diameter import equivalent_diameter
 from napari_apprentice.measure.instances import InstanceScores, score_instances
 from napari_apprentice.measure.pairs import object_sizes
-from napari_apprentice.models.store import Model, ModelStore
+from napari_apprentice.models.store import Model, ModelStore, save_model
 from napari_apprentice.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ def true_diameter(field: Field) -> float | None:
     return float(np.median(equivalent_diameter(sizes, 2))) if len(sizes) else None
 
 
-def finder(model: Model, *, given: bool = False) -> Find:
+def finder(model: Model, *, given: bool = False, mirror: bool = False) -> Find:
     """How a model numbers the objects of an image; with `given`, the true diameter is handed to it."""
 
     def find(field: Field) -> NDArray[Any]:
-        config = PredictConfig(diameter=true_diameter(field) if given else None)
+        config = PredictConfig(diameter=true_diameter(field) if given else None, mirror=mirror)
         labels = run_to_end(predict(field.item.volume, model, config)).labels
         assert labels is not None
         return labels
@@ -153,9 +154,9 @@ def validate(given: argparse.Namespace) -> None:
     model = ModelStore().load(given.model)
     held_out = fields(given.data, ["val"])
     rows = []
-    for knows in (False, True) if given.sized else (False,):
-        found = scored(finder(model, given=knows), held_out)
-        rows += rows_of(found, diameter="given" if knows else "found")
+    for knows, mirror in itertools.product((False, True)[: 1 + given.sized], passes(given)):
+        found = scored(finder(model, given=knows, mirror=mirror), held_out)
+        rows += rows_of(found, diameter="given" if knows else "found", mirrored=mirror)
     report(
         f"Nuclei: {model.spec.name} on the validation split",
         rows,
@@ -168,18 +169,37 @@ def cross(given: argparse.Namespace) -> None:
     spec = ModelStore().load(given.model).spec
     every = fields(given.data, ["train", "val"])
     fold_of = folds_of(every, given.folds)
-    found: dict[str, list[Any]] = defaultdict(list)
+    found: dict[bool, dict[str, list[Any]]] = {m: defaultdict(list) for m in passes(given)}
     for fold in range(given.folds):
         inside = [f.item for f in every if fold_of[str(f.item.group)] != fold]
-        result = learned(inside, spec, given.minutes, given.clock)
+        model = fold_model(inside, spec, given, fold)
         rest = [f for f in every if fold_of[str(f.item.group)] == fold]
-        for group, scores in scored(finder(Model(result.spec, result.state)), rest).items():
-            found[group] += scores
+        for mirror, of_groups in found.items():
+            for group, scores in scored(finder(model, mirror=mirror), rest).items():
+                of_groups[group] += scores
     report(
         f"Nuclei from nothing in {given.minutes:g} minutes ({given.clock} clock), {given.folds} folds by field",
-        rows_of(found),
+        [row for mirror in found for row in rows_of(found[mirror], mirrored=mirror)],
         "`instances.py cross`. Training and validation split together; every image is scored once.",
     )
+
+
+def passes(given: argparse.Namespace) -> tuple[bool, ...]:
+    """Without and, on request, with mirrored copies."""
+    return (False, True)[: 1 + given.mirror]
+
+
+def fold_model(
+    inside: Sequence[TrainItem], spec: ModelSpec, given: argparse.Namespace, fold: int
+) -> Model:
+    """What is learned without a fold; what `--keep` holds of an earlier run is not learned again."""
+    kept = given.keep / f"without-{fold}" if given.keep else None
+    if kept and kept.exists():
+        return ModelStore().load(kept)
+    result = learned(inside, spec, given.minutes, given.clock)
+    if kept:
+        return save_model(result.spec, result.state, kept)
+    return Model(result.spec, result.state)
 
 
 def folds_of(every: Sequence[Field], folds: int) -> dict[str, int]:
@@ -344,7 +364,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", default="nuclei", help="a model, or whose kind is trained")
     parser.add_argument("--sized", action="store_true", help="val: also with the true diameter")
+    parser.add_argument(
+        "--mirror", action="store_true", help="val, cross: also with mirrored copies"
+    )
     parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="cross: folder for the models of the folds")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help=_CLOCK)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2048, 4096])
