@@ -24,7 +24,7 @@ from napari_apprentice.core.errors import (
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Event, Log, Metric, Preview, Progress, run_to_end
 from napari_apprentice.core.spec import ModelSpec
-from napari_apprentice.engine.checkpoints import BEST, LAST, read_checkpoint
+from napari_apprentice.engine.checkpoints import BEST, LAST, read_checkpoint, write_checkpoint
 from napari_apprentice.engine.config import TrainConfig
 from napari_apprentice.engine.learner import Learner
 from napari_apprentice.engine.split import TrainItem
@@ -358,3 +358,13 @@ def test_resuming_needs_the_same_data_and_a_real_checkpoint(
     (tmp_path / LAST).write_bytes(b"\x80\x04pickle")
     with pytest.raises(BadInputError, match="not a checkpoint"):
         learn([make_item(0), make_item(1)], tiny_spec, tmp_path, resume=True)
+
+
+def test_a_checkpoint_that_was_read_does_not_hang_on_its_file(tmp_path: Path) -> None:
+    path = tmp_path / LAST
+    write_checkpoint(path, {"w": torch.arange(1000.0)}, {})
+    tensors, _ = read_checkpoint(path)
+    with path.open("r+b") as file:  # in place, as one that were still mapped would show
+        file.seek(-4000, os.SEEK_END)
+        file.write(bytes(4000))
+    assert torch.equal(tensors["w"], torch.arange(1000.0))

@@ -32,3 +32,16 @@ def test_a_class_name_of_places_is_no_formula(tmp_path: Path) -> None:
     save_places(found, grid, (LabelClass(1, EVIL),), tmp_path / "p.csv")
     assert "'=HYPERLINK" in (tmp_path / "p.csv").read_text("utf-8")
     assert read_places(tmp_path / "p.csv", 2).names == (EVIL,)
+
+
+def test_semicolons_and_tabs_part_columns_too(tmp_path: Path) -> None:
+    for name, text in (
+        ("excel.csv", "file;class\na.tif;1,5 and more\n"),
+        ("tabs.TSV", "file\tclass\na.tif\t1,5 and more\n"),
+        ("quoted.csv", '"file","class;kind"\na.tif,b\n'),
+    ):
+        (tmp_path / name).write_text(text, "utf-8")
+    wanted = [{"file": "a.tif", "class": "1,5 and more"}]
+    assert read_rows(tmp_path / "excel.csv") == wanted
+    assert read_rows(tmp_path / "tabs.TSV") == wanted
+    assert read_rows(tmp_path / "quoted.csv") == [{"file": "a.tif", "class;kind": "b"}]

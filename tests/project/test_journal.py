@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -387,7 +388,8 @@ def test_killed_in_mid_stroke(tmp_path, delay):
 
 
 def test_a_summary_needs_no_replay(tmp_path):
-    journal = create(tmp_path / "j", Snapshot("image", annotation()))
+    fresh = replace(annotation(), extent=Extent(strokes=True))
+    journal = create(tmp_path / "j", Snapshot("image", fresh))
     assert Journal.peek(tmp_path / "j").edits == 0
     for edit, _, _ in edits(4):
         journal.append(edit)
@@ -398,3 +400,11 @@ def test_a_summary_needs_no_replay(tmp_path):
     assert abs(summary.saved.timestamp() - time.time()) < 60
     with pytest.raises(FormatError):
         Journal.peek(tmp_path)
+
+
+def test_a_summary_counts_what_the_beginning_sums_up(tmp_path):
+    said = replace(annotation(), extent=Extent(slices=((0, 1), (0, 2))))
+    journal = create(tmp_path / "j", Snapshot("image", said, 3, locked=frozenset({1})))
+    assert Journal.peek(tmp_path / "j").edits == 6
+    journal.append(next(edits(1))[0])
+    assert Journal.peek(tmp_path / "j").edits == 7

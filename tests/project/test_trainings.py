@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from napari_apprentice.core.errors import BadInputError, FormatError, JobError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.engine.checkpoints import LAST, write_checkpoint
 from napari_apprentice.engine.config import TrainConfig
+from napari_apprentice.project import _lock
 from napari_apprentice.project.trainings import (
     Request,
     Source,
@@ -94,6 +96,18 @@ def test_where_somebody_is_at_work_nothing_is_offered(tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match="in use"), held(folder):
             pass
     assert len(find_interrupted(tmp_path)) == 1
+
+
+def test_a_drive_without_locks_is_worked_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(_: object) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    folder = interrupted(tmp_path)
+    monkeypatch.setattr(_lock, "_lock", no_locks)
+    with held(folder):
+        assert len(find_interrupted(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("damage", ["request.json", LAST, "json", "annotation 0"])

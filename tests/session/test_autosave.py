@@ -17,6 +17,7 @@ from napari_apprentice.project.journal import Journal, journals_of
 from napari_apprentice.session import autosave as module
 from napari_apprentice.session.autosave import Autosave, restorable, restore
 from napari_apprentice.session.edits import AnnotationState
+from napari_apprentice.session.object_sets import lock_object
 
 GRID = Grid.regular("YX", (40, 50), (0.5, 0.5), unit="um")
 
@@ -67,6 +68,41 @@ def test_a_restored_annotation_goes_on_in_its_own_journal(state):
     saver.close()
     assert journals_of("key") == [folder]
     assert restore(folder).n_corrections == 2
+
+
+@pytest.mark.parametrize("said", ["painted", "finished", "locked"])
+def test_what_was_restored_and_closed_as_it_was_is_offered_again(state, said):
+    saver = Autosave(state, "key")
+    if said == "finished":
+        state.finish_box((0, 0), (10, 10))
+    else:
+        paint(state, 3)
+    if said == "locked":
+        lock_object(state, 1)
+    saver.close()
+    found = restorable("key", GRID)
+    Autosave(restore(found.folder), "key", found.folder).close()
+    again = restorable("key", GRID)
+    assert again is not None
+    assert again.edits == found.edits
+    back = restore(again.folder)
+    assert np.array_equal(back.labels, state.labels)
+    assert (back.extent, back.locked) == (state.extent, state.locked)
+
+
+def test_a_disk_that_has_room_again_gets_everything_when_the_window_closes(state, monkeypatch):
+    saver = Autosave(state, "key")  # would try again only after half a minute
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.os, "fsync", full)
+        paint(state, 3)
+        saver.flush()
+    paint(state, 20)
+    saver.close()
+    assert np.array_equal(restore(restorable_folder()).labels, state.labels)
 
 
 def test_nothing_is_left_where_nothing_was_corrected_or_it_is_discarded(state):

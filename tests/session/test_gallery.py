@@ -153,6 +153,25 @@ def test_folders_of_pictures_and_of_classes(tmp_path: Path) -> None:
         folder_samples(tmp_path / "empty")
 
 
+def test_the_series_of_a_folder_are_images_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "scans"
+    names = [tmp_path / "scans#1", tmp_path / "scans#2"]
+    monkeypatch.setattr("napari_apprentice.io.list_images", lambda _: names)
+    samples, _ = folder_samples(folder)
+    assert [s.name for s in samples] == ["scans#1", "scans#2"]
+    assert len({s.known_by for s in samples}) == 2
+
+
+def test_a_table_with_an_empty_cell_is_refused_in_words(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    for text in ("file,class\n,a\n", "file,class\na.png\n"):
+        table.write_text(text, "utf-8")
+        with pytest.raises(BadInputError, match="found an empty one"):
+            run_to_end(list_classes(tmp_path, table))
+
+
 def test_a_picture_that_cannot_be_read_keeps_nobody_from_learning() -> None:
     def broken() -> Volume:
         raise BadInputError("the file is truncated")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +131,24 @@ def test_another_learning_leaves_it_alone_and_discard_deletes_it(
     assert second.leftover() is None
     assert not trainer.calls[0]["folder"].exists()
     assert not second.resume_leftover()
+
+
+def test_the_one_that_is_gone_on_with_is_not_tidied_away_before(
+    new_session: Any, trainer: Trainer, checkpoints: Path
+) -> None:
+    first = new_session()
+    annotate(first, make_volume(), "key")
+    assert first.learn(TrainConfig(), "nuclei v1")
+    old = trainer.calls[0]["folder"]
+    for n in range(4):
+        shutil.copytree(old, checkpoints / f"newer {n}")
+    os.utime(old / LAST, (1e9, 1e9))
+    trainer.may_end = True
+    assert first.resume()
+    assert trainer.calls[-1]["folder"] == old
+    assert trainer.calls[-1]["resume"]
+    assert first.candidate is not None
+    assert (old / "request.json").is_file()
 
 
 def test_all_its_images_must_be_open(new_session: Any, trainer: Trainer) -> None:

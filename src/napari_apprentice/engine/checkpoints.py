@@ -73,7 +73,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             data = json.loads((file.metadata() or {})["data"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copies: what safetensors gives is the file itself, which Windows neither replaces nor deletes meanwhile.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise BadInputError(
             f"this is not a checkpoint of a training ({error})",

@@ -171,14 +171,18 @@ def _from_table(table: Path, images: Path) -> list[ClassedFile]:
     rows = read_rows(table)
     file, kind = column_named(rows, _FILE, table), column_named(rows, _CLASS, table)
     folder = images if images.is_dir() else images.parent
+    if not all(row[file].strip() and row[kind].strip() for row in rows):
+        raise BadInputError(
+            "expected a file name and a class in every row, found an empty one", path=table
+        )
     files, missing = [], []
     for row in rows:
-        path = folder / (row[file] or "")
+        path = folder / row[file]
         if not path.exists():
-            missing.append(row[file] or "")
+            missing.append(row[file])
             continue
         name = Path(row[file]).with_suffix("").as_posix()
-        files.append(ClassedFile(path, (row[kind] or "").strip(), name, row.get("group") or None))
+        files.append(ClassedFile(path, row[kind].strip(), name, row.get("group") or None))
     if missing:
         shown = ", ".join(missing[:3]) + (f" … ({len(missing)})" if len(missing) > 3 else "")
         raise BadInputError(
@@ -186,8 +190,6 @@ def _from_table(table: Path, images: Path) -> list[ClassedFile]:
             path=table,
             remedy="File names in the table start from the folder of images.",
         )
-    if any(not f.image_class for f in files):
-        raise BadInputError("expected a class in every row, found an empty one", path=table)
     return files
 
 

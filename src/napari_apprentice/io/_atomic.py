@@ -65,7 +65,7 @@ def writing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
@@ -100,7 +100,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
             if file.is_file():
                 _sync(file)
         _exchange(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
@@ -126,8 +126,8 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself last; not every system can open a folder."""
+def sync_folder(folder: Path) -> None:
+    """Make the new name itself last through a power cut; not every system can open a folder, or sync one."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -121,13 +121,22 @@ def heads_and_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, delimiter="\t" if table.suffix == ".tsv" else ",")
+            delimiter = _delimiter(table, file.readline())
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=delimiter)
             heads = [original(str(head).strip()) for head in reader.fieldnames or ()]
             reader.fieldnames = heads
             rows = [{k: original(v or "") for k, v in row.items() if k} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"the table cannot be read ({error})", path=table) from error
     return heads, rows
+
+
+def _delimiter(table: Path, heads: str) -> str:
+    """What parts the columns; spreadsheets write a semicolon where the comma is a decimal sign."""
+    if table.suffix.lower() == ".tsv":
+        return "\t"
+    return ";" if ";" in heads and "," not in heads else ","
 
 
 def column_named(rows: Sequence[Mapping[str, str]], names: Sequence[str], table: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = "lock"
+_HELD = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
+"""What a system says of a lock that somebody holds; anything else says that there are no locks."""
 
 
 class Lock:
@@ -36,11 +38,18 @@ def take(folder: Path) -> Lock:
         Somebody else holds the lock.
     OSError
         The folder cannot be written to.
+
+    Notes
+    -----
+    Where the file system knows no locks (some network drives), work goes on without one: two windows on one image are
+    rarer there than a home that lies there.
     """
     handle = (folder / _FILE).open("a+b")
     try:
         _lock(handle)
     except OSError as error:
+        if error.errno not in _HELD:
+            return Lock(handle)
         handle.close()
         raise BadInputError(
             "expected a journal that no other window writes to, found one in use",
@@ -60,17 +69,6 @@ def is_taken(folder: Path) -> bool:
     except OSError:
         return False
     return False
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last through a power cut, where the system can."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _lock(handle: BinaryIO) -> None:

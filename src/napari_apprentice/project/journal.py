@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError, BadInputError, FormatError, JobError
 from napari_apprentice.core.home import user_folder
+from napari_apprentice.io._atomic import sync_folder
 
 from . import _frames, _lock
-from ._records import Snapshot, begin, record_of, records_of
+from ._records import Replay, Snapshot, begin, record_of, records_of
 
 if TYPE_CHECKING:
     from io import RawIOBase
@@ -82,7 +83,8 @@ class Summary:
     grid
         Its grid.
     edits
-        How many edits it holds.
+        How many edits it holds; those that its beginning sums up count as the corrections, finished parts and locks left
+        of them.
     saved
         When the last one was written.
     """
@@ -244,8 +246,8 @@ class Journal:
             start = begin(next(_frames.decode(data))[1])
         except (StopIteration, MemoryError, OSError) as error:
             raise FormatError("expected a journal, found none") from error
-        count = _frames.count(data) - 1 - start.frames
-        return Summary(folder, start.name, start.grid, max(0, count), saved)
+        since = max(0, _frames.count(data) - 1 - start.frames)
+        return Summary(folder, start.name, start.grid, _summed_up(start) + since, saved)
 
     @staticmethod
     def remove(folder: Path) -> None:
@@ -336,7 +338,7 @@ def _write_new(folder: Path, snapshot: Snapshot) -> int:
 def _put_in_place(folder: Path) -> RawIOBase:
     """Let the new journal take the place of the old one and open it at its end."""
     (folder / _NEW).replace(folder / _FILE)
-    _lock.sync_folder(folder)
+    sync_folder(folder)
     handle = (folder / _FILE).open("r+b", buffering=0)
     handle.seek(0, os.SEEK_END)
     return handle
@@ -353,6 +355,13 @@ def _cannot_write(error: OSError) -> JobError:
         f"expected to keep a recovery copy of the corrections, found: {error.strerror or error}",
         remedy="Save the annotation yourself; free some space on the disk.",
     )
+
+
+def _summed_up(start: Replay) -> int:
+    """What a beginning says already: a journal that was begun anew after a restore, say, holds it all there."""
+    extent = start.extent
+    finished = len(extent.slices) + len(extent.boxes) + extent.whole
+    return start.n_corrections + finished + len(start.locked)
 
 
 def _read(folder: Path) -> tuple[bytes, datetime]:

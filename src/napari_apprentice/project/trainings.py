@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from napari_apprentice.core.errors import ApprenticeError, FormatError, JobError
 from napari_apprentice.engine.checkpoints import LAST, peek_checkpoint
 from napari_apprentice.engine.config import TrainConfig
+from napari_apprentice.io._atomic import sync_folder
 
 from . import _lock
 from .journal import Journal, Snapshot
@@ -142,7 +143,7 @@ def write_training(folder: Path, request: Request, annotations: Sequence[Annotat
     try:
         new.write_text(request.model_dump_json(indent=1), "utf-8")
         new.replace(folder / _FILE)
-        _lock.sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise _cannot_write(error) from error
 

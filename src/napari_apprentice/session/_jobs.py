@@ -201,45 +201,53 @@ def learn_job(
     train: Trainer,
 ) -> Job[TrainResult]:
     """Open what is in folders, load the model to start from, and train; what cannot be gone on with is removed."""
-    from napari_apprentice.project.trainings import held, prune_trainings, write_training
+    from napari_apprentice.project.trainings import held, prune_trainings
 
     yield Progress("preparing")
-    plan = request.plan
     if train is engine_train:
         _load_libraries(training=True)
-    prune_trainings(request.folder.parent)
+    is_ours = False
     try:
         with held(request.folder):
-            items = request.items()
-            # Whole images leave no record of their sources: only this session can go on with them.
-            is_recorded = len(items) == len(plan.sources)
-            if is_recorded and not resume:
-                write_training(request.folder, plan, [i.annotation for i in items])
-            model = None if plan.init is None else store.load(plan.init)
-            seen = (
-                [
-                    replace(i, volume=fed(i.volume, s.channels))
-                    for i, s in zip(items, plan.sources, strict=True)
-                ]
-                if is_recorded
-                else list(items)
-            )
-            opened = yield from _open_folders(plan, model)
-            return (
-                yield from train(
-                    (*seen, *opened),
-                    init=model,
-                    config=plan.config,
-                    folder=request.folder,
-                    task=plan.task,
-                    name=plan.name,
-                    resume=resume,
-                    stop=stop,
-                )
-            )
+            is_ours = True
+            prune_trainings(request.folder.parent)  # not the one that is held, however old
+            return (yield from _trained(store, request, resume, stop, train))
     finally:
-        if not request.has_checkpoint():
+        if is_ours and not request.has_checkpoint():
             shutil.rmtree(request.folder, ignore_errors=True)
+
+
+def _trained(
+    store: ModelStore,
+    request: LearnRequest,
+    resume: bool,
+    stop: threading.Event,
+    train: Trainer,
+) -> Job[TrainResult]:
+    from napari_apprentice.project.trainings import write_training
+
+    plan, items = request.plan, request.items()
+    # Whole images leave no record of their sources: only this session can go on with them.
+    is_recorded = len(items) == len(plan.sources)
+    if is_recorded and not resume:
+        write_training(request.folder, plan, [i.annotation for i in items])
+    model = None if plan.init is None else store.load(plan.init)
+    seen = list(items)
+    if is_recorded:
+        pairs = zip(items, plan.sources, strict=True)
+        seen = [replace(i, volume=fed(i.volume, source.channels)) for i, source in pairs]
+    opened = yield from _open_folders(plan, model)
+    job = train(
+        (*seen, *opened),
+        init=model,
+        config=plan.config,
+        folder=request.folder,
+        task=plan.task,
+        name=plan.name,
+        resume=resume,
+        stop=stop,
+    )
+    return (yield from job)
 
 
 def _open_folders(plan: Request, model: Model | None) -> Job[list[TrainItem]]:

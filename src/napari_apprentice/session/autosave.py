@@ -154,6 +154,8 @@ class Autosave:
             self.failed.emit(self.problem)
 
     def _end(self, discard: bool) -> None:
+        if self._failed_at is not None and not discard:
+            self._begin(self._snapshot())  # the last chance: there may be room on the disk by now
         if self._journal is None:
             return
         if discard:

@@ -84,7 +84,8 @@ def folder_samples(folder: Path) -> tuple[tuple[Sample, ...], dict[int, str]]:
     from napari_apprentice.io import list_images, open_volume, stem
 
     def sample(path: Path, name: str) -> Sample:
-        file = path.relative_to(folder).as_posix()
+        # A series of the folder lies, by its name, beside it: ``folder#key``.
+        file = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
         return Sample(name, lambda: open_volume(path).frame(0), file=file)
 
     try:
