@@ -16,10 +16,10 @@ from napari_apprentice.engine.files import (
     is_file_name,
     output_path,
     parse_classes,
-    read_groups,
     read_items,
     result_volume,
 )
+from napari_apprentice.engine.groups import read_groups
 from napari_apprentice.io import open_volume, save
 
 if TYPE_CHECKING:

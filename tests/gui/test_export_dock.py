@@ -13,7 +13,7 @@ from tests.io._dicom_phantom import ramp, series
 
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.io import open_labels, open_volume
+from napari_apprentice.io import list_images, open_labels, open_volume
 from napari_apprentice.widgets.export import ExportDock
 from napari_apprentice.widgets.layers import METADATA
 from napari_apprentice.widgets.manifest import read
@@ -149,3 +149,23 @@ def test_dicom_images_can_be_copied_without_the_patient(
     dock.patient.ask_report = lambda: report
     dock.patient.save.click()
     assert "PatientName" in report.read_text()
+    dock.patient.ask_report = lambda: tmp_path / "nowhere" / "report.csv"
+    dock.patient.save.click()
+    assert "there is no folder" in dock.patient.result.text()
+
+
+def test_what_was_said_of_a_series_stays_while_other_layers_come(
+    dock: ExportDock, viewer: Any, tmp_path: Path, add_image: Callable[..., Any]
+) -> None:
+    source = tmp_path / "scans"
+    source.mkdir()
+    series(source, ramp())
+    series(source, ramp(), name="B{:04d}", SeriesInstanceUID="1.2.3.4.6", SeriesNumber=4)
+    add_image()
+    for data, state, _ in read(str(list_images(source)[0])):
+        viewer.add_image(data, **state)
+    assert dock.patient.isVisible()
+    dock.patient.checked.setChecked(True)
+    viewer.layers.move(0, 2)
+    assert dock.patient.isVisible()
+    assert dock.patient.checked.isChecked()

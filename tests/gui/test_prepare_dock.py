@@ -83,6 +83,8 @@ def test_normalisations_are_chosen_and_bad_limits_said(dock: PrepareDock) -> Non
     assert not dock.make.isEnabled()
     form.set_value(Recipe("median:radius=2", "window:-5:5"))
     assert form.value() == Recipe("median:radius=2", "window:-5:5")
+    form.set_value(Recipe("", "window:1234567:1234568.25"))
+    assert form.value() == Recipe("", "window:1234567:1234568.25")
 
 
 def test_the_preview_follows_the_recipe_and_keeps_the_place(

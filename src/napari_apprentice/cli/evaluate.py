@@ -80,7 +80,7 @@ def evaluate(
 ) -> int:
     """Score predictions against the truth, case by case and on average, with bootstrap intervals."""
     from napari_apprentice.engine import verbs
-    from napari_apprentice.engine.files import read_groups
+    from napari_apprentice.engine.groups import read_groups
     from napari_apprentice.engine.reporting import check_report_path, save_html
 
     if report is not None:

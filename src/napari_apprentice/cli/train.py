@@ -84,7 +84,7 @@ def train(
 
     Ctrl-C stops it; the last checkpoint is valid and --resume goes on from it.
     """
-    from napari_apprentice.engine.files import read_groups
+    from napari_apprentice.engine.groups import read_groups
     from napari_apprentice.engine.train_files import train_files
     from napari_apprentice.engine.verbs import load_model
 

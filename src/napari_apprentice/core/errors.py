@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
@@ -19,6 +21,7 @@ __all__ = [
     "OutOfMemoryError",
     "SeriesChoiceError",
     "TrainingDivergedError",
+    "naming",
 ]
 
 
@@ -104,3 +107,14 @@ class OutOfMemoryError(JobError):
 
 class TrainingDivergedError(JobError):
     """The loss became NaN or infinite; the last good weights were kept."""
+
+
+@contextmanager
+def naming(path: Path | str | None) -> Iterator[None]:
+    """Say of errors that name no file, folder or layer which one is at fault."""
+    try:
+        yield
+    except ApprenticeError as error:
+        if error.path is None and path is not None:
+            error.path = str(path)
+        raise

@@ -13,11 +13,12 @@ from napari_apprentice.core.prediction import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["frames_of", "joined_frames"]
+__all__ = ["frames_of", "joined_frames", "single_frame"]
 
 
 def frames_of(volume: Volume, time: int | None) -> range:
@@ -37,6 +38,24 @@ def frames_of(volume: Volume, time: int | None) -> range:
             path=volume.source or volume.name,
         )
     return range(time, time + 1)
+
+
+def single_frame(volume: Volume, path: Path | None = None) -> Volume:
+    """The image without its time axis.
+
+    Raises
+    ------
+    BadInputError
+        It has several time points; `path` names it, else its source.
+    """
+    count = volume.grid.length("T")
+    if count > 1:
+        raise BadInputError(
+            f"expected one time point, found {count}",
+            path=path or volume.source or volume.name,
+            remedy="Save the frames as files of their own.",
+        )
+    return volume.frame(0)
 
 
 def joined_frames(predictions: list[Prediction], source: Grid) -> Prediction:

@@ -15,7 +15,7 @@ from napari_apprentice.core.jobs import Progress
 
 from ._stitch import Answer, RowSampler, Window
 from ._tune import tune
-from .tiles import blend_weights, halved, padding, tiles
+from .tiles import blend_weights, halved, mirrorings, padding, tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -121,12 +121,7 @@ class Runner:
         if plan.device == "cpu":
             self._network, self._layout = tune(self._network, len(plan.tile))
         self._weights = torch.from_numpy(blend_weights(plan.tile)).to(plan.stitch)
-        mirror = plan.mirror
-        self._flips = [
-            tuple(2 + axis for axis in axes)
-            for count in range(len(mirror) + 1)
-            for axes in itertools.combinations(mirror, count)
-        ]
+        self._flips = mirrorings(plan.mirror)
 
     def run(self, prepared: Prepared, clock: Clock) -> Generator[Progress, None, NDArray[Any]]:
         """Run over a frame; return the answer on the reoriented source grid (see `Answer`)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.errors import naming
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.tasks import FindsPlaces
 
@@ -60,12 +60,9 @@ def prepare_items(
     digest = hashlib.sha256()
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
-        try:
+        with naming(item.name):
             prepared, annotation = yield from prepare_item(item, task, spec)
             target = task.targets(annotation, spec)
-        except ApprenticeError as error:
-            error.path = error.path or item.name
-            raise
         digest.update(prepared.data.tobytes())
         digest.update(target.tobytes())
         marks = task.marks(target, spec) if isinstance(task, FindsPlaces) else None

@@ -14,6 +14,8 @@ from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.io import column_named, list_images, open_volume, read_rows, save_table, stem
 
+from ._frames import single_frame
+from .groups import check_groups
 from .images import left_out
 from .split import TrainItem
 
@@ -98,13 +100,7 @@ def list_classes(
         files = yield from _from_folders(images)
     if not groups:
         return files
-    unknown = set(groups) - {name for f in files for name in (f.name, stem(f.path))}
-    if unknown:
-        raise BadInputError(
-            f"no image for the group of {', '.join(sorted(unknown)[:5])}",
-            path=images,
-            remedy="Names in the list of groups are file names without suffixes.",
-        )
+    check_groups(groups, (name for f in files for name in (f.name, stem(f.path))), images)
     return [
         replace(f, group=f.group or groups.get(f.name) or groups.get(stem(f.path)) or None)
         for f in files
@@ -242,7 +238,7 @@ def open_classes(
     for number, file in enumerate(files):
         yield Progress("opening", number, len(files), "image")
         try:
-            opened.append((file, _single(open_volume(file.path), file.path)))
+            opened.append((file, single_frame(open_volume(file.path), file.path)))
         except ApprenticeError as error:
             error.path = error.path or str(file.path)
             faults.append(error)
@@ -283,16 +279,6 @@ def _numbered(names: Iterable[str], known: Iterable[LabelClass]) -> tuple[LabelC
     if len(classes) > MOST_CLASSES:
         raise BadInputError(f"expected at most {MOST_CLASSES} classes, found {len(classes)}")
     return tuple(sorted(classes.values(), key=lambda c: c.value))
-
-
-def _single(volume: Volume, path: Path) -> Volume:
-    if volume.grid.length("T") > 1:
-        raise BadInputError(
-            f"expected one time point, found {volume.grid.length('T')}",
-            path=path,
-            remedy="Save the frames as files of their own.",
-        )
-    return volume.frame(0)
 
 
 def _strangers(opened: Sequence[tuple[ClassedFile, Volume]]) -> list[BadInputError]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.io import stem
 from napari_apprentice.measure.bootstrap import (
@@ -23,10 +23,9 @@ from napari_apprentice.measure.bootstrap import (
 from napari_apprentice.measure.report import CaseScores, Comparison, Report
 
 from .config import EvaluateConfig
-from .label_files import find_classes
+from .groups import check_groups
 from .made_up import measured_cases
 from .scorers import scorer_of
-from .scorers._labels import LabelScorer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,12 +44,8 @@ __all__ = [
     "evaluate_cases",
     "evaluate_files",
     "evaluate_judged",
-    "evaluate_pairs",
-    "find_classes",
     "in_groups",
 ]
-
-_NONE = EvaluateConfig(resamples=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,28 +123,6 @@ def _reaching(case: Case, distance: float) -> Compared:
     return replace(opened, annotation=replace(opened.annotation, reach=distance))
 
 
-def evaluate_pairs(
-    pairs: Sequence[tuple[Path, Path]],
-    *,
-    task: str = "semantic",
-    classes: Sequence[LabelClass] = (),
-) -> Job[Report]:
-    """Score label files, truth and prediction, each pair on its own grid; without intervals.
-
-    Parameters, events and errors are those of `evaluate_files`; `pairs` are files of the truth and of its prediction.
-    """
-    if not pairs:
-        raise BadInputError(
-            "expected at least one pair of truth and prediction, found none",
-            remedy="Give two files, or two folders with files of the same names.",
-        )
-    scorer = scorer_of(task)
-    if not isinstance(scorer, LabelScorer):
-        raise BadInputError(f"expected a task with label images, found {task}")
-    cases = yield from scorer.cases_of(pairs, classes)
-    return (yield from evaluate_cases(cases, task=task, config=_NONE)).report
-
-
 def in_groups(cases: Sequence[Case], groups: Mapping[str, str] | None) -> list[Case]:
     """Cases with their groups.
 
@@ -167,12 +140,7 @@ def in_groups(cases: Sequence[Case], groups: Mapping[str, str] | None) -> list[C
         known = [name for name in names if name in groups]
         used.update(known)
         grouped.append(replace(case, group=groups[known[0]] if known else case.group))
-    unknown = sorted(set(groups) - used)
-    if unknown:
-        raise BadInputError(
-            f"no image for the group of {', '.join(unknown[:5])}",
-            remedy="Names in the list of groups are file names without suffixes.",
-        )
+    check_groups(groups, used)
     return grouped
 
 
@@ -202,17 +170,10 @@ def evaluate_cases(
         opened = case.open()
         if opened.note:
             yield Log(opened.note, "warning")
-        judged.append(_judge(scorer, case, opened))
+        with naming(case.name):
+            judged.append(scorer.judge(opened.prediction, opened.annotation))
     yield Progress("evaluating", len(cases), len(cases), "case")
     return (yield from evaluate_judged(cases, judged, task=task, config=config))
-
-
-def _judge(scorer: Scorer, case: Case, opened: Compared) -> Judged:
-    try:
-        return scorer.judge(opened.prediction, opened.annotation)
-    except ApprenticeError as error:
-        error.path = error.path or case.name
-        raise
 
 
 def evaluate_judged(

@@ -18,12 +18,13 @@ from napari_apprentice.io import (
     open_labels,
     open_volume,
     pair,
-    read_rows,
     stem,
 )
 from napari_apprentice.tasks import TASKS, ClassesObjects, FindsPlaces, NumbersObjects
 
-from .evaluate import find_classes
+from ._frames import single_frame
+from .groups import check_groups
+from .label_files import find_classes
 from .object_files import open_objects
 from .place_files import open_places
 from .split import TrainItem
@@ -43,7 +44,6 @@ __all__ = [
     "open_pairs",
     "output_path",
     "parse_classes",
-    "read_groups",
     "read_images",
     "read_items",
     "result_volume",
@@ -130,13 +130,7 @@ def read_items(
         A name without a partner, a group without an image, and what `open_pairs` refuses.
     """
     items = run_to_end(open_pairs(pair(images, labels), classes=classes, groups=groups, task=task))
-    unknown = set(groups or {}) - {item.name for item in items}
-    if unknown:
-        raise BadInputError(
-            f"no image for the group of {', '.join(sorted(unknown)[:5])}",
-            path=images,
-            remedy="Names in the list of groups are file names without suffixes.",
-        )
+    check_groups(groups, (item.name for item in items), images)
     return items
 
 
@@ -157,19 +151,20 @@ def read_images(
     Raises
     ------
     BadInputError
-        Files that cannot be read, a name without a partner, a time series.
+        Files that cannot be read, a name without a partner, a group without an image, a time series.
     GridMismatchError
         A clean image that does not lie on the grid of its noisy one.
     """
     files: Sequence[tuple[Path, Path | None]] = (
         [(path, None) for path in list_images(images)] if clean is None else pair(images, clean)
     )
+    check_groups(groups, (stem(image) for image, _ in files), images)
     items = []
     for number, (image, other) in enumerate(files):
         yield Progress("opening", number, len(files), "image")
-        frame = _single_frame(open_volume(image))
+        frame = single_frame(open_volume(image))
         grid, name = frame.grid.spatial, stem(image)
-        wanted = None if other is None else _clean(frame, _single_frame(open_volume(other)))
+        wanted = None if other is None else _clean(frame, single_frame(open_volume(other)))
         items.append(
             TrainItem(name, frame, Annotation.of_clean(grid, wanted), (groups or {}).get(name))
         )
@@ -191,16 +186,6 @@ def _clean(frame: Volume, clean: Volume) -> NDArray[Any]:
             remedy="Both images of a pair must show the same place with the same voxels.",
         )
     return clean.channel_first()
-
-
-def _single_frame(volume: Volume) -> Volume:
-    if volume.grid.length("T") > 1:
-        raise BadInputError(
-            f"expected one time point, found {volume.grid.length('T')}",
-            path=volume.source or volume.name,
-            remedy="Save the frames as files of their own.",
-        )
-    return volume.frame(0)
 
 
 def item_of(
@@ -225,7 +210,7 @@ def item_of(
         Labels that do not lie on the grid of their image.
     """
     source = volume.source or volume.name
-    frame = _single_frame(volume)
+    frame = single_frame(volume)
     grid = frame.grid.spatial
     if labels.metadata.get("left_out_is_background"):
         labels = labels_onto(labels, grid)
@@ -275,22 +260,6 @@ def parse_classes(text: str) -> tuple[LabelClass, ...]:
             )
         found[int(value)] = name
     return tuple(LabelClass(value, found[value]) for value in sorted(found))
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Read a CSV with the columns ``name`` and ``group``; names are file names, with or without suffixes.
-
-    Raises
-    ------
-    BadInputError
-        The file cannot be read or lacks a column.
-    """
-    rows = read_rows(path)
-    if not {"name", "group"} <= set(rows[0]):
-        raise BadInputError(
-            f"expected a CSV with the columns name and group, found {', '.join(rows[0])}", path=path
-        )
-    return {stem(row["name"]): row["group"] for row in rows}
 
 
 # -- where a prediction goes ----------------------------------------------------------------

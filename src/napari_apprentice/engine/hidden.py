@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.errors import naming
 from napari_apprentice.core.jobs import Log, Progress
 
 from .prepare import preparing, reorient
@@ -94,12 +94,9 @@ def prepare_lessons(
     digest = hashlib.sha256()
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
-        try:
+        with naming(item.name):
             prepared = yield from preparing(item.volume, spec)
             target = target_of(item, prepared, task, spec)
-        except ApprenticeError as error:
-            error.path = error.path or item.name
-            raise
         digest.update(prepared.data.tobytes())
         digest.update(target.tobytes())
         array = LessonArray(item.name, prepared.data, target, item.weight)

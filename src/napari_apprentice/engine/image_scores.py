@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from napari_apprentice.core.jobs import Log, Progress
 
 from .device import is_out_of_memory, release_memory
 from .images import fitted
+from .tiles import mirrorings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -53,11 +53,7 @@ def scores_of(
     """
     network.eval()
     size = max(1, _BATCH_VOXELS // max(1, data[0].numel()))
-    flips = [
-        tuple(2 + axis for axis in axes)
-        for count in range(len(mirror) + 1)
-        for axes in itertools.combinations(mirror, count)
-    ]
+    flips = mirrorings(mirror)
     found = []
     for start in range(0, len(data), size):
         yield Progress("looking", start, len(data), "image")

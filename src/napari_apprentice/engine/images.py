@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.errors import ApprenticeError, BadInputError, naming
 from napari_apprentice.core.jobs import Log, Progress
 
 from ._resample import resample
@@ -143,7 +143,8 @@ def prepare_images(
     faults: list[ApprenticeError] = []
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
-        target = _target(item, task, spec)
+        with naming(item.name):
+            target = int(task.targets(item.annotation, spec))
         try:
             prepared = yield from preparing(item.volume, spec)
         except ApprenticeError as error:
@@ -158,14 +159,6 @@ def prepare_images(
             yield Log(f"{item.name}: {note}", "warning")
     yield from left_out(faults, len(items))
     return arrays, digest.hexdigest()
-
-
-def _target(item: TrainItem, task: Task, spec: ModelSpec) -> int:
-    try:
-        return int(task.targets(item.annotation, spec))
-    except ApprenticeError as error:
-        error.path = error.path or item.name
-        raise
 
 
 def left_out(faults: Sequence[ApprenticeError], count: int) -> Generator[Log, None, None]:

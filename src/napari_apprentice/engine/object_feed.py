@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_apprentice.core.errors import ApprenticeError, BadInputError, GridMismatchError
+from napari_apprentice.core.errors import BadInputError, GridMismatchError, naming
 from napari_apprentice.core.jobs import Log, Progress
 
 from .crops import cutting
@@ -127,14 +127,11 @@ def prepare_objects(
     digest = hashlib.sha256()
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
-        try:
+        with naming(item.name):
             numbers, kinds = task.known_objects(item.annotation, spec)
             cutter = yield from cutting(item.volume, item.annotation.labels, task, spec)
             chosen = numbers.tolist()
             measured = yield from measuring(item.volume, item.annotation.labels, spec, chosen)
-        except ApprenticeError as error:
-            error.path = error.path or item.name
-            raise
         for note in cutter.notes:
             yield Log(f"{item.name}: {note}", "warning")
         for one, kind, row in zip(chosen, kinds.tolist(), measured, strict=True):

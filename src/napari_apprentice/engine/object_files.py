@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.io import (
     column_named,
@@ -178,12 +178,9 @@ def classify_file(
     volume = pick_channels(open_volume(image), channels)
     path = labels_for(image, labels)
     item = item_of(volume, open_labels(path), (), {}, partial(_annotation, {}))
-    try:
+    with naming(path):
         job = classify_objects(item.volume, item.annotation.labels, model, config)
         return run_to_end(job, listen)
-    except ApprenticeError as error:
-        error.path = error.path or str(path)
-        raise
 
 
 def save_objects(prediction: Prediction, path: Path) -> None:

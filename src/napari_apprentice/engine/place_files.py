@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from napari_apprentice.core.annotation import Annotation, LabelClass
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 from napari_apprentice.core.jobs import Progress
 from napari_apprentice.io import (
     PLACE_SUFFIXES,
@@ -21,6 +21,7 @@ from napari_apprentice.io import (
 )
 from napari_apprentice.tasks import TASKS, FindsPlaces
 
+from ._frames import single_frame
 from .split import TrainItem
 
 if TYPE_CHECKING:
@@ -169,14 +170,8 @@ def open_places(
     opened: list[tuple[Volume, SaidPlaces]] = []
     for number, (image, table) in enumerate(pairs):
         yield Progress("opening", number, len(pairs), "image")
-        volume = open_volume(image)
-        if volume.grid.length("T") > 1:
-            raise BadInputError(
-                f"expected one time point, found {volume.grid.length('T')}",
-                path=image,
-                remedy="Save the frames as files of their own.",
-            )
-        opened.append((volume.frame(0), SaidPlaces.read(table, volume.grid.ndim)))
+        volume = single_frame(open_volume(image), image)
+        opened.append((volume, SaidPlaces.read(table, volume.grid.ndim)))
     named = classes_of([said for _, said in opened], classes, known)
     items = []
     for (image, _), (volume, said) in zip(pairs, opened, strict=True):
@@ -189,11 +184,9 @@ def open_places(
 def located(
     said: SaidPlaces, grid: Grid, classes: Sequence[LabelClass], task: FindsPlaces
 ) -> Annotation:
-    try:
+    """What a file says, on the grid of its image; errors name the file."""
+    with naming(said.path):
         return said.on(grid, classes, task)
-    except ApprenticeError as error:
-        error.path = error.path or str(said.path)
-        raise
 
 
 # -- predictions ----------------------------------------------------------------------------
@@ -214,6 +207,6 @@ def save_prediction_places(prediction: Prediction, source: Path, out: Path) -> P
     is_file = out.suffix.lower() in PLACE_SUFFIXES and not out.is_dir()
     target = out if is_file else out / f"{stem(source)}.csv"
     make_folder(target.parent)
-    grid = replace(prediction.grid.spatial)
+    grid = prediction.grid.spatial
     save_places(prediction.detections, grid, prediction.classes, target, prediction.frames)
     return target

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["blend_weights", "halved", "padding", "tile_shape", "tile_starts", "tiles"]
+__all__ = [
+    "blend_weights",
+    "halved",
+    "mirrorings",
+    "padding",
+    "tile_shape",
+    "tile_starts",
+    "tiles",
+]
 
 # Gaussian of MONAI's sliding-window inferer and of nnU-Net: deviation an eighth of the tile.
 _DEVIATION = 0.125
@@ -90,6 +98,12 @@ def tiles(shape: Sequence[int], tile: Sequence[int], overlap: float) -> tuple[tu
     """
     axes = [tile_starts(s, t, overlap) for s, t in zip(shape, tile, strict=True)]
     return tuple(itertools.product(*axes))
+
+
+def mirrorings(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Every way to mirror a batch ``(B, C, *spatial)`` along some of these spatial axes, not at all first: axes to flip."""
+    some = (itertools.combinations(axes, count) for count in range(len(axes) + 1))
+    return [tuple(2 + axis for axis in chosen) for way in some for chosen in way]
 
 
 def blend_weights(tile: Sequence[int]) -> NDArray[np.float32]:

@@ -137,9 +137,11 @@ def _check_fit(items: Sequence[TrainItem], init: Model | None) -> None:
     BadInputError
         The first that does not fit.
     """
-    for item in items if init is not None else ():
-        reason = None if init is None else fits(item.volume, init.spec)
-        if reason is None or init is None:
+    if init is None:
+        return
+    for item in items:
+        reason = fits(item.volume, init.spec)
+        if reason is None:
             continue
         several = item.volume.grid.length("C") > 1
         choose = "Choose the channels that it sees (--channels), or s" if several else "S"

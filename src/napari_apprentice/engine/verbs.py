@@ -5,6 +5,7 @@ Nothing here knows a parameter: keywords are the fields of `PredictConfig` and `
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +27,6 @@ from .predict import predict as predict_job
 from .train_files import train_files
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
     from napari_apprentice.core.jobs import Event
@@ -103,7 +103,7 @@ def load_model(name: os.PathLike[str] | str) -> Model:
     >>> load_model("tiny model").spec.task
     'semantic'
     """
-    return ModelStore().load(str(name))
+    return ModelStore().load(os.fspath(name))
 
 
 def predict(
@@ -227,13 +227,13 @@ def train(
     >>> model.spec.parent
     'tiny model'
     """
-    start = ModelStore().load(str(init)) if isinstance(init, str | Path) else init
+    start = init if init is None or isinstance(init, Model) else load_model(init)
     trained = train_files(
         Path(images),
         None if labels is None else Path(labels),
         out=None if out is None else Path(out),
         task=task,
-        init=start,  # type: ignore[arg-type]
+        init=start,
         classes=classes,
         groups=groups,
         backbone=None if backbone is None else Path(backbone),

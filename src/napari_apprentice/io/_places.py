@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_apprentice.core.detections import Detections
-from napari_apprentice.core.errors import ApprenticeError, BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 
 from ._places_csv import axes_of_table, read_table, write_table
 from ._places_geojson import read_features, write_features
@@ -162,11 +162,8 @@ def read_places(path: Path, ndim: int) -> PlaceTable:
     BadInputError
         Places that are no numbers, or boxes without an extent.
     """
-    try:
+    with naming(path):
         if path.suffix.lower() == ".geojson":
             detections, names = read_features(path, ndim)
             return PlaceTable(detections, names)
         return PlaceTable(*read_table(path, ndim))
-    except ApprenticeError as error:
-        error.path = error.path or str(path)
-        raise

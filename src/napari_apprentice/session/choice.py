@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from napari_apprentice.engine.prepare import fits
+from napari_apprentice.engine.prepare import fits, has_spacing, metres
 
 from .channels import default_channels, outline
 from .text import score_title
@@ -36,7 +36,6 @@ __all__ = [
     "place_tasks",
 ]
 
-_METRES = {"nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _UNKNOWN = 3.0
 
 
@@ -184,8 +183,8 @@ def _distance(spec: ModelSpec, volume: Volume) -> tuple[bool, bool, float, str]:
     grid = volume.grid
     patient = spec.orientation == "LPS" or spec.unit == "mm"
     scale = _UNKNOWN
-    if spec.spacing is not None and spec.unit in _METRES and grid.unit in _METRES:
-        factor = _METRES[spec.unit] / _METRES[grid.unit]
+    if spec.spacing is not None and has_spacing(grid, spec):
+        factor = metres(spec.unit) / metres(grid.unit)
         pairs = zip(spec.spacing[::-1], grid.spacing[::-1], strict=False)
         scale = round(max(abs(math.log2(a * factor / b)) for a, b in pairs), 1)
     newest_first = "".join(chr(0x10FFFF - ord(letter)) for letter in spec.created)

@@ -192,7 +192,7 @@ def files_job(
 
 
 def _groups(path: Path | None) -> dict[str, str] | None:
-    from napari_apprentice.engine.files import read_groups
+    from napari_apprentice.engine.groups import read_groups
 
     return None if path is None else read_groups(path)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_apprentice.core.annotation import IGNORE, Annotation, LabelClass
-from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import Normalization
 from napari_apprentice.measure.diameter import equivalent_diameter
@@ -291,16 +291,13 @@ class Instance:
 
 
 def _check_numbers(labels: NDArray[Any], source: str | None = None) -> None:
-    try:
+    with naming(source):
         check_instances(labels, "labels")
         if labels.dtype.kind == "i" and labels.size and int(labels.min()) < 0:
             raise BadInputError(
                 f"expected object numbers from 0 (background) up, found {int(labels.min())}",
                 remedy="Give every object a positive number, and the background 0.",
             )
-    except BadInputError as error:
-        error.path = error.path or source
-        raise
 
 
 def _classes(spec: ModelSpec) -> int:

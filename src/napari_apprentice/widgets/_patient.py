@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
 )
 
+from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.io import deidentify_job, place_of
 
 from ._parts import wrapped
@@ -81,11 +82,12 @@ class PatientBox(QGroupBox):
     def set_source(self, source: str | None, volume: Volume | None) -> None:
         """Show the box for an image read from DICOM files."""
         is_dicom = source is not None and volume is not None and volume.format == "dicom"
-        if source != self._source:
+        # A series among several is ``folder#key``: the copies are of the whole folder.
+        place = str(place_of(source)[0]) if is_dicom and source is not None else None
+        if place != self._source:
             self._report = None
             self.checked.setChecked(False)
-        # A series among several is ``folder#key``: the copies are of the whole folder.
-        self._source = str(place_of(source)[0]) if is_dicom and source is not None else None
+        self._source = place
         self.setVisible(is_dicom)
         self._render()
 
@@ -130,8 +132,12 @@ class PatientBox(QGroupBox):
 
     def _on_save_clicked(self) -> None:
         path = None if self._report is None else self.ask_report()
-        if path is not None and self._report is not None:
+        if path is None or self._report is None:
+            return
+        try:
             self._report.save(path)
+        except ApprenticeError as error:
+            self.result.setText(f"⚠ {error}")
 
 
 def _summary(report: DeidentifyReport) -> str:

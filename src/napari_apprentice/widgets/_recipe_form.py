@@ -156,8 +156,8 @@ class RecipeForm(QWidget):
             self.kinds.setCurrentIndex(self.kinds.findData(kind))
             if text is not None and kind in ("percentile", "window"):
                 how = parse_normalization(text)
-                self.low.setText(f"{how.low:g}")
-                self.high.setText(f"{how.high:g}")
+                self.low.setText(f"{how.low:.12g}")  # as `normalization_text` writes them
+                self.high.setText(f"{how.high:.12g}")
             self._render(0 if self._steps else -1)
 
     # -- what a person does -----------------------------------------------------------------
