@@ -246,6 +246,7 @@ def test_clicks_add_objects_one_after_the_other(
     grown: list[tuple[int, ...]],
     growth: threading.Event,
     idle: Any,
+    qtbot: Any,
 ) -> None:
     state, layer = correct.annotator.state, correct.annotator.layer
     before = state.labels.copy()
@@ -256,6 +257,7 @@ def test_clicks_add_objects_one_after_the_other(
     click(layer, (5, 30))  # waits for the first
     assert "to come" in correct.objects.buttons["Shift+A"].full
     growth.set()
+    qtbot.waitUntil(lambda: len(grown) == 2, timeout=20_000)  # between the two nothing is at work
     idle(dock.session)
     assert grown == [MISSED, (5, 30)]
     assert state.labels[MISSED] == 5

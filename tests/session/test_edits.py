@@ -14,7 +14,10 @@ from napari_apprentice.core.annotation import OKABE_ITO, Extent, LabelClass
 from napari_apprentice.core.edit import Block, Edit, changed_blocks
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import run_to_end
+from napari_apprentice.session.bulk import write
 from napari_apprentice.session.edits import AnnotationState
+from napari_apprentice.session.taking import take_over_classes_job
 
 CLASSES = (LabelClass(1, "cell"), LabelClass(2, "nucleus"))
 
@@ -162,13 +165,20 @@ def test_class_names_are_unique_and_not_empty():
         full.add_class("one more")
 
 
+def taken_over(state, labels):
+    """Write a prediction; return whether that changed anything."""
+    revision = state.revision
+    write(state, run_to_end(take_over_classes_job(state, labels)))
+    return state.revision != revision
+
+
 def test_a_prediction_leaves_finished_and_painted_voxels_alone():
     state = make()
     stroke(state, (0, 0, 0), (1, 2, 2), 2)
     stroke(state, (0, 2, 0), (1, 2, 2), 0)
     state.finish_slice(0, 3)
     before = state.n_corrections
-    state.write_prediction(np.ones(state.grid.shape, np.int64))
+    taken_over(state, np.ones(state.grid.shape, np.int64))
     assert (state.labels[0, :2, :2] == 2).all()
     assert (state.labels[0, 2:4, :2] == 0).all()
     assert (state.labels[3] == 0).all()
@@ -181,9 +191,9 @@ def test_a_prediction_leaves_finished_and_painted_voxels_alone():
 def test_wrong_predictions_are_refused_and_change_nothing():
     state = make()
     with pytest.raises(GridMismatchError, match="found \\(3, 3\\)"):
-        state.write_prediction(np.ones((3, 3), int))
+        taken_over(state, np.ones((3, 3), int))
     with pytest.raises(BadInputError, match="to 255"):
-        state.write_prediction(np.full(state.grid.shape, 300))
+        taken_over(state, np.full(state.grid.shape, 300))
     with pytest.raises(GridMismatchError):
         state.paint((3, 10, 8), np.ones((4, 4, 4), int))
     with pytest.raises(GridMismatchError):
@@ -291,7 +301,7 @@ class History(RuleBasedStateMachine):
 
     @rule(value=st.integers(0, 2))
     def predicts(self, value):
-        if not self.state.write_prediction(np.full((3, 8, 9), value)).is_empty:
+        if taken_over(self.state, np.full((3, 8, 9), value)):
             self.new()
 
     @rule(index=st.integers(0, 2), finished=st.booleans())

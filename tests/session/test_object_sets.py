@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.errors import BadInputError, GridMismatchError
 from napari_apprentice.core.grid import Grid
+from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.notes import Note
 from napari_apprentice.measure.boxes import object_boxes
 from napari_apprentice.session import _index
 from napari_apprentice.session._lesson import lesson
 from napari_apprentice.session.autosave import Autosave, restore
+from napari_apprentice.session.bulk import write
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.object_sets import (
     classify_object,
@@ -23,7 +25,6 @@ from napari_apprentice.session.object_sets import (
     lock_object,
     next_doubtful,
     next_object,
-    remove_small,
 )
 from napari_apprentice.session.objects import (
     delete_object,
@@ -32,7 +33,7 @@ from napari_apprentice.session.objects import (
     merge_objects,
 )
 from napari_apprentice.session.splitting import split_between, split_object
-from napari_apprentice.session.taking import take_over_objects
+from napari_apprentice.session.taking import take_over_objects_job
 
 
 @pytest.fixture
@@ -108,18 +109,6 @@ def test_locks_survive_a_crash(state, tmp_path):
 
 
 # -- many ----------------------------------------------------------------------------------------
-
-
-def test_small_objects_go_by_their_size_in_the_world(state):
-    assert remove_small(state, 1.0) == 1  # 4 voxels are 1 µm²: not smaller
-    assert set(np.unique(state.labels)) == {0, 3, 70_000}
-    assert state.undo_name == "Remove 1 small object"
-    state.undo()
-    lock_object(state, 70_005)
-    assert remove_small(state, 1.01) == 1
-    assert set(np.unique(state.labels)) == {0, 70_000, 70_005}
-    with pytest.raises(BadInputError, match="that small"):
-        remove_small(state, 1.01)
 
 
 def test_one_goes_from_object_to_object_round_the_end_and_past_locked_ones(state):
@@ -241,22 +230,46 @@ def test_counts_say_whose_objects_are(found):
 # -- boxes -----------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 11)] * 4, st.integers(0, 4)), max_size=12))
-def test_boxes_follow_every_edit_undo_and_redo(strokes):
+STROKES = st.lists(st.tuples(*[st.integers(0, 11)] * 4, st.integers(0, 4)), max_size=12)
+
+
+@given(STROKES, st.sampled_from([0, 30, _index._LARGE]))
+def test_boxes_follow_every_edit_undo_and_redo(strokes, large):
     labels = np.zeros((12, 12), np.uint16)
     labels[2:5, 2:9] = 3
     state = noted(labels, {})
     state.index.numbers()
-    for row, column, height, width, value in strokes:
-        box = np.full((min(height + 1, 12 - row), min(width + 1, 12 - column)), value)
-        if value == 4:
-            (state.undo, state.redo)[height % 2]()
-        else:
-            state.paint((row, column), box)
-        fresh = object_boxes(state.labels)
-        assert state.index.numbers().tolist() == sorted(fresh)
-        assert {n: state.index.box(n) for n in fresh} == fresh
-        assert state.index.box(17) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_index, "_LARGE", large)  # above it edits are not followed, but remembered
+        patch.setattr(_index, "_SHARE", 1000)
+        for row, column, height, width, value in strokes:
+            box = np.full((min(height + 1, 12 - row), min(width + 1, 12 - column)), value)
+            if value == 4:
+                (state.undo, state.redo)[height % 2]()
+            else:
+                state.paint((row, column), box)
+            fresh = object_boxes(state.labels)
+            assert state.index.numbers().tolist() == sorted(fresh)
+            assert {n: state.index.box(n) for n in fresh} == fresh
+            assert state.index.box(17) is None
+
+
+def test_undo_and_redo_of_a_large_edit_do_not_look_through_the_volume(monkeypatch):
+    labels = np.zeros((8, 64, 64), np.uint32)
+    labels[1:4, 10:20, 10:20], labels[5:7, 30:40, 30:40] = 5, 9
+    state = noted(labels, {}, (1.0, 1.0, 1.0))
+    state.index.numbers()
+    monkeypatch.setattr(_index, "_LARGE", 0)
+    monkeypatch.setattr(_index, "_SHARE", 1000)
+    delete_object(state, 5)
+    assert state.index.numbers().tolist() == [9]
+    monkeypatch.delattr(_index, "object_boxes")  # the one pass over all voxels
+    for _ in range(2):
+        state.undo()
+        assert state.index.numbers().tolist() == [5, 9]
+        assert state.index.box(5) == (slice(1, 4), slice(10, 20), slice(10, 20))
+        state.redo()
+        assert state.index.numbers().tolist() == [9]
 
 
 def test_the_way_to_the_next_object_does_not_look_through_the_volume(state, monkeypatch):
@@ -273,12 +286,18 @@ def test_the_way_to_the_next_object_does_not_look_through_the_volume(state, monk
 # -- taking over -----------------------------------------------------------------------------------
 
 
+def taken_over(state, labels, notes):
+    write(state, run_to_end(take_over_objects_job(state, labels, notes)))
+    fresh = object_boxes(state.labels)
+    assert {n: state.index.box(n) for n in state.index.numbers().tolist()} == fresh
+
+
 def test_a_newer_prediction_replaces_what_nobody_touched(found):
     classify_object(found, 1, 2)  # a person's
     delete_object(found, 2)  # a place that a person emptied
     newer = np.zeros((10, 30), np.int32)
     newer[2:8, 1:9], newer[2:8, 11:19], newer[1:9, 20:30], newer[0, 28] = 1, 2, 3, 4
-    assert take_over_objects(found, newer, {3: Note(score=0.7), 4: Note(score=0.5)}) == 2
+    taken_over(found, newer, {3: Note(score=0.7), 4: Note(score=0.5)})
     assert (found.labels[2:8, 1:9] == 1).all()
     assert not found.labels[2:8, 11:19].any()
     three, four = int(found.labels[5, 25]), int(found.labels[0, 28])
@@ -293,7 +312,7 @@ def test_a_newer_prediction_replaces_what_nobody_touched(found):
     assert found.labels[5, 25] == 3
     assert found.notes[3] == Note(score=0.9)
     with pytest.raises(GridMismatchError):
-        take_over_objects(found, newer[1:], {})
+        take_over_objects_job(found, newer[1:], {})
 
 
 def test_finished_parts_and_locked_objects_stay_when_a_prediction_is_taken_over(found):
@@ -301,10 +320,10 @@ def test_finished_parts_and_locked_objects_stay_when_a_prediction_is_taken_over(
     lock_object(found, 3)
     newer = np.zeros((10, 30), np.int32)
     newer[:, 0:14] = 8
-    assert take_over_objects(found, newer, {}) == 0  # mostly finished, so not this object
+    taken_over(found, newer, {})  # mostly finished, so not this object
     assert set(np.unique(found.labels)) == {0, 1, 3}
     newer[:, 0:30] = 8
-    assert take_over_objects(found, newer, {}) == 1
+    taken_over(found, newer, {})
     assert (found.labels[:, 0:10] != 4).all()
     assert (found.labels[:, 10:] == 3).sum() == 48
 

@@ -11,10 +11,12 @@ from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.notes import Note
-from napari_apprentice.session import _index
+from napari_apprentice.session import _index, beside
+from napari_apprentice.session.beside import Beside
+from napari_apprentice.session.bulk import Bulk, write
 from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.object_sets import lock_object
-from napari_apprentice.session.renumbering import Renumbering, renumber_job, take_numbers
+from napari_apprentice.session.renumbering import renumber_job
 from napari_apprentice.session.session import Session
 
 NOTES = {3: Note(score=0.2), 70_000: Note("person", 0.4), 70_005: Note(score=0.8)}
@@ -34,7 +36,8 @@ def state():
 
 
 def renumbered(state):
-    return take_numbers(state, run_to_end(renumber_job(state)))
+    write(state, run_to_end(renumber_job(state)))
+    return state.index.numbers().size
 
 
 class Window:
@@ -43,20 +46,22 @@ class Window:
     def __init__(self):
         self.waiting = []
         self.session = Session(FakeStore(), start=self.waiting.append, post=lambda do: do())
-        self.renumbering = Renumbering(self.session)
+        self.beside = Beside(self.session)
+        self.bulk = Bulk(self.beside)
         self.failures = []
-        self.renumbering.failed.connect(self.failures.append)
+        self.beside.failed.connect(self.failures.append)
         self.stroke = False
 
     def start(self, state):
-        return self.renumbering.start(state, lambda: self.stroke)
+        return self.bulk.start("Renumbering", state, renumber_job, lambda: self.stroke)
 
     def work(self):
         self.waiting.pop()()
 
 
 @pytest.fixture
-def window():
+def window(monkeypatch):
+    monkeypatch.setattr(beside, "QUICK", 0)
     window = Window()
     yield window
     window.session.close()
@@ -111,7 +116,7 @@ def test_where_objects_lie_is_known_without_another_look_at_the_voxels(state, mo
     found = run_to_end(renumber_job(state))
     monkeypatch.setattr(_index, "_LARGE", 0)
     monkeypatch.setattr(_index, "object_boxes", lambda _: pytest.fail("looked through all voxels"))
-    take_numbers(state, found)
+    write(state, found)
     assert state.index.numbers().tolist() == [1, 2, 3]
     assert state.index.mask(2)[0] == (slice(4, 7), slice(1, 5))
 
@@ -149,7 +154,45 @@ def test_a_stroke_in_hand_is_waited_for_by_the_person(state, window):
     assert "edited meanwhile" in window.failures[-1]
 
 
-def test_beside_another_job_it_is_refused(state, window):
+def test_what_is_at_work_is_not_begun_again(state, window):
     window.start(state)
     assert not window.start(state)
     assert "still at work" in window.failures[0]
+
+
+def test_beside_another_job_objects_are_renumbered_all_the_same(state, window):
+    def learning():
+        yield Progress("learning")
+        yield Progress("learning")
+
+    window.session.launch("Learning", learning(), lambda _: None)
+    assert window.start(state)
+    window.work()
+    assert state.index.numbers().tolist() == [1, 2, 3]
+    assert window.session.status.name == "Learning"
+    assert not window.start(state)
+    assert "without gaps" in window.failures[-1]
+
+
+def test_a_fault_beside_another_job_is_told(state, window):
+    def faulty(_):
+        yield Progress("looking")
+        raise MemoryError
+
+    window.session.launch("Learning", iter_of(Progress("learning")), lambda _: None)
+    window.bulk.start("Renumbering", state, faulty)
+    window.work()
+    assert "memory ran out" in window.failures[-1]
+    assert not state.can_undo
+
+
+def iter_of(event):
+    yield event
+
+
+def test_a_small_annotation_is_looked_through_at_once(state):
+    window = Window()
+    assert window.start(state)
+    assert window.waiting == []
+    assert state.index.numbers().tolist() == [1, 2, 3]
+    window.session.close()

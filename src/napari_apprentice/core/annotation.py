@@ -92,6 +92,18 @@ class Extent:
             mask |= painted
         return mask
 
+    def mask_in(self, box: tuple[slice, ...], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Do as `mask` without strokes, for one box of an array of `shape`."""
+        starts, stops = ([getattr(part, end) for part in box] for end in ("start", "stop"))
+        mask = np.full([b - a for a, b in zip(starts, stops, strict=True)], self.whole)
+        for axis, index in self.slices:
+            if starts[axis] <= index < stops[axis]:
+                mask[(slice(None),) * axis + (index - starts[axis],)] = True
+        for low, high in self.boxes:
+            spans = zip(low, high, starts, strict=True)
+            mask[tuple(slice(max(a - s, 0), max(b - s, 0)) for a, b, s in spans)] = True
+        return mask
+
     def describe(self, axes: str = "", part: str = "box") -> str:
         """Say it in a few words, for the chip in the dock.
 

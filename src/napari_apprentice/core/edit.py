@@ -152,6 +152,8 @@ class Edit:
                 raise GridMismatchError(
                     f"expected an edit within {shape}, found one of {block.after.shape} at {block.start}"
                 )
+            if block.after.dtype == dtype:
+                continue
             low, high = int(block.after.min()), int(block.after.max())
             if low < info.min or high > info.max:
                 raise BadInputError(

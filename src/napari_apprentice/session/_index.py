@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from napari_apprentice.core.edit import trimmed
-from napari_apprentice.measure.boxes import object_boxes
+from napari_apprentice.measure.boxes import joined_box, object_boxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from napari_apprentice.core.edit import Block
+    from napari_apprentice.core.edit import Block, Edit
 
-__all__ = ["Box", "ObjectIndex"]
+__all__ = ["Box", "Layout", "Layouts", "ObjectIndex"]
 
 Box = tuple[slice, ...]
-_LARGE = 2**22  # voxels of an edit beyond which looking through all labels again costs no more
+_LARGE = 2**22
+_SHARE = (
+    4  # of more than a quarter of all voxels it costs no more to look through all of them again
+)
+_LARGEST_COUNT = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where all objects lie at one moment.
+
+    Parameters
+    ----------
+    boxes
+        Around each object, never too small.
+    loose
+        Objects whose box may be too large, or that may be gone.
+    """
+
+    boxes: dict[int, Box]
+    loose: frozenset[int] = frozenset()
 
 
 class ObjectIndex:
@@ -39,6 +61,7 @@ class ObjectIndex:
         self._labels = labels
         self._boxes: dict[int, Box] | None = None
         self._loose: set[int] = set()
+        self._dropped: Layout | None = None
 
     def numbers(self) -> NDArray[np.int64]:
         """Numbers of all objects, ascending."""
@@ -66,33 +89,35 @@ class ObjectIndex:
         box = self.box(number)
         return None if box is None else (box, np.asarray(self._labels[box] == number))
 
-    def sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers of all objects, ascending, and how many voxels each has."""
-        numbers = self.numbers()
-        boxes = self._known()
-        counts = [np.count_nonzero(self._labels[boxes[int(n)]] == n) for n in numbers]
-        return numbers, np.array(counts, dtype=np.int64)
+    def layout(self) -> Layout | None:
+        """What is known without looking, as a copy that later edits do not change; None where nothing is."""
+        return None if self._boxes is None else Layout(dict(self._boxes), frozenset(self._loose))
 
-    def know(self, boxes: Mapping[int, Box]) -> None:
+    def know(self, layout: Layout) -> None:
         """Take over where every object lies, from who knows it."""
-        self._boxes, self._loose = dict(boxes), set()
+        self._boxes, self._loose = dict(layout.boxes), set(layout.loose)
+
+    def take_dropped(self) -> Layout | None:
+        """Return what was known before the last large change, once."""
+        dropped, self._dropped = self._dropped, None
+        return dropped
 
     def follow(self, blocks: Iterable[Block]) -> None:
         """Take note of changes that were written into the labels."""
         if self._boxes is None:
             return
         blocks = tuple(blocks)
-        if sum(block.after.size for block in blocks) > _LARGE:
-            self._boxes = None
-            self._loose.clear()
+        if sum(b.after.size for b in blocks) > max(_LARGE, self._labels.size // _SHARE):
+            self._dropped = Layout(self._boxes, frozenset(self._loose))
+            self._boxes, self._loose = None, set()
             return
         for block in blocks:
             changed = block.before != block.after
-            self._loose.update(int(v) for v in np.unique(block.before[changed]) if v)
-            for number in (int(v) for v in np.unique(block.after[changed]) if v):
+            self._loose.update(_numbers_in(block.before[changed]))
+            for number in _numbers_in(block.after[changed]):
                 gained = trimmed(block.box, changed & (block.after == number)) or block.box
                 old = self._boxes.get(number, gained)
-                self._boxes[number] = _joined(old, gained)
+                self._boxes[number] = joined_box(old, gained)
 
     def _known(self) -> dict[int, Box]:
         if self._boxes is None:
@@ -100,6 +125,48 @@ class ObjectIndex:
         return self._boxes
 
 
-def _joined(one: Box, other: Box) -> Box:
-    pairs = zip(one, other, strict=True)
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in pairs)
+class Layouts:
+    """Where objects lay before and after large edits, so that undo and redo need not look through all voxels.
+
+    Parameters
+    ----------
+    index
+        What forgets at a large edit.
+    """
+
+    def __init__(self, index: ObjectIndex) -> None:
+        self._index = index
+        self._before: WeakKeyDictionary[Edit, Layout] = WeakKeyDictionary()
+        self._after: WeakKeyDictionary[Edit, Layout] = WeakKeyDictionary()
+
+    def done(self, edit: Edit) -> None:
+        """An edit was written."""
+        self._keep(self._before, edit)
+
+    def undone(self, edit: Edit) -> None:
+        """Its inverse was written."""
+        self._keep(self._after, edit)
+        self._recall(self._before, edit)
+
+    def redone(self, edit: Edit) -> None:
+        """It was written again."""
+        self._keep(self._before, edit)
+        self._recall(self._after, edit)
+
+    def _keep(self, layouts: WeakKeyDictionary[Edit, Layout], edit: Edit) -> None:
+        dropped = self._index.take_dropped()
+        if dropped is not None:
+            layouts[edit] = dropped
+
+    def _recall(self, layouts: WeakKeyDictionary[Edit, Layout], edit: Edit) -> None:
+        # What is not large was followed, and that is newer than what may have been kept.
+        known = layouts.get(edit)
+        if known is not None and self._index.layout() is None:
+            self._index.know(known)
+
+
+def _numbers_in(values: NDArray[Any]) -> list[int]:
+    """Numbers of the objects among voxels, ascending; counting is many times faster than sorting."""
+    if values.min(initial=0) < 0 or values.max(initial=0) >= _LARGEST_COUNT:
+        return [int(v) for v in np.unique(values) if v]
+    return [int(v) for v in np.flatnonzero(np.bincount(values)) if v]

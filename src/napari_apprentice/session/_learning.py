@@ -30,6 +30,7 @@ from .material import (
     Folders,
     Material,
     describe_material,
+    is_quick,
     said_kind,
     says,
     split_note,
@@ -103,6 +104,10 @@ class Learning(Working):
 
     def split_note(self, config: TrainConfig) -> str:
         """Say what would be held out to check the result; empty where that is decided when learning begins."""
+        if not is_quick(
+            self.annotations
+        ):  # before anything is copied: it is asked after every stroke
+            return ""
         items = state_items(self.annotations, self.volumes, self.frames)
         numbered = said_kind(self.annotations) == "objects"
         return split_note([*items.values()], config, numbered=numbered)

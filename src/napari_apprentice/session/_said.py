@@ -79,12 +79,18 @@ class Said:
         """What is known of the objects, by their numbers; of one that nobody said anything about nothing."""
         return self._notes
 
-    def annotation(self) -> Annotation:
-        """Return a copy that later edits do not change, for a training job."""
+    def annotation(self, labels: NDArray[Any] | None = None) -> Annotation:
+        """Return a copy that later edits do not change, for a training job.
+
+        Parameters
+        ----------
+        labels
+            A copy of the labels, where there is one already.
+        """
         with self._lock:
             painted = None if self._painted is None else self._painted.copy()
             kinds = {number: note.kind for number, note in self._notes.items() if note.kind}
-            labels = self._labels.copy()
+            labels = self._labels.copy() if labels is None else labels
             return Annotation(
                 self.grid,
                 labels,
@@ -94,6 +100,11 @@ class Said:
                 kinds,
                 detections=self._places,
             )
+
+    def protected(self) -> NDArray[np.bool_]:
+        """Boolean array on `grid`: what a model may not overwrite (finished, or under a stroke)."""
+        finished = self._extent.mask(self.grid.shape)
+        return finished if self._painted is None else finished | self._painted
 
     @property
     def places(self) -> Detections | None:

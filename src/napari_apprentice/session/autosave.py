@@ -25,6 +25,7 @@ from .edits import AnnotationState
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_apprentice.core.annotation import Annotation
     from napari_apprentice.core.edit import Edit
     from napari_apprentice.core.grid import Grid
 
@@ -48,6 +49,8 @@ class Autosave:
         What the image is known by from one session to the next, for example its path.
     folder
         Where to write; a restored annotation goes on in its own folder.
+    base
+        A copy of the annotation, where there is one already.
     retry
         Seconds to wait before a failed journal is tried again.
     """
@@ -62,6 +65,7 @@ class Autosave:
         state: AnnotationState,
         key: str,
         folder: Path | None = None,
+        base: Annotation | None = None,
         *,
         retry: float = _RETRY_SECONDS,
     ) -> None:
@@ -75,7 +79,7 @@ class Autosave:
         self._thread = ThreadPoolExecutor(1, "apprentice-autosave")
         self.problem = ""
         self._is_closed = False
-        self._thread.submit(self._begin, self._snapshot())
+        self._thread.submit(self._begin, self._snapshot(base))
         self._thread.submit(self._prune)
         state.edited.connect(self._on_state_edited)
 
@@ -105,9 +109,9 @@ class Autosave:
         elif time.monotonic() - failed_at >= self._retry:
             self._thread.submit(self._begin, self._snapshot())
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, base: Annotation | None = None) -> Snapshot:
         state = self._state
-        said = state.annotation()
+        said = state.annotation() if base is None else base
         notes = dict(state.notes)
         return Snapshot(state.name, said, state.n_corrections, state.objects, state.locked, notes)
 

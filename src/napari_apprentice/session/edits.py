@@ -16,11 +16,11 @@ from napari_apprentice.core.errors import GridMismatchError
 from . import _rules as rules
 from ._credit import credit
 from ._history import History
-from ._index import ObjectIndex
+from ._index import Layouts, ObjectIndex
 from ._said import Said
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_apprentice.core.grid import Grid
     from napari_apprentice.core.notes import Notes
 
-    from ._index import Box
+    from ._index import Layout
     from .autosave import Autosave
 
 __all__ = ["AnnotationState", "Edit"]
@@ -112,6 +112,7 @@ class AnnotationState(Said):
         self._places = places
         self.index = ObjectIndex(checked.labels)
         self._history = History(memory)
+        self._layouts = Layouts(self.index)
         self._n_corrections = n_corrections
         self._lock = threading.RLock()
 
@@ -144,6 +145,7 @@ class AnnotationState(Said):
             return None
         inverse = edit.inverse()
         self._enact(inverse, -1)
+        self._layouts.undone(edit)
         self._history.step_back()
         self._tell(inverse)
         return inverse
@@ -154,16 +156,17 @@ class AnnotationState(Said):
         if edit is None:
             return None
         self._enact(edit, 1)
+        self._layouts.redone(edit)
         self._history.step_forward()
         self._tell(edit)
         return edit
 
-    def apply(self, edit: Edit, boxes: Mapping[int, Box] | None = None) -> None:
+    def apply(self, edit: Edit, layout: Layout | None = None) -> None:
         """Do an edit and remember it; an empty one is left out.
 
         Parameters
         ----------
-        boxes
+        layout
             Where every object lies afterwards, if that is known: spares a look through all voxels.
 
         Raises
@@ -177,8 +180,12 @@ class AnnotationState(Said):
             return
         edit.check(self.grid.shape, self._labels.dtype)
         self._enact(edit, 1)
-        if boxes is not None:
-            self.index.know(boxes)
+        self._remember(edit, layout)
+
+    def _remember(self, edit: Edit, layout: Layout | None = None) -> None:
+        self._layouts.done(edit)
+        if layout is not None:
+            self.index.know(layout)
         self._history.push(edit)
         self._tell(edit)
 
@@ -187,9 +194,13 @@ class AnnotationState(Said):
         self.apply(edit)
 
     def _enact(self, edit: Edit, count: int) -> None:
-        """Write an edit into the arrays; writing values that are there already is harmless."""
         with self._lock:
             self._write(edit.blocks)
+            self._note(edit, count)
+
+    def _note(self, edit: Edit, count: int) -> None:
+        """Take over what an edit says beside the voxels."""
+        with self._lock:
             if edit.extent is not None:
                 self._extent = edit.extent[1]
             if edit.classes is not None:
@@ -206,6 +217,7 @@ class AnnotationState(Said):
                 self._n_corrections += count
 
     def _write(self, blocks: tuple[Block, ...]) -> None:
+        """Write an edit into the arrays; writing values that are there already is harmless."""
         with self._lock:
             for block in blocks:
                 self._labels[block.box] = block.after
@@ -287,27 +299,15 @@ class AnnotationState(Said):
     def _change(self, name: str, blocks: tuple[Block, ...], author: Author) -> Edit:
         """Do an edit of voxels; objects that a person touches are that person's from then on."""
         edit = Edit(name, blocks, author=author)
-        if self.objects and edit.is_correction:
-            edit.check(self.grid.shape, self._labels.dtype)
-            self._write(blocks)
-            edit = replace(edit, notes=credit(blocks, self._notes, self.index))
-        self.apply(edit)
+        if not (self.objects and edit.is_correction):
+            self.apply(edit)
+            return edit
+        edit.check(self.grid.shape, self._labels.dtype)
+        self._write(blocks)
+        edit = replace(edit, notes=credit(blocks, self._notes, self.index))
+        self._note(edit, 1)
+        self._remember(edit)
         return edit
-
-    def protected(self) -> NDArray[np.bool_]:
-        """Boolean array on `grid`: what a model may not overwrite (finished, or under a stroke)."""
-        finished = self._extent.mask(self.grid.shape)
-        return finished if self._painted is None else finished | self._painted
-
-    def write_prediction(self, labels: NDArray[Any], name: str = "Prediction") -> Edit:
-        """Write a model's labels over everything that nobody finished or painted; one edit, undoable."""
-        if tuple(labels.shape) != self.grid.shape:
-            raise GridMismatchError(
-                f"expected a prediction of {self.grid.shape}, found {tuple(labels.shape)}",
-                path=self.name,
-            )
-        start = (0,) * labels.ndim
-        return self.paint(start, labels, ~self.protected(), name=name, author="model")
 
     def set_places(self, places: Detections, name: str, author: Author = "person") -> None:
         """Put points and boxes in place of those there are; one edit, undoable."""

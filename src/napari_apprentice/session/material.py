@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from napari_apprentice.core.errors import ApprenticeError
@@ -24,6 +25,7 @@ __all__ = [
     "Folders",
     "Material",
     "describe_material",
+    "is_quick",
     "said_kind",
     "says",
     "split_note",
@@ -35,7 +37,7 @@ _KINDS: dict[Kind, str] = {
     "classes": "paint classes",
     "places": "mark points",
 }
-_QUICK_VOXELS = 20_000_000
+_QUICK_VOXELS = 12_000_000
 _Pairs = tuple[tuple["Path", "Path"], ...]
 
 
@@ -173,8 +175,14 @@ def state_items(
     }
 
 
+def is_quick(states: Mapping[str, AnnotationState]) -> bool:
+    """Whether the annotations that count are small enough to be looked through while a person waits."""
+    sizes = (prod(state.grid.shape) for state in states.values() if not state.is_empty)
+    return sum(sizes) <= _QUICK_VOXELS
+
+
 def split_note(items: Sequence[TrainItem], config: TrainConfig, *, numbered: bool = False) -> str:
-    """Say what would be held out; empty where working it out would take too long.
+    """Say what would be held out; empty where there is nothing to learn from.
 
     Parameters
     ----------
@@ -183,7 +191,7 @@ def split_note(items: Sequence[TrainItem], config: TrainConfig, *, numbered: boo
     """
     from napari_apprentice.engine.split import check_items, plan_split
 
-    if not items or sum(item.annotation.labels.size for item in items) > _QUICK_VOXELS:
+    if not items:
         return ""
     try:
         check_items(items)

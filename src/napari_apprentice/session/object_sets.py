@@ -1,9 +1,8 @@
-"""Edits that concern many numbered objects: lock, class, remove small ones; and the way from one to the next."""
+"""Edits that concern many numbered objects: lock, class; and the way from one to the next."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,8 +29,6 @@ __all__ = [
     "middle_of",
     "next_doubtful",
     "next_object",
-    "remove_small",
-    "small_size",
 ]
 
 
@@ -115,44 +112,6 @@ def count_objects(state: AnnotationState) -> str:
     parts += [f"{yours} by you"] if yours else []
     parts += [f"{len(state.locked)} locked"] if state.locked else []
     return " · ".join(parts)
-
-
-def small_size(state: AnnotationState) -> float:
-    """Propose what is too small for an object: a tenth of the median size, to two digits; 0 where there is none.
-
-    In the unit of `remove_small`.
-    """
-    _, voxels = state.index.sizes()
-    if not voxels.size:
-        return 0.0
-    return float(f"{float(np.median(voxels)) * prod(state.grid.spacing) / 10:.2g}")
-
-
-def remove_small(state: AnnotationState, smallest: float) -> int:
-    """Turn every object into background that is smaller than a size; locked ones stay. Return how many went.
-
-    Parameters
-    ----------
-    smallest
-        Area or volume in the grid's unit squared or cubed (µm², mm³, …); pixels or voxels where the spacing is not
-        known.
-
-    Raises
-    ------
-    BadInputError
-        Where none is that small.
-    """
-    ids, voxels = state.index.sizes()
-    small = ids[voxels * prod(state.grid.spacing) < smallest]
-    small = small[~np.isin(small, _locked_ids(state))]
-    if not small.size:
-        raise BadInputError("no object that is not locked is that small")
-    gone = np.isin(state.labels, small.astype(state.labels.dtype))
-    nothing = np.broadcast_to(np.zeros((), state.labels.dtype), gone.shape)
-    start = (0,) * gone.ndim
-    name = f"Remove {small.size} small object{'s' if small.size > 1 else ''}"
-    state.paint(start, nothing, gone, name=name)
-    return int(small.size)
 
 
 def next_object(state: AnnotationState, value: int, step: int = 1) -> tuple[int, tuple[int, ...]]:

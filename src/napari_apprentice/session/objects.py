@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .edits import AnnotationState
 
 __all__ = [
+    "check_room",
     "delete_object",
     "fill_object",
     "keep_largest_piece",
@@ -34,15 +35,26 @@ def new_object(state: AnnotationState, count: int = 1) -> int:
     """
     numbers = state.index.numbers()
     value = int(numbers[-1]) + 1 if numbers.size else 1
+    check_room(state, value, count)
+    return value
+
+
+def check_room(state: AnnotationState, first: int, count: int) -> None:
+    """Make sure that `count` numbers from `first` on fit into an annotation.
+
+    Raises
+    ------
+    BadInputError
+        Where the labels' dtype holds no such numbers.
+    """
     largest = int(np.iinfo(state.labels.dtype).max)
-    if value + count - 1 > largest:
+    if first + count - 1 > largest:
         raise BadInputError(
             f"expected at most {largest} objects ({state.labels.dtype}), "
-            f"found {value - 1} and {count} more",
+            f"found {first - 1} and {count} more",
             path=state.name,
             remedy="Renumber the objects, or convert the labels to uint32.",
         )
-    return value
 
 
 def delete_object(state: AnnotationState, value: int) -> None:

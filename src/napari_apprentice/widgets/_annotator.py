@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
 from psygnal import Signal
 
-from napari_apprentice.core.annotation import Extent, LabelClass
-from napari_apprentice.core.errors import ApprenticeError
-from napari_apprentice.session.autosave import Autosave, restorable, restore
-from napari_apprentice.session.edits import AnnotationState
+from napari_apprentice.core.annotation import LabelClass
+from napari_apprentice.session.autosave import Autosave, restorable
+from napari_apprentice.session.begun import Begun, Source, begin_job, blank, restore_job
+from napari_apprentice.session.beside import Beside
+from napari_apprentice.session.bulk import Bulk
 from napari_apprentice.session.identity import frame_key, frame_name, identity
-from napari_apprentice.session.taking import take_over_objects
+from napari_apprentice.session.taking import take_over_classes_job, take_over_objects_job
 
 from . import layers as adapt
 from ._facts import classes_in, objects_in
@@ -29,14 +31,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_apprentice.core.grid import Grid
-    from napari_apprentice.core.notes import Notes
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.volume import Volume
     from napari_apprentice.project.journal import Summary
+    from napari_apprentice.session.bulk import Found
+    from napari_apprentice.session.edits import AnnotationState
     from napari_apprentice.session.session import Session
 
 __all__ = ["Annotator"]
 
 _FALLBACK = (LabelClass(1, "foreground"),)
-_FEW = 8  # labels nobody explained: up to so many values are classes, more are numbered objects
+_GONE_ON = "Another image or frame was chosen meanwhile: go back to it and press once more."
 _HANDED_ON = ("format", "header", "world", "time_step")
 
 
@@ -59,6 +64,9 @@ class Annotator:
     def __init__(self, viewer: napari.viewer.Viewer, session: Session) -> None:
         self.viewer = viewer
         self.session = session
+        self.beside = Beside(session)
+        self.beside.failed.connect(self._on_problem)
+        self.bulk = Bulk(self.beside)
         self.pointing = Pointing(self)
         self.veiling = Veiling(self)
         self._asked: tuple[str, Summary | None] = ("", None)
@@ -75,6 +83,7 @@ class Annotator:
         """Listen to nothing any more; layers and annotations stay."""
         for source in self._sources:
             source.disconnect(self._on_viewer_changed)
+        self.beside.close()
         self.session.image_changed.disconnect(self._on_viewer_changed)
         self.session.frame_changed.disconnect(self._on_session_frame)
         self.session.annotations_changed.disconnect(self._on_session_annotations)
@@ -132,9 +141,12 @@ class Annotator:
 
     def labels_of(self, layer: Labels) -> NDArray[Any]:
         """Labels of the frame on show."""
+        return np.asarray(self._lazy_labels_of(layer))
+
+    def _lazy_labels_of(self, layer: Labels) -> Any:
         frame, grid = self.session.frame, self.grid
         is_film = frame is not None and grid is not None and layer.ndim > grid.ndim
-        return np.asarray(layer.data[frame] if is_film else layer.data)
+        return layer.data[frame] if is_film else layer.data
 
     @staticmethod
     def is_prediction(layer: Labels) -> bool:
@@ -155,18 +167,34 @@ class Annotator:
 
     def correct(self, source: Labels) -> None:
         """Make an annotation of a prediction, which stays, hidden."""
-        labels = self.labels_of(source)
-        largest = int(labels.max(initial=0))
+        volume, grid, key, frame = self._place()
+        if volume is None or grid is None:
+            return
         found = objects_in(source)
-        classes = classes_in(source) or self._classes_of_model(0 if found else largest)
-        objects = bool(found) or largest > max(c.value for c in classes)
-        kind = np.uint32 if objects else np.uint8
-        notes = notes_from(found, self.session.frame)
-        self._begin(labels.astype(kind), classes, source, objects=objects, notes=notes)
-        source.visible = False
-        if self.session.frame is not None:
-            facts = dict(source.metadata.get(adapt.METADATA) or {})
-            source.metadata[adapt.METADATA] = {"of": self.session.key, **facts, "covered": True}
+        given = Source(
+            frame_name(volume.name, frame),
+            source.name,
+            grid,
+            self._lazy_labels_of(source),
+            classes_in(source),
+            self._classes_of_model(),
+            bool(found),
+            notes_from(found, frame),
+        )
+
+        def done(begun: Begun) -> None:
+            if not self._adopt_at(key, begun, source):
+                return
+            source.visible = False
+            if frame is not None:
+                facts = dict(source.metadata.get(adapt.METADATA) or {})
+                source.metadata[adapt.METADATA] = {"of": self.session.key, **facts, "covered": True}
+
+        self.beside.start("Copying the labels", begin_job(given), done, prod(grid.shape))
+
+    def _place(self) -> tuple[Volume | None, Grid | None, str | None, int | None]:
+        session = self.session
+        return session.volume, self.grid, session.annotation_key, session.frame
 
     def newer(self) -> Labels | None:
         """Prediction that came after the annotation and speaks of the same classes, or of objects as it does."""
@@ -183,80 +211,71 @@ class Annotator:
 
     def take_over(self) -> None:
         """Write the newer prediction over what nobody finished or painted; one edit, which can be undone."""
-        newer, state = self.newer(), self.state
-        if newer is None or state is None:
+        newer, state, layer = self.newer(), self.state, self.layer
+        if newer is None or state is None or layer is None:
             return
-        labels = self.labels_of(newer).astype(state.labels.dtype)
-        if state.objects:
-            take_over_objects(state, labels, notes_from(objects_in(newer), self.session.frame))
-        else:
-            state.write_prediction(labels, "Take over prediction")
-        newer.visible = False
+        labels, notes = self.labels_of(newer), notes_from(objects_in(newer), self.session.frame)
+
+        def make(state: AnnotationState) -> Job[Found]:
+            if state.objects:
+                return take_over_objects_job(state, labels, notes)
+            return take_over_classes_job(state, labels)
+
+        def done() -> None:
+            newer.visible = False
+
+        self.bulk.start("Taking over", state, make, lambda: layer.is_painting, done)
 
     def start(self, objects: bool = False) -> None:
         """Make an empty annotation, of classes or of numbered objects."""
-        if self.grid is not None:
-            labels = np.zeros(self.grid.shape, np.uint32 if objects else np.uint8)
-            classes = (LabelClass(1, "object"),) if objects else self._classes_of_model()
-            if objects and self.session.numbers_objects:
-                classes = self._classes_of_model()
-            self._begin(labels, classes, None, objects=objects)
-
-    def _classes_of_model(self, largest: int = 0) -> tuple[LabelClass, ...]:
-        """Classes of the chosen model; where they do not explain the labels, a class for each of a few values."""
-        spec = self.session.spec
-        classes = () if spec is None else tuple(c.as_class() for c in spec.classes)
-        classes = classes or _FALLBACK
-        if max(c.value for c in classes) < largest <= _FEW:
-            return tuple(LabelClass(v, f"class {v}") for v in range(1, largest + 1))
-        return classes
-
-    def _begin(
-        self,
-        labels: Any,
-        classes: tuple[LabelClass, ...],
-        source: Labels | None,
-        *,
-        objects: bool,
-        notes: Notes | None = None,
-    ) -> None:
-        if self.grid is None or self.session.volume is None:
+        volume, grid, _, frame = self._place()
+        if grid is None or volume is None:
             return
-        # Numbered objects are only understood whole: their strokes alone teach nothing.
-        extent = Extent(strokes=not objects)
-        name = frame_name(self.session.volume.name, self.session.frame)
-        state = AnnotationState(
-            name, self.grid, labels, classes, extent, objects=objects, notes=notes
-        )
-        self.adopt(state, source)
+        classes = (LabelClass(1, "object"),) if objects else self._classes_of_model()
+        if objects and self.session.numbers_objects:
+            classes = self._classes_of_model()
+        self.adopt(blank(frame_name(volume.name, frame), grid, classes, objects=objects))
 
-    def adopt(self, state: AnnotationState, source: Any = None, folder: Any = None) -> None:
+    def _classes_of_model(self) -> tuple[LabelClass, ...]:
+        spec = self.session.spec
+        return (() if spec is None else spec.label_classes) or _FALLBACK
+
+    def _on_problem(self, sentence: str) -> None:
+        self.problem.emit(sentence)
+
+    def adopt(self, begun: Begun, source: Any = None, folder: Any = None) -> None:
         """Make an annotation that of the image, and show it."""
-        key, volume = self.session.annotation_key, self.session.volume
+        volume, _, key, frame = self._place()
         if key is None or volume is None:
             return
-        state.autosave = Autosave(state, identity(volume, self.session.frame), folder)
-        state.autosave.failed.connect(self._on_autosave_failed)
+        state = begun.state
+        state.autosave = Autosave(state, identity(volume, frame), folder, begun.base)
+        state.autosave.failed.connect(self._on_problem)
         if state.autosave.problem:  # its thread may have failed before anyone listened
-            self._on_autosave_failed(state.autosave.problem)
+            self.problem.emit(state.autosave.problem)
         self._asked = ("", None)
         self.session.annotations[key] = state
         self.show(source)
 
-    def _on_autosave_failed(self, sentence: str) -> None:
-        self.problem.emit(sentence)
-
-    # -- what a crash left ----------------------------------------------------------------
+    def _adopt_at(self, key: str | None, begun: Begun, *where: Any) -> bool:
+        """Do as `adopt`, unless another image is on show by now."""
+        if key != self.session.annotation_key or self.state is not None:
+            self.problem.emit(_GONE_ON)
+            return False
+        self.adopt(begun, *where)
+        return True
 
     def restore(self) -> None:
         """Bring back what an earlier session left."""
-        summary = self.found()
+        summary, key = self.found(), self.session.annotation_key
         if summary is None:
             return
-        try:
-            self.adopt(restore(summary.folder), None, summary.folder)
-        except ApprenticeError as error:
-            self.problem.emit(str(error))
+
+        def done(begun: Begun) -> None:
+            self._adopt_at(key, begun, None, summary.folder)
+
+        job = restore_job(summary.folder)
+        self.beside.start("Restoring corrections", job, done, prod(summary.grid.shape))
 
     def discard(self) -> None:
         """Forget what an earlier session left."""

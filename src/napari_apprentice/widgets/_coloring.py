@@ -38,6 +38,7 @@ class Coloring(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._layer: Labels | None = None
+        self._painted: tuple[Any, ...] = ()
         self._following = Following()
         self.destroyed.connect(self._following.stop)
         self.choice = QComboBox()
@@ -54,7 +55,7 @@ class Coloring(QWidget):
         if layer is self._layer:
             return
         self._following.stop()
-        self._layer = layer
+        self._layer, self._painted = layer, ()
         if layer is not None:
             self._following.follow((layer.events.features,), self._on_layer_features)
         self.render()
@@ -74,9 +75,12 @@ class Coloring(QWidget):
         self.setVisible(bool(columns))
 
     def _on_layer_features(self, *_: Any) -> None:
+        """After every edit: colours of thousands of objects are made anew only where what they tell changed."""
         self.render()
-        if self._layer is not None and _chosen(self._layer):
-            self._paint(self._layer, _chosen(self._layer))
+        layer = self._layer
+        column = "" if layer is None else _chosen(layer)
+        if layer is not None and column and self._painted != _told(layer, column):
+            self._paint(layer, column)
 
     def _on_choice_index(self, _: int) -> None:
         layer, column = self._layer, self.choice.currentData()
@@ -84,8 +88,8 @@ class Coloring(QWidget):
         if layer is not None:
             self._paint(layer, column)
 
-    @staticmethod
-    def _paint(layer: Labels, column: str) -> None:
+    def _paint(self, layer: Labels, column: str) -> None:
+        self._painted = _told(layer, column)
         if column and column in layer.features:
             colors = object_colors(layer.features, column, classes_in(layer))
             layer.colormap = DirectLabelColormap(color_dict=colors, name=f"{_MARK}{column}")
@@ -94,6 +98,14 @@ class Coloring(QWidget):
 
 
 _MARK = "objects by "
+
+
+def _told(layer: Labels, column: str) -> tuple[Any, ...]:
+    """What the colours by a column tell, to compare."""
+    if column not in layer.features:
+        return ()
+    columns = (layer.features[name].fillna(-1).tolist() for name in ("index", column))
+    return (column, classes_in(layer), *columns)
 
 
 def _chosen(layer: Labels) -> str:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["add_objects", "go_to", "mark", "put_table"]
 
 _RINGS = "selected objects"
+_RING: dict[str, Any] = {
+    "face_color": "transparent",
+    "border_color": OKABE_ITO[0],
+    "border_width": 0.15,
+}
 
 
 def _facts(layer: Any) -> dict[str, Any]:
@@ -66,20 +71,32 @@ def mark(
 ) -> None:
     """Draw a ring around the centre of each of these objects; without any, take the rings away."""
     rings = next((o for o in viewer.layers if _facts(o).get("rings")), None)
-    if rings is not None:
+    if rings is not None and (not len(rows) or _facts(rings)["rings"] != str(layer.unique_id)):
         viewer.layers.remove(rings)
+        rings = None
     if not len(rows):
         return
+    centres, features = measured.centres(rows), {"label": measured.numbers(rows)}
+    if rings is None:
+        _add_rings(viewer, layer, centres, features)
+        return
+    # To take a layer away and add another costs napari many times more.
+    rings.data, rings.features, rings.visible = centres, features, True
+    for name, value in _RING.items():
+        setattr(rings, name, value)
+
+
+def _add_rings(
+    viewer: napari.viewer.Viewer, layer: Labels, centres: Any, features: dict[str, Any]
+) -> None:
     active = viewer.layers.selection.active
     made: Points = viewer.add_points(
-        measured.centres(rows),
+        centres,
         name=adapt.unique_name([one.name for one in viewer.layers], _RINGS),
-        features={"label": measured.numbers(rows)},
-        metadata={adapt.METADATA: {"rings": True}},
-        face_color="transparent",
-        border_color=OKABE_ITO[0],
-        border_width=0.15,
+        features=features,
+        metadata={adapt.METADATA: {"rings": str(layer.unique_id)}},
         canvas_size_limits=(14, 28),
+        **_RING,
         **adapt.layer_kwargs(layer, layer.ndim),
     )
     made.editable = False

@@ -13,6 +13,8 @@ from napari_apprentice.core.units import unit_text
 from napari_apprentice.session import object_sets as sets
 from napari_apprentice.session import objects as edits
 from napari_apprentice.session import splitting
+from napari_apprentice.session.removing import remove_small_job, small_size
+from napari_apprentice.session.renumbering import renumber_job
 
 from ._box import Drawing
 from ._buttons import ElidedButton
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
     import napari
 
     from napari_apprentice.core.edit import Edit
+    from napari_apprentice.core.jobs import Job
+    from napari_apprentice.session.bulk import Bulk, Found
+    from napari_apprentice.session.edits import AnnotationState
     from napari_apprentice.session.growing import Growing
-    from napari_apprentice.session.renumbering import Renumbering
 
     from .annotating import AnnotationLabels
 
@@ -51,19 +55,17 @@ class ObjectButtons(QWidget):
         Whose camera goes to the next object.
     growing
         Adds the objects that are clicked.
-    renumbering
-        Numbers them without gaps.
+    bulk
+        Finds the edits that look at every voxel.
     """
 
     refused = Signal(str)
 
-    def __init__(
-        self, viewer: napari.viewer.Viewer, growing: Growing, renumbering: Renumbering
-    ) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, growing: Growing, bulk: Bulk) -> None:
         super().__init__()
         self._viewer = viewer
         self._growing = growing
-        self._renumbering = renumbering
+        self._bulk = bulk
         self._layer: AnnotationLabels | None = None
         self._following = Following()
         self._clicks = VoxelClicks()
@@ -109,12 +111,10 @@ class ObjectButtons(QWidget):
         self._drawing.ended.connect(self._on_drawing_ended)
         self._growing.added.connect(self._on_growing_added)
         self._growing.failed.connect(self._on_growing_failed)
-        self._renumbering.failed.connect(self.refused.emit)
         self._soon.timeout.connect(self.put_table)
         for helper in (self._following, self._clicks):
             self.destroyed.connect(helper.stop)
-        for maker in (self._growing, self._renumbering):
-            self.destroyed.connect(maker.close)
+        self.destroyed.connect(self._growing.close)
 
     def actions(self) -> dict[str, Callable[[], object]]:
         """What each key does; the buttons do the same."""
@@ -133,7 +133,7 @@ class ObjectButtons(QWidget):
             "Shift+H": lambda: self._on_one(edits.fill_object),
             "Shift+G": lambda: self._on_one(edits.keep_largest_piece),
             "Shift+R": self.renumber,
-            "Shift+M": lambda: self._try(sets.remove_small, self.smallest.value()),
+            "Shift+M": self.remove_small,
         }
 
     # -- showing ----------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class ObjectButtons(QWidget):
         self.render()
 
     def _propose_size(self, layer: AnnotationLabels) -> None:
-        grid, size = layer.state.grid, sets.small_size(layer.state)
+        grid, size = layer.state.grid, small_size(layer.state)
         flat = grid.ndim == 2
         power = "" if grid.unit == "pixel" else "²" if flat else "³"
         self.smallest.setSuffix(f" {unit_text(grid.unit)}{power}")
@@ -274,11 +274,19 @@ class ObjectButtons(QWidget):
             self._layer.mode = "paint"
 
     def renumber(self) -> None:
-        """Number all objects without gaps; a job, for that looks at every voxel."""
+        """Number all objects without gaps."""
+        self._look_through("Renumbering objects", renumber_job)
+
+    def remove_small(self) -> None:
+        """Remove all objects below the size in the dock."""
+        smallest = self.smallest.value()
+        self._look_through("Removing small objects", lambda s: remove_small_job(s, smallest))
+
+    def _look_through(self, name: str, make: Callable[[AnnotationState], Job[Found]]) -> None:
         layer = self._layer
         if layer is not None:
             self.refused.emit("")
-            self._renumbering.start(layer.state, lambda: layer.is_painting)
+            self._bulk.start(name, layer.state, make, lambda: layer.is_painting)
 
     def toggle_lock(self) -> None:
         """Lock the object in hand, or unlock it."""

@@ -9,10 +9,10 @@ import numpy as np
 from napari.layers import Points, Shapes
 from psygnal import Signal
 
-from napari_apprentice.core.annotation import Extent, LabelClass
+from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.detections import Detections
+from napari_apprentice.session.begun import blank
 from napari_apprentice.session.choice import kind_of_task
-from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.identity import frame_name
 from napari_apprentice.session.taking import take_over_places
 
@@ -26,6 +26,8 @@ from ._volume_boxes import VolumeBoxes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_apprentice.session.edits import AnnotationState
 
     from ._annotator import Annotator
 
@@ -113,9 +115,8 @@ class Pointing:
         if grid is None or volume is None:
             return
         inside = found.select(found.in_image(grid.shape))
-        nothing = np.zeros(grid.shape, np.uint8)
         name = frame_name(volume.name, annotator.session.frame)
-        annotator.adopt(AnnotationState(name, grid, nothing, classes, Extent(), places=inside))
+        annotator.adopt(blank(name, grid, classes, places=inside))
 
     # -- a newer prediction ---------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from napari_apprentice.core.errors import ApprenticeError
 from napari_apprentice.session.classing import Classing
 from napari_apprentice.session.growing import Growing
 from napari_apprentice.session.object_sets import classify_object
-from napari_apprentice.session.renumbering import Renumbering
 
 from ._annotator import Annotator
 from ._beginning import Beginning, RecoveryBar
@@ -86,7 +85,7 @@ class CorrectDock(Dock):
         self.error = ErrorLine()
         self.pages = QStackedWidget()
         self.classes = ClassButtons()
-        self.objects = ObjectButtons(viewer, Growing(self.session), Renumbering(self.session))
+        self.objects = ObjectButtons(viewer, Growing(self.session), self.annotator.bulk)
         self.classing = ClassingRow(Classing(self.session))
         self.tools = Tools()
         self.counting = Counting(self.annotator)
