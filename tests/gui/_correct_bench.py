@@ -29,13 +29,13 @@ def add_image(viewer, grid, name="image", source="/data/image.tif"):
     return viewer.layers[-1]
 
 
-def add_prediction(viewer, grid, labels=None, classes=CLASSES):
+def add_prediction(viewer, grid, labels=None, classes=CLASSES, doubts=()):
     if labels is None:
         labels = np.zeros(grid.shape, np.uint8)
         labels[..., 10:20, 10:20] = 1
         labels[..., 25:32, 25:32] = 2
     image = next(o for o in viewer.layers if adapt.image_key_of(o) is None)
-    prediction = Prediction(grid, labels, classes=classes)
+    prediction = Prediction(grid, labels, classes=classes, slice_doubts=doubts)
     volume = adapt.volume_of(image)
     made = adapt.prediction_layers(prediction, volume, "image ▸ v1", None, adapt.key_of(image))
     for data, kwargs, _ in made:

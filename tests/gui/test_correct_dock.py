@@ -332,6 +332,43 @@ def test_the_next_slice_is_one_where_the_newest_prediction_disagrees(bench):
     assert "Every slice" in b.dock.counting.hint.text()
 
 
+def test_the_slice_that_the_model_is_least_sure_of_comes_first(bench):
+    b = bench(DEEP).begin()
+    counting = b.dock.counting
+    assert not counting.doubtful.isEnabled()
+    assert "Predict first" in counting.doubtful.toolTip()
+    doubts = tuple(np.zeros(n, np.float32) for n in DEEP.shape)
+    doubts[0][[1, 2, 4]] = 9, 40, 12
+    doubts[2][33] = 3
+    add_prediction(b.viewer, DEEP, doubts=doubts).visible = False
+    b.viewer.layers.selection.active = b.layer
+    counting.render_state()
+    shown = []
+    for _ in range(3):
+        b.key("Shift-Down")
+        shown.append(counting.slice.full)
+    assert shown == ["Finish slice 2", "Finish slice 4", "Finish slice 2"]  # and from the beginning
+    assert "40 voxels" in counting.hint.text()
+    b.key("Shift-F")
+    counting.doubtful.click()
+    assert counting.slice.full == "Finish slice 4"
+    b.key("Shift-F")
+    b.key("Shift-Down")
+    assert "No slice is left" in counting.hint.text()
+    assert counting.slice.full == "Reopen slice 4"
+
+
+def test_slices_of_another_plane_have_doubts_of_their_own(bench):
+    b = bench(DEEP).begin()
+    doubts = tuple(np.zeros(n, np.float32) for n in DEEP.shape)
+    doubts[0][2], doubts[1][31] = 40, 7
+    add_prediction(b.viewer, DEEP, doubts=doubts).visible = False
+    b.viewer.layers.selection.active = b.layer
+    b.viewer.dims.order = (1, 0, 2)
+    b.key("Shift-Down")
+    assert b.dock.counting.slice.full == "Finish slice 31"
+
+
 def test_flat_images_say_why_there_are_no_slices(bench):
     b = bench().begin()
     assert not b.dock.counting.slice.isEnabled()

@@ -78,10 +78,30 @@ def test_nothing_said_gives_a_zero_loss_that_can_be_learned_from() -> None:
 def test_labels_carry_the_classes_values() -> None:
     scores = torch.zeros(3, 1, 3)
     scores[0, 0, 0] = scores[1, 0, 1] = scores[2, 0, 2] = 1
-    assert TASK.reduce(scores, SPEC).tolist() == [[0, 3, 7]]
+    assert TASK.reduce(scores, SPEC)[0].tolist() == [[0, 3, 7]]
     grid = Grid.regular("YX", (1, 3), (0.5, 0.5), unit="um")
     prediction = TASK.decode(TASK.reduce(scores, SPEC).numpy(), grid, SPEC)
     assert prediction.summary == "cell: 0.25 µm² · Edge: 0.25 µm²"
+
+
+def test_slices_are_in_doubt_where_their_voxels_are_likely_wrong() -> None:
+    scores = torch.zeros(3, 4, 5, 6)
+    scores[0] = 20.0
+    scores[0, 1, 2, 3] = 0.0  # three classes alike: wrong in two of three cases
+    scores[0, 1, 2, 4] = scores[1, 1, 2, 4] = 20.0  # two alike: in one of two
+    scores[0, 3, 0, 0] = 4.0  # 96 % sure: no doubt
+    grid = Grid.regular("ZYX", (4, 5, 6))
+    prediction = TASK.decode(TASK.reduce(scores, SPEC).numpy(), grid, SPEC)
+    planes, rows, columns = (axis.tolist() for axis in prediction.slice_doubts)
+    assert planes == pytest.approx([0, 2 / 3 + 1 / 2, 0, 0], abs=0.01)
+    assert rows == pytest.approx([0, 0, 2 / 3 + 1 / 2, 0, 0], abs=0.01)
+    assert columns == pytest.approx([0, 0, 0, 2 / 3, 1 / 2, 0], abs=0.01)
+
+
+def test_a_flat_image_has_no_slices_to_doubt() -> None:
+    scores = torch.zeros(3, 2, 2)
+    grid = Grid.regular("YX", (2, 2))
+    assert TASK.decode(TASK.reduce(scores, SPEC).numpy(), grid, SPEC).slice_doubts == ()
 
 
 def test_the_plan_fits_the_network_and_pools_coarse_axes_less() -> None:
@@ -114,5 +134,5 @@ def test_a_size_and_the_number_a_class_ends_in_do_not_read_as_one() -> None:
     labels = np.ones((4, 10, 10), np.uint8)
     labels[0, 0, 0] = 2
     grid = Grid.regular("ZYX", labels.shape, (2.0, 2.0, 2.0), unit="mm")
-    summary = TASK.decode(labels, grid, spec).summary
+    summary = TASK.decode(np.stack([labels, np.zeros_like(labels)]), grid, spec).summary
     assert summary == "class 1: 3 192 mm³ · white, grey: 8 mm³"

@@ -10,6 +10,7 @@ from .errors import BadInputError, GridMismatchError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from .annotation import LabelClass
@@ -83,6 +84,9 @@ class Prediction:
         frames, and `frames` says of which. None where places were not asked for.
     frames
         ``(N,)`` int32: frame of each detection, where there is time.
+    slice_doubts
+        For each spatial axis of a volume, how many voxels of each slice perpendicular to it are likely to be wrong:
+        ``(n,)`` float32, ``(T, n)`` where every frame was predicted. Empty where that is not known.
     """
 
     grid: Grid
@@ -98,6 +102,7 @@ class Prediction:
     detections: Detections | None = None
     frames: NDArray[Any] | None = None
     is_map: bool = False
+    slice_doubts: tuple[NDArray[np.float32], ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.objects.items()}

@@ -92,6 +92,10 @@ def joined_frames(predictions: list[Prediction], source: Grid) -> Prediction:
         objects=objects,
         **_joined_places(predictions),
         is_map=first.is_map,
+        slice_doubts=tuple(
+            np.stack(of_axis)
+            for of_axis in zip(*(p.slice_doubts for p in predictions), strict=True)
+        ),
     )
 
 

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from .edits import AnnotationState
 
-__all__ = ["next_unfinished"]
+__all__ = ["next_doubtful_slice", "next_unfinished"]
+
+_ALIKE = 16
+"""Slices nearer than this part of all of them show much the same."""
 
 
 def next_unfinished(
@@ -44,3 +49,25 @@ def next_unfinished(
             if not np.array_equal(np.take(state.labels, i, axis), np.take(other, i, axis)):
                 return i
     return open_slices[0] if open_slices else None
+
+
+def next_doubtful_slice(doubts: NDArray[Any], known: Iterable[int]) -> int | None:
+    """Return the slice from which there is most to learn: the least sure one that is not beside a known one.
+
+    Parameters
+    ----------
+    doubts
+        ``(n,)``: how many voxels of each slice are likely to be wrong.
+    known
+        Slices that are finished or were looked at; those beside them show much the same and are passed over, too.
+
+    Returns
+    -------
+    int or None
+        None where no doubt is left.
+    """
+    left = np.array(doubts, dtype=float)
+    reach = max(1, len(left) // _ALIKE)
+    for index in known:
+        left[max(0, index - reach) : index + reach + 1] = 0
+    return int(left.argmax()) if left.max(initial=0) > 0 else None

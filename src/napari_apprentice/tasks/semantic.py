@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["TASK", "Semantic"]
 
 _SURE = 0.9
+_MOST_DOUBT = 255
 
 
 class Semantic:
@@ -118,24 +119,31 @@ class Semantic:
         return scores.argmax(dim=1)
 
     def reduce(self, output: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-        """Label value of the strongest class, ``(K, *spatial)`` scores to ``(*spatial)`` uint8 or int32."""
+        """Label value of the strongest class, and how likely it is wrong (0 to 255).
+
+        ``(K, *spatial)`` scores to ``(2, *spatial)`` uint8 or int32.
+        """
         import torch
 
-        winner = output.argmax(dim=0)
+        best, winner = output.max(dim=0)
         values = [0, *(c.value for c in spec.classes)]
         kind = torch.uint8 if max(values) < 256 else torch.int32
-        if values == list(range(len(values))):
-            return winner.to(kind)
-        return torch.tensor(values, dtype=kind, device=output.device)[winner]
+        if values != list(range(len(values))):
+            winner = torch.tensor(values, dtype=kind, device=output.device)[winner]
+        sure = (output - best).exp_().sum(dim=0).reciprocal_()
+        return torch.stack([winner.to(kind), ((1 - sure) * _MOST_DOUBT).to(kind)])
 
     def decode(self, dense: NDArray[Any], grid: Grid, spec: ModelSpec) -> Prediction:
-        """Labels on `grid`, with the volume of each class as the summary."""
-        labels = dense.astype(np.uint16) if dense.dtype == np.int32 else dense
+        """Labels on `grid`, with the volume of each class as the summary, and where a volume's slices are in doubt."""
+        labels, doubt = dense
+        # A copy, lest the labels keep the doubts in memory.
+        labels = labels.astype(np.uint16 if labels.dtype == np.int32 else labels.dtype)
         return Prediction(
             grid=grid,
             labels=labels,
             classes=spec.label_classes,
             summary=_summary(labels, grid, spec),
+            slice_doubts=_slice_doubts(doubt) if grid.ndim == 3 else (),
         )
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
@@ -175,6 +183,24 @@ class Semantic:
             first_stride=2,
             normalization=Normalization(),
         )
+
+
+def _slice_doubts(doubt: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+    """How many voxels of each slice along each axis are likely wrong; those that the network is sure of do not add up.
+
+    Parameters
+    ----------
+    doubt
+        ``(Z, Y, X)``: probability that the label is wrong, 0 to 255.
+    """
+    sums = [np.zeros(length) for length in doubt.shape]
+    for z, plane in enumerate(doubt):
+        unsure = np.where(plane > (1 - _SURE) * _MOST_DOUBT, plane, 0) / np.float32(_MOST_DOUBT)
+        along_y = unsure.sum(axis=1)
+        sums[0][z] = along_y.sum()
+        sums[1] += along_y
+        sums[2] += unsure.sum(axis=0)
+    return tuple(total.astype(np.float32) for total in sums)
 
 
 def _summary(labels: NDArray[Any], grid: Grid, spec: ModelSpec) -> str:

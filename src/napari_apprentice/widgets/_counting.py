@@ -15,10 +15,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_apprentice.session.navigate import next_unfinished
+from napari_apprentice.session.navigate import next_doubtful_slice, next_unfinished
 
 from ._box import Drawing, box_around, box_in_view
 from ._buttons import ElidedButton
+from ._facts import doubts_in
 from ._keys import key_for
 from ._parts import elided, wrapped
 from .styles import CHIP
@@ -38,6 +39,7 @@ KEYS = {
 
 _FLAT = "A 2-D image has no slices: finish a box or the whole image"
 _IN_3D = "Show slices first: this is the 3-D view"
+_NO_DOUBTS = "Predict first: a prediction knows of which slices the model is least sure"
 
 
 class Counting(QWidget):
@@ -57,14 +59,17 @@ class Counting(QWidget):
         self.hint = wrapped()
         self.slice = ElidedButton()
         self.next = ElidedButton("Next ▸")
+        self.doubtful = ElidedButton("Doubtful ▾")
         self.box = ElidedButton("Draw box")
         self.view = ElidedButton("Finish view")
         self.whole = ElidedButton("Whole image")
         self.strokes = ElidedButton("Strokes")
         self.depth = QSpinBox()
+        self._looked: tuple[object, set[int]] = (None, set())
         self._lay_out()
         self.slice.clicked.connect(self.toggle_slice)
         self.next.clicked.connect(self.go_on)
+        self.doubtful.clicked.connect(self.doubt)
         self.box.clicked.connect(self.toggle_drawing)
         self.view.clicked.connect(self._on_view_clicked)
         self.whole.clicked.connect(self._on_whole_clicked)
@@ -82,9 +87,17 @@ class Counting(QWidget):
             button.setCheckable(True)
         grid = QGridLayout()
         grid.setSpacing(4)
-        buttons = (self.slice, self.next, self.box, self.view, self.whole, self.strokes)
-        for at, button in enumerate(buttons):
+        onward = QHBoxLayout()
+        onward.setSpacing(4)
+        for button in (self.next, self.doubtful):
+            onward.addWidget(button)
+        grid.addWidget(self.slice, 0, 0)
+        grid.addLayout(onward, 0, 1)
+        buttons = (self.box, self.view, self.whole, self.strokes)
+        for at, button in enumerate(buttons, start=2):
             grid.addWidget(button, at // 2, at % 2)
+        for column in (0, 1):
+            grid.setColumnStretch(column, 1)
         self.depth_row = QWidget()
         row = QHBoxLayout(self.depth_row)
         row.setContentsMargins(0, 0, 0, 0)
@@ -114,6 +127,7 @@ class Counting(QWidget):
         more = " or lock objects" if state.objects else ""
         self.hint.setText(f"Nothing is learned from yet: say which part is finished{more}.")
         self.strokes.setVisible(not state.objects)  # of an object only the whole says something
+        self.doubtful.setVisible(not state.objects and state.grid.ndim > 2)
         self._render_slice()
         flat = state.grid.ndim < 3
         no_layer = "Show the annotation first" if layer is None else ""
@@ -154,6 +168,12 @@ class Counting(QWidget):
             "" if where is not None else reason,
             "Go to the next slice that is not finished; "
             f"first to those where the newest prediction says something else ({key_for('Shift+N')})",
+        )
+        _allow(
+            self.doubtful,
+            reason if where is None else "" if self._doubts(where[0]) else _NO_DOUBTS,
+            "Go to the slice that the model is least sure of: there is most to learn from; "
+            f"once more goes on to surer ones ({key_for('Shift+Down')})",
         )
 
     def _is_flat_frame(self) -> bool:
@@ -213,9 +233,50 @@ class Counting(QWidget):
             self.hint.setText("Every slice is finished.")
             self.hint.show()
             return
+        self._show_slice(axis, where_to)
+
+    def doubt(self) -> None:
+        """Go to the slice that the model is least sure of, then on to surer ones; not to those beside a finished one."""
+        state, where = self._annotator.state, self._slice()
+        if state is None or where is None:
+            return
+        axis = where[0]
+        found = self._doubts(axis)
+        if found is None:
+            return
+        prediction, doubts = found
+        finished = {i for i in range(len(doubts)) if state.is_finished(axis, i)}
+        if self._looked[0] != (prediction, axis):
+            self._looked = ((prediction, axis), set())
+        looked = self._looked[1]
+        where_to = next_doubtful_slice(doubts, finished | looked)
+        if where_to is None and looked:
+            looked.clear()  # all were looked at: from the beginning
+            where_to = next_doubtful_slice(doubts, finished)
+        if where_to is None:
+            self.hint.setText("No slice is left that the model is unsure of.")
+        else:
+            looked.add(where_to)
+            self._show_slice(axis, where_to)
+            self.hint.setText(f"About {doubts[where_to]:.0f} voxels in doubt here.")
+        self.hint.show()
+
+    def _doubts(self, axis: int) -> tuple[object, NDArray[Any]] | None:
+        """The prediction that knows of doubts, and how many voxels of each slice along an axis are likely wrong."""
+        frame = self._annotator.session.frame
+        for layer in self._annotator.predictions():
+            doubts = doubts_in(layer)
+            if doubts:
+                of_axis = doubts[axis]
+                return layer.unique_id, of_axis if of_axis.ndim == 1 else of_axis[frame or 0]
+        return None
+
+    def _show_slice(self, axis: int, index: int) -> None:
+        layer, dims = self._annotator.layer, self._annotator.viewer.dims
+        if layer is None:
+            return
         point = self._point()
-        point[axis] = where_to
-        dims = self._annotator.viewer.dims
+        point[axis] = index
         at = axis + dims.ndim - layer.ndim
         dims.set_point(at, float(layer.data_to_world(point)[axis]))
 

@@ -52,6 +52,7 @@ KEYS = {
     **CLASSING_KEYS,
     **COUNTING_KEYS,
     **SLICES_KEYS,
+    "Shift+Down": "go to the object that the model was least sure of, or the slice where classes are painted; then on to surer ones",
     "Ctrl+Z": "undo anything: strokes, classes, what is finished",
     "Ctrl+Shift+Z": "redo",
 }
@@ -239,6 +240,14 @@ class CorrectDock(Dock):
         if state is not None and number <= len(state.classes):
             self.pick(state.classes[number - 1].value)
 
+    def _doubt(self) -> None:
+        """Go to what the model was least sure of: an object, or a slice."""
+        state = self.annotator.state
+        if state is not None and state.objects:
+            self.objects.doubt()
+        else:
+            self.counting.doubt()
+
     def _on_undo_clicked(self) -> None:
         if self.annotator.layer is not None:
             self.annotator.layer.undo()
@@ -282,7 +291,7 @@ class CorrectDock(Dock):
         counted = (counting.toggle_slice, counting.go_on, counting.toggle_drawing)
         keys |= dict(zip(COUNTING_KEYS, counted, strict=True))
         keys |= dict.fromkeys(CLASSING_KEYS, self.classing.classify)
-        return keys | self.objects.actions()
+        return keys | self.objects.actions() | {"Shift+Down": self._doubt}
 
 
 def _title(text: str) -> QLabel:

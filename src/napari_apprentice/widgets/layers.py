@@ -342,6 +342,7 @@ def prediction_layers(
         "classes": [asdict(c) for c in prediction.classes],
         "summary": prediction.summary,
         "objects": dict(prediction.objects),
+        "doubts": prediction.slice_doubts,
         "result": True,
         "format": volume.format,
         "header": dict(volume.metadata),
