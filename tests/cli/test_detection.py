@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,23 @@ def test_it_learns_from_numbered_labels(call: Callable[..., Any]) -> None:
     answer = train(call, "labels", "--json")
     assert answer.code == 0, answer.err
     assert "f1" in answer.json["scores"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_labels_without_names_are_of_the_class_that_the_start_knows(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
+    """They were a second class, and every object was found as both."""
+    assert train(call, "labels", "--init", "nuclei-centres").code == 0
+    spec = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
+    assert [c["name"] for c in spec["classes"]] == ["nucleus"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_score_on_what_was_learned_from_is_not_called_held_out(call: Callable[..., Any]) -> None:
+    answer = train(call, "points")
+    assert "held-out" not in answer.out
+    assert "f1 on what it learned from" in answer.out
 
 
 @pytest.mark.usefixtures("folder")

@@ -171,6 +171,7 @@ def test_train_refuses_channels_that_are_not_there(
         (("--minutes", "0"), "--minutes"),
         (("--filters", "medain"), "median"),
         (("--normalization", "lungs"), "--normalization"),
+        (("--network", "unett"), "Choose one of attention_unet"),
         (("--groups", "absent.csv"), "absent.csv"),
         (("--resume",), "resume"),
     ],

@@ -138,6 +138,8 @@ def _record(trained: Trained, out: Path) -> dict[str, Any]:
 
 
 def _lines(trained: Trained, out: Path) -> list[str]:
+    from napari_apprentice.engine.check import curve_name
+    from napari_apprentice.models.card import is_held_out
     from napari_apprentice.tasks import TASKS, primary_of
 
     result = trained.result
@@ -145,6 +147,6 @@ def _lines(trained: Trained, out: Path) -> list[str]:
     after = f"{result.after.get(primary, float('nan')):.3f}"
     before = "" if result.before is None else f"{result.before.get(primary, float('nan')):.3f} → "
     return [
-        f"{out}: held-out {primary} {before}{after}",
+        f"{out}: {curve_name(primary, is_held_out=is_held_out(trained.model.spec))} {before}{after}",
         f"{result.steps} steps in {seconds_text(result.seconds)}; {result.split.note}",
     ]

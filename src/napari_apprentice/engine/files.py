@@ -119,6 +119,7 @@ def read_items(
     labels: Path,
     *,
     classes: Sequence[LabelClass] = (),
+    known: Sequence[LabelClass] = (),
     groups: Mapping[str, str] | None = None,
     task: str = "semantic",
 ) -> list[TrainItem]:
@@ -129,7 +130,8 @@ def read_items(
     BadInputError
         A name without a partner, a group without an image, and what `open_pairs` refuses.
     """
-    items = run_to_end(open_pairs(pair(images, labels), classes=classes, groups=groups, task=task))
+    pairs = pair(images, labels)
+    items = run_to_end(open_pairs(pairs, classes=classes, known=known, groups=groups, task=task))
     check_groups(groups, (item.name for item in items), images)
     return items
 

@@ -20,6 +20,7 @@ from .class_files import list_classes, list_kinds, open_classes
 from .files import parse_classes, read_images, read_items
 from .prepare import fits
 from .train import train
+from .wishes import check_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,8 @@ def train_files(
         raise BadInputError("expected a folder to resume from, found none", remedy="Give out.")
     if out is not None:
         _check_out(out, resume=resume)
+    if config.network is not None:
+        check_network(config.network, TASKS[task])
     state = None if backbone is None else read_weights(backbone)
     known = () if init is None else init.spec.label_classes
     items = _items(images, labels, task, classes, groups, known, listen)
@@ -113,7 +116,8 @@ def _items(
         raise BadInputError(
             f"expected labels to learn {task} from, found none", remedy="Give a folder of labels."
         )
-    return read_items(images, labels, classes=parse_classes(classes), groups=groups, task=task)
+    named = parse_classes(classes)
+    return read_items(images, labels, classes=named, known=known, groups=groups, task=task)
 
 
 def _with_channels(item: TrainItem, channels: str | None) -> TrainItem:

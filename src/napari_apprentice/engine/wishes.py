@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .config import TrainConfig
 
-__all__ = ["networks_for", "with_mirror", "with_wishes"]
+__all__ = ["check_network", "networks_for", "with_mirror", "with_wishes"]
 
 
 def with_mirror(spec: ModelSpec, config: TrainConfig) -> ModelSpec:
@@ -59,7 +59,7 @@ def with_wishes(planned: ModelSpec, task: Task, config: TrainConfig) -> ModelSpe
             remedy="Leave them out, or filter the images first (Prepare, as a new layer).",
         )
     if config.network is not None and config.network != planned.network:
-        _check(config.network, task)
+        check_network(config.network, task)
         network = NETWORKS[config.network]
         changes |= {"network": config.network, "network_args": {}}
         if isinstance(network, FitsSpacing) and planned.spacing is not None:
@@ -97,12 +97,21 @@ def networks_for(task: Task) -> list[str]:
     return [name for name, network in NETWORKS.items() if _misfit(network, task) is None]
 
 
-def _check(name: str, task: Task) -> None:
+def check_network(name: str, task: Task) -> None:
+    """Refuse a network that there is not, or that cannot answer a task.
+
+    Raises
+    ------
+    BadInputError
+        Saying which networks can.
+    """
+    remedy = f"Choose one of {', '.join(networks_for(task))}."
+    if name not in NETWORKS:
+        raise BadInputError(f"expected a network for {task.name}, found {name!r}", remedy=remedy)
     misfit = _misfit(NETWORKS[name], task)
     if misfit is not None:
         raise BadInputError(
-            f"expected a network that {misfit} for {task.name}, found {name}",
-            remedy=f"Choose one of {', '.join(networks_for(task))}.",
+            f"expected a network that {misfit} for {task.name}, found {name}", remedy=remedy
         )
 
 

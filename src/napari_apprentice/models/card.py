@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from napari_apprentice.core.spec import FilterSpec, ModelSpec
 
-__all__ = ["NOT_HELD_OUT", "model_card"]
+__all__ = ["NOT_HELD_OUT", "is_held_out", "model_card"]
 
 _INTENDED = "Research use only. This is not a medical device: its results must not be used to diagnose or treat."
 _LIMITS = (
@@ -87,14 +87,18 @@ def _lengths(values: Iterable[float], unit: str) -> str:
     return f"{' × '.join(f'{v:.4g}' for v in numbers)} {unit} ({axes})"
 
 
+def is_held_out(spec: ModelSpec) -> bool:
+    """Whether a model's scores are from images that it has not learned from."""
+    return "scored_on" not in spec.training
+
+
 def _scores_title(spec: ModelSpec) -> str:
     """Where nothing was held out, ``training`` says so (`NOT_HELD_OUT`): such scores flatter."""
-    is_flattered = "scored_on" in spec.training
-    return f"Scores on {spec.training['scored_on']}" if is_flattered else "Held-out scores"
+    return "Held-out scores" if is_held_out(spec) else f"Scores on {spec.training['scored_on']}"
 
 
 def _missing(spec: ModelSpec) -> str:
-    if spec.scores and "scored_on" not in spec.training:
+    if spec.scores and is_held_out(spec):
         return ""
     return "\n\nNo held-out scores: how well it does on images that it has not seen is not known."
 
