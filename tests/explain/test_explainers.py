@@ -313,6 +313,43 @@ def test_costs_are_said_before() -> None:
     assert fine > 3.5 * cost["occlusion"]
 
 
+@pytest.mark.parametrize("kind", ["unet", "cnn"])
+@pytest.mark.parametrize("shape", [(8, 16), (16, 16), (6, 4)])
+def test_occlusion_covers_the_image_and_not_what_is_added_around_it(
+    kind: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counting(of: Model, device: str) -> Any:
+        network = of.network.to(device).eval()
+
+        def run(data: torch.Tensor) -> torch.Tensor:
+            asked.append(len(data))
+            answer: torch.Tensor = network(data)
+            return answer
+
+        return run
+
+    monkeypatch.setattr("napari_apprentice.explain._cover.fast_network", counting)
+    of, image = model(kind), picture(shape)
+    told = EXPLAINERS["occlusion"].predictions(image.grid, of.spec, CPU)
+    whole = EXPLAINERS["occlusion"].predictions(picture((16, 16)).grid, of.spec, CPU)
+    assert told < whole or shape == (16, 16)
+    answer = explained("occlusion", of, image, of.spec.classes[0].name)
+    assert answer.image is not None
+    assert answer.image.shape == shape
+    assert sum(asked) in {told, 1}  # 1: nothing is given the class
+
+
+def test_a_map_of_nothing_says_so_and_stays_dark() -> None:
+    of = model("cnn")
+    flat = {key: torch.zeros_like(value) for key, value in of.state.items()}
+    answer = explained("occlusion", Model(of.spec, flat), picture(), "spot")
+    assert "no single part" in answer.summary
+    assert answer.image is not None
+    assert not answer.image.any()
+
+
 @pytest.mark.parametrize("key", sorted(EXPLAINERS))
 def test_it_can_be_cancelled_early(key: str) -> None:
     job = EXPLAINERS[key].explain(picture((60, 60)), model(), CPU, "spot")

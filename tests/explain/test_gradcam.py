@@ -15,8 +15,9 @@ from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.spec import ClassSpec, ModelSpec
 from napari_apprentice.core.volume import Volume
 from napari_apprentice.explain import ExplainConfig
-from napari_apprentice.explain._cam import class_map, grad_cam
+from napari_apprentice.explain._cam import class_map, grad_cam, voxel_map
 from napari_apprentice.models.networks import NETWORKS, answers_per_image
+from napari_apprentice.models.networks._slices import RecurrentUNet, fold
 from napari_apprentice.models.store import Model, build_network
 
 CPU = ExplainConfig(device="cpu")
@@ -24,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"channels": [4, 8], "grid": 2, "dense": 8},
     "densenet": {"blocks": [1, 2], "init_features": 8, "growth": 4},
     "resnet": {"layers": [1, 1, 1, 1], "channels": [4, 4, 8, 8], "stem": "small"},
+    "cnn_rnn": {"channels": [4, 8], "hidden": 8},
 }
 
 
@@ -33,7 +35,7 @@ def model(network: str = "cnn", ndim: int = 2, seed: int = 0, **more: Any) -> Mo
         "name": "m",
         "task": "image_class",
         "network": network,
-        "network_args": SMALL[network],
+        "network_args": SMALL.get(network, {}),
         "ndim": ndim,
         "tile": (32,) * ndim,
         "classes": (ClassSpec(value=1, name="a"), ClassSpec(value=2, name="b")),
@@ -64,8 +66,8 @@ def test_the_map_of_a_network_that_only_looks_at_brightness_is_the_brightness() 
 
 def test_every_network_of_whole_images_is_known_here() -> None:
     networks = {name for name, network in NETWORKS.items() if answers_per_image(network)}
-    # Slices of a sequence have features of their own, without places in the volume; crops of objects are no images.
-    assert networks == {*SMALL, "efficientnet", "cnn_rnn", "object_net"}
+    # Crops of objects are no images.
+    assert networks == {*SMALL, "efficientnet", "object_net"}
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
@@ -91,6 +93,39 @@ def test_volumes_in_space_and_plane_by_plane() -> None:
         assert answer.image is not None
         assert answer.image.shape == (5, 40, 20)
         assert answer.image_class in ("a", "b")
+
+
+class Sliced(RecurrentUNet):
+    """Looks at the brightness of slices, as networks that read slices do."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__(1, 2, (4,), 0, axis)
+        self.look, self.say = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(1, 2, bias=False)
+        with torch.no_grad():
+            self.look.weight.fill_(1.0)
+            self.say.weight.copy_(torch.tensor([[2.0], [-1.0]]))
+
+    def forward(self, volume: torch.Tensor) -> torch.Tensor:
+        seen: torch.Tensor = self.look(fold(volume, self.axis)).unflatten(0, (len(volume), -1))
+        answer: torch.Tensor = self.say(seen.mean(dim=(1, 3, 4)))
+        return answer
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_evidence_lies_in_the_slice_that_it_is_from(axis: int) -> None:
+    volume = torch.rand(1, 1, 4, 5, 6)
+    seen = grad_cam(Sliced(axis), volume, 0)
+    torch.testing.assert_close(seen / seen.max(), volume[:, 0] / volume.max())
+
+
+def test_voxels_of_a_network_that_reads_slices_are_explained() -> None:
+    args = {"channels": [4, 8], "axis": 1}
+    of = model("recurrent_unet", ndim=3, task="semantic", network_args=args, tile=(16, 6, 16))
+    one = run_to_end(voxel_map(picture((16, 6, 16)), of, None, CPU))
+    assert one.image is not None
+    assert one.image.shape == (16, 6, 16)
+    assert one.image.max() == pytest.approx(1)
+    assert len({float(one.image[:, n].max()) for n in range(6)}) > 1  # slices differ
 
 
 def test_what_cannot_be_explained_is_refused() -> None:

@@ -258,6 +258,10 @@ def test_figures_follow_theme_and_escape_names(qtbot: Any) -> None:
     }
     dark = {text for text, color in shares.items() if color == "#000000"}
     assert dark == {"75", "100"}, "on the bright cells"
+    many = Matrix("many", tuple("abcdefg"), np.eye(7, dtype=int))
+    view.set_figures([many])
+    below = view.plot.getAxis("bottom")._tickLevels[0]
+    assert [text for _, text in below] == ["a", "\nb", "\n\nc", "d", "\ne", "\n\nf", "g"]
     view.set_theme("#ffffff", "#000000")
     view.set_figures([])
     assert view.legend.text() == ""

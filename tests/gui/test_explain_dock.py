@@ -79,7 +79,7 @@ def test_a_map_is_added_above_the_image(
     dock: ExplainDock, way: Way, viewer: Any, add_image: Callable[..., Any], idle: Any
 ) -> None:
     image = add_image((24, 32))
-    assert "as much as 2 predictions" in dock.cost.text()
+    assert "up to about 2 predictions" in dock.cost.text()
     dock.classes.setCurrentIndex(dock.classes.findText("debris"))
     dock.button.click()
     idle(dock.session)

@@ -58,6 +58,26 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+def test_a_dock_shows_the_curve_of_the_session_and_no_empty_axes(viewer: Any) -> None:
+    """What another dock had learned left axes without a curve; what it learned next was drawn into this one's."""
+    from napari_apprentice.core.jobs import Metric
+
+    first = SynthesiseDock(viewer)
+    assert first.curves.isHidden()
+    session = first.session
+    session.curve = [Metric("loss", 1, 0.5, 1.0), Metric("loss", 2, 0.4, 2.0)]
+    later = SynthesiseDock(viewer, session)
+    assert not later.curves.isHidden()
+    assert list(later.curves._loss_line.getData()[1]) == [0.5, 0.4]
+    session.curve = []
+    session.status_changed.emit(session.status)
+    assert later.curves.isHidden()
+    session.curve.append(Metric("loss", 1, 0.9, 1.0))
+    session.metric_added.emit(session.curve[0])
+    later.curves.draw()
+    assert list(later.curves._loss_line.getData()[1]) == [0.9]
+
+
 def maker(store: ModelStore, name: str = "coins", kinds: tuple[str, ...] = ("a", "b")) -> None:
     """A model with fresh weights."""
     spec = ModelSpec(

@@ -20,6 +20,6 @@ def test_a_way_that_does_not_suit_a_model_says_what_to_do() -> None:
 def test_a_cost_that_depends_on_the_size_of_objects_says_so() -> None:
     numbering = make_spec("nuclei", 2, task="instance", task_args={"diameter": 20.0})
     volume, config = make_volume((200, 200)), ExplainConfig(device="cpu")
-    assert " s or more · as much as" in describe_cost("gradcam", volume, None, numbering, config)
+    assert " s or more · up to about" in describe_cost("gradcam", volume, None, numbering, config)
     known = config.model_copy(update={"diameter": 1.0})
     assert "or more" not in describe_cost("gradcam", volume, None, numbering, known)

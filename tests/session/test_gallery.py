@@ -106,6 +106,16 @@ def test_classes_have_numbers_and_are_told_apart_whatever_the_case() -> None:
         one.add_class("  ")
 
 
+def test_images_with_classes_of_their_own_leave_those_of_others_behind() -> None:
+    made = gallery(classes=("a", "b"))
+    made.set_samples(made.samples, {0: "B", 1: "c"})
+    assert [c.name for c in made.classes] == ["a", "b", "c"]  # one is known: they go together
+    made.set_samples(made.samples)
+    assert len(made.classes) == 3  # nothing is said of these yet
+    made.set_samples(made.samples, {0: "x", 1: "y"})
+    assert [(c.value, c.name) for c in made.classes] == [(1, "x"), (2, "y")]
+
+
 def test_nothing_is_learned_from_one_class() -> None:
     one = gallery()
     assert Gallery().problem() == "Choose images first."

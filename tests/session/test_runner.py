@@ -127,11 +127,12 @@ def test_a_second_job_is_refused_while_one_is_at_work(start: Callable[..., None]
 def test_the_log_is_bounded() -> None:
     def talkative() -> Job[None]:
         for number in range(300):
-            yield Log(f"line {number}")
+            yield Log(f"line {number}", "info" if number % 100 else "warning")
 
     runner = JobRunner()
     runner.run("talk", talkative())
     assert len(runner.status.log) == 200
+    assert runner.status.warnings == 3
     assert runner.status.log[-1] == "line 299"
 
 

@@ -59,6 +59,7 @@ def test_durations_have_units(seconds: float, text: str) -> None:
         (JobStatus("P", JobState.RUNNING, progress=Progress("loading")), "loading …"),
         (JobStatus("P", JobState.CANCELLING), "P: cancelling …"),
         (JobStatus("P", reason=FinishReason.COMPLETED), "P: done"),
+        (JobStatus("P", reason=FinishReason.COMPLETED, warnings=1), "P: done · 1 warning, see Log"),
         (JobStatus("P", reason=FinishReason.CANCELLED), "P: cancelled"),
         (JobStatus("P", reason=FinishReason.ERRORED), "P: failed"),
     ],

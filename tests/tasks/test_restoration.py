@@ -80,7 +80,9 @@ def test_an_anomaly_is_where_the_image_was_not_rebuilt() -> None:
     spec = ANOMALY.calibrated(normal, spec)
     strange = ANOMALY.decode(np.full((1, 24, 32), 0.5, np.float32), GRID, spec)
     assert strange.table["anomaly"] == pytest.approx(0.5)
-    assert "above 99 % of normal images" in strange.summary
+    assert "above all 5 normal images that were held out" in strange.summary
+    inside = ANOMALY.decode(np.full((1, 24, 32), 0.135, np.float32), GRID, spec)
+    assert "above 50 % of normal images" in inside.summary  # five cannot tell more
     usual = ANOMALY.decode(np.full((1, 24, 32), 0.1, np.float32), GRID, spec)
     assert "as most normal images" in usual.summary
     assert ANOMALY.calibrated(normal[:2], spec) is spec  # too few to tell

@@ -122,6 +122,7 @@ class JobStatus:
     progress: Progress = field(default_factory=lambda: Progress(""))
     error: Exception | None = None
     log: tuple[str, ...] = ()
+    warnings: int = 0
 
     @property
     def is_running(self) -> bool:

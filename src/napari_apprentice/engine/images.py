@@ -14,6 +14,7 @@ from napari_apprentice.core.jobs import Log, Progress
 
 from ._resample import resample
 from .prepare import preparing, restore
+from .size import placing
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -57,7 +58,7 @@ def fitted(prepared: Prepared, spec: ModelSpec) -> Generator[Progress, None, NDA
     """
     data = prepared.data
     planes = data.shape[1 : -spec.ndim]
-    shape, source, slot = _placing(prepared, spec)
+    shape, source, slot = placing(prepared.grid, spec)
     data = yield from resample(data, [*planes, *shape])
     result = np.zeros((*data.shape[: -spec.ndim], *spec.tile), np.float32)
     lead = (slice(None),) * (result.ndim - spec.ndim)
@@ -72,7 +73,7 @@ def unfitted(
 
     What the network did not see (with a working spacing, what was cropped away) is zero.
     """
-    shape, source, slot = _placing(prepared, spec)
+    shape, source, slot = placing(prepared.grid, spec)
     seen = np.zeros((len(maps), *shape), np.float32)
     seen[(slice(None), *source)] = maps[(slice(None), *slot)]
     turned = prepared.turned.shape
@@ -81,29 +82,6 @@ def unfitted(
         return np.ascontiguousarray(restore(whole[0], prepared.order, prepared.flips))
     whole = yield from resample(seen, turned)
     return np.ascontiguousarray(restore(whole[0], prepared.order, prepared.flips))
-
-
-_Box = tuple[slice, ...]
-
-
-def _placing(prepared: Prepared, spec: ModelSpec) -> tuple[tuple[int, ...], _Box, _Box]:
-    """Shape to which an image is resized, which part of that is taken, and where in the tile it goes."""
-    shape = prepared.data.shape[-spec.ndim :]
-    if spec.spacing is None:
-        lengths = np.multiply(shape, prepared.grid.spacing[-spec.ndim :])
-        # The largest length in which no axis outgrows the tile.
-        per_voxel = float((lengths / spec.tile).max())
-        shape = tuple(max(1, round(length / per_voxel)) for length in lengths)
-    pairs = [_centred(length, size) for length, size in zip(shape, spec.tile, strict=True)]
-    return shape, tuple(taken for taken, _ in pairs), tuple(place for _, place in pairs)
-
-
-def _centred(length: int, size: int) -> tuple[slice, slice]:
-    """Which part of an axis is taken, and where in the tile it goes."""
-    if length <= size:
-        return slice(0, length), slice((size - length) // 2, (size - length) // 2 + length)
-    start = (length - size) // 2
-    return slice(start, start + size), slice(0, size)
 
 
 Parts = Callable[["Prepared", "ModelSpec"], "Generator[Progress, None, NDArray[np.float32]]"]

@@ -29,6 +29,7 @@ __all__ = [
     "bounded",
     "known_zoom",
     "median_diameter",
+    "placing",
     "planned_spec",
     "read_on",
     "seen_grid",
@@ -72,6 +73,42 @@ def known_zoom(grid: Grid, spec: ModelSpec, config: PredictConfig) -> float | No
         zoom = zoom_to(wanted, config.diameter / seen.spacing[-1])
         return bounded(zoom, seen.shape[-spec.ndim :])
     return 1.0 if has_spacing(seen, spec) else None
+
+
+def placing(
+    seen: Grid, spec: ModelSpec
+) -> tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]:
+    """How a whole image is fitted to a model's tile.
+
+    Parameters
+    ----------
+    seen
+        The grid on which the network sees the image, see `seen_grid`.
+    spec
+        The model. Without a working spacing of its own the image is resized until it just fits, its proportions kept.
+
+    Returns
+    -------
+    tuple
+        Shape to which the image is resized along the axes that the model sees, which part of that is taken, and where in
+        the tile it goes.
+    """
+    shape = seen.shape[-spec.ndim :]
+    if spec.spacing is None:
+        lengths = np.multiply(shape, seen.spacing[-spec.ndim :])
+        # The largest length in which no axis outgrows the tile.
+        per_voxel = float((lengths / spec.tile).max())
+        shape = tuple(max(1, round(length / per_voxel)) for length in lengths)
+    pairs = [_centred(length, size) for length, size in zip(shape, spec.tile, strict=True)]
+    return shape, tuple(taken for taken, _ in pairs), tuple(place for _, place in pairs)
+
+
+def _centred(length: int, size: int) -> tuple[slice, slice]:
+    """Which part of an axis is taken, and where in the tile it goes."""
+    if length <= size:
+        return slice(0, length), slice((size - length) // 2, (size - length) // 2 + length)
+    start = (length - size) // 2
+    return slice(start, start + size), slice(0, size)
 
 
 def bounded(zoom: float, shape: Sequence[int]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -146,10 +147,10 @@ def _tile_map(
             return None
         slopes = torch.autograd.grad(scores[:, channel][mine].sum(), features)
     # The mean of a slope is less where a level has more places: summed up again, levels weigh what they tell of.
-    maps = [
-        _weighted(level, slope, tile.shape[2:]) * level.shape[2:].numel()
-        for level, slope in zip(features, slopes, strict=True)
-    ]
+    maps = []
+    for level, slope in zip(features, slopes, strict=True):
+        heat = _weighted(network, level, slope, tile)
+        maps.append(heat * level.shape[2:].numel())
     return torch.stack(maps).sum(dim=0)[0]
 
 
@@ -161,19 +162,35 @@ def _looked_at(
         pyramid: Any = network
         levels: list[torch.Tensor] = pyramid.features(tile)
         return levels, asked.read(pyramid.rows(levels))
-    with _Coarsest(network, tile.ndim) as kept:
+    with _Coarsest(network, tile) as kept:
         scores = asked.scores(tile)
     if kept.features is None:
-        raise BadInputError("expected a network with features that have places")
+        raise _no_places()
     return [kept.features], scores
+
+
+def _no_places() -> BadInputError:
+    return BadInputError(
+        "expected a network with features that have places", remedy="Explain it another way."
+    )
+
+
+def _placed(network: torch.nn.Module, output: Any, seen: torch.Tensor) -> torch.Tensor | None:
+    """What a layer says of the places of images ``(N, C, *spatial)``, slices laid where they are from; None where it tells of none."""
+    if not isinstance(output, torch.Tensor):
+        return None
+    unfolded = getattr(network, "unfolded", None)
+    placed: torch.Tensor | None = output if unfolded is None else unfolded(output, seen)
+    has_places = placed is not None and placed.ndim == seen.ndim and max(placed.shape[2:]) > 1
+    return placed if has_places else None
 
 
 class _Coarsest:
     """Keeps the last of the coarsest features that still have places, while a network runs."""
 
-    def __init__(self, network: torch.nn.Module, ndim: int) -> None:
+    def __init__(self, network: torch.nn.Module, seen: torch.Tensor) -> None:
         self.features: torch.Tensor | None = None
-        self._ndim = ndim
+        self._network, self._seen, self._fewest = network, seen, math.inf
         self._leaves = [m for m in network.modules() if not list(m.children())]
 
     def __enter__(self) -> _Coarsest:
@@ -185,21 +202,24 @@ class _Coarsest:
             handle.remove()
 
     def _keep(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        if not isinstance(output, torch.Tensor) or output.ndim != self._ndim:
+        placed = _placed(self._network, output, self._seen)
+        if placed is None or not output.requires_grad:
             return
-        if max(output.shape[2:]) < 2 or not output.requires_grad:
-            return
-        before = self.features
-        if before is None or output.shape[2:].numel() <= before.shape[2:].numel():
-            self.features = output
+        if placed.shape[2:].numel() <= self._fewest:
+            self.features, self._fewest = output, placed.shape[2:].numel()
 
 
-def _weighted(features: torch.Tensor, slope: torch.Tensor, shape: Any) -> torch.Tensor:
-    """Features weighted by their mean gradient, without what speaks against the class, ``(N, *shape)``."""
-    weights = slope.mean(dim=tuple(range(2, slope.ndim)), keepdim=True)
-    heat = (weights * features.detach()).sum(dim=1, keepdim=True).clamp_min(0)
+def _weighted(
+    network: torch.nn.Module, features: torch.Tensor, slope: torch.Tensor, seen: torch.Tensor
+) -> torch.Tensor:
+    """Features weighted by their mean gradient, without what speaks against the class, ``(N, *spatial)`` of what was seen."""
+    of, by = _placed(network, features, seen), _placed(network, slope, seen)
+    if of is None or by is None:
+        raise _no_places()
+    weights = by.mean(dim=tuple(range(2, by.ndim)), keepdim=True)
+    heat = (weights * of.detach()).sum(dim=1, keepdim=True).clamp_min(0)
     mode = "trilinear" if heat.ndim == 5 else "bilinear"
-    return functional.interpolate(heat, tuple(shape), mode=mode, align_corners=False)[:, 0]
+    return functional.interpolate(heat, seen.shape[2:], mode=mode, align_corners=False)[:, 0]
 
 
 def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> torch.Tensor:
@@ -217,8 +237,7 @@ def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> t
     kept: list[torch.Tensor] = []
 
     def keep(module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        has_places = isinstance(output, torch.Tensor) and output.ndim == images.ndim
-        if has_places and max(output.shape[2:]) > 1:
+        if _placed(network, output, images) is not None:
             kept[:] = [output]
 
     leaves = [m for m in network.modules() if not list(m.children())]
@@ -229,9 +248,9 @@ def grad_cam(network: torch.nn.Module, images: torch.Tensor, position: int) -> t
         with torch.enable_grad():
             scores = network(images.detach().clone().requires_grad_())
             if not kept:
-                raise BadInputError("expected a network with features that have places")
+                raise _no_places()
             (slope,) = torch.autograd.grad(scores[:, position].sum(), kept[0])
     finally:
         for handle in handles:
             handle.remove()
-    return _weighted(kept[0], slope, images.shape[2:])
+    return _weighted(network, kept[0], slope, images)

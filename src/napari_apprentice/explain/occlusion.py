@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_apprentice.engine.config import PredictConfig
 from napari_apprentice.engine.cost import tile_for
+from napari_apprentice.engine.size import known_zoom, placing, seen_grid
 
-from ._explainer import check, share_of_tiles, whole_or_places
+from ._explainer import check, has_classes_in_places, share_of_tiles, whole_or_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +29,21 @@ __all__ = ["EXPLAINER", "Occlusion", "cells_of"]
 _CELLS = {2: 8, 3: 4}
 
 
-def cells_of(tile: Sequence[int], config: ExplainConfig) -> tuple[int, ...]:
-    """Cells along each axis of a tile: near to cubes, as many along the longest axis as asked for."""
-    along = config.cells or _CELLS[len(tile)]
-    size = max(tile) / along
-    return tuple(max(1, round(length / size)) for length in tile)
+def cells_of(part: Sequence[int], config: ExplainConfig) -> tuple[int, ...]:
+    """Cells along each axis of what a tile shows of the image: near to cubes, as many along the longest axis as asked for."""
+    along = config.cells or _CELLS[len(part)]
+    size = max(part) / along
+    return tuple(max(1, round(length / size)) for length in part)
+
+
+def _part(grid: Grid, spec: ModelSpec, config: ExplainConfig) -> tuple[int, ...]:
+    """How much of a tile the image fills; what is added around it is not covered."""
+    how = PredictConfig(diameter=config.diameter)
+    seen = seen_grid(grid, spec, known_zoom(grid, spec, how) or 1.0)
+    if not has_classes_in_places(spec):
+        return tuple(place.stop - place.start for place in placing(seen, spec)[2])
+    tile = tile_for(spec, how)
+    return tuple(min(n, t) for n, t in zip(seen.shape[-len(tile) :], tile, strict=True))
 
 
 class Occlusion:
@@ -46,8 +58,8 @@ class Occlusion:
         return whole_or_places(spec)
 
     def predictions(self, grid: Grid, spec: ModelSpec, config: ExplainConfig) -> float:
-        """A pass per cell of every tile, and one without a cover."""
-        cells = math.prod(cells_of(tile_for(spec, PredictConfig()), config)) + 1
+        """A pass per cell of what every tile shows of the image, and one without a cover."""
+        cells = math.prod(cells_of(_part(grid, spec, config), config)) + 1
         return cells * share_of_tiles(grid, spec, 0.0, config.diameter)
 
     def explain(
@@ -57,7 +69,7 @@ class Occlusion:
         from ._cover import occlusion_map
 
         check(self.problem(model.spec), model.spec)
-        cells = cells_of(tile_for(model.spec, PredictConfig()), config)
+        cells = partial(cells_of, config=config)
         job = occlusion_map(volume, model, image_class, config, cells=cells)
         return (yield from job)
 

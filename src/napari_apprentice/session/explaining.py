@@ -65,13 +65,16 @@ def problem_of(key: str, spec: ModelSpec) -> str | None:
 def describe_cost(
     key: str, volume: Volume, channels: Channels | None, spec: ModelSpec, config: ExplainConfig
 ) -> str:
-    """Say what an explanation costs: ``"≈ 12 s · as much as 2.2 predictions"``; no voxel is read."""
+    """Say what an explanation costs: ``"≈ 12 s · up to about 2.2 predictions"``; no voxel is read.
+
+    Seconds are of the network; a prediction of a small image takes about as long for everything else.
+    """
     seen = outline(volume, channels)
     cost = estimate(seen, spec, PredictConfig(device=config.device, diameter=config.diameter))
     times = EXPLAINERS[key].predictions(seen.grid.spatial, spec, config)
     seconds = duration(cost.seconds / seen.grid.length("T") * times)
     more = "" if cost.is_sized else " or more"  # where objects turn out to be small
-    return f"≈ {seconds}{more} · as much as {times:.2g} prediction{'s' if times != 1 else ''}"
+    return f"≈ {seconds}{more} · up to about {times:.2g} prediction{'s' if times != 1 else ''}"
 
 
 def explain_job(

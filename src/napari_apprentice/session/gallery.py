@@ -14,7 +14,7 @@ from napari_apprentice.core.errors import ApprenticeError, BadInputError
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Log, Progress
 from napari_apprentice.core.volume import Volume
-from napari_apprentice.project.said import SaidLog
+from napari_apprentice.project.said import Said, SaidLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,23 +83,30 @@ class Gallery:
         self.from_before = 0
         self._before.clear()
         self._log = SaidLog(source) if source is not None else None
+        kept = Said()
         try:
-            self._take_up()
+            kept = self._take_up()
         finally:
-            for name in dict.fromkeys(self.said.values()):
-                self._know(name)
+            self._meet((*kept.classes, *self.said.values()))
             self.changed.emit()
 
-    def _take_up(self) -> None:
+    def _take_up(self) -> Said:
         if self._log is None:
-            return
+            return Said()
         kept = self._log.read(sample.known_by for sample in self.samples)
-        for name in kept.classes:
-            self._know(name)
         places = [n for n, sample in enumerate(self.samples) if sample.known_by in kept.images]
         self.said |= {n: kept.images[self.samples[n].known_by] for n in places}
         self.at = next((n for n in range(len(self.samples)) if n not in self.said), 0)
         self.from_before = len(places)
+        return kept
+
+    def _meet(self, names: Sequence[str]) -> None:
+        """Take up the classes that images come with; where none of them is known, those there were are of other images."""
+        known = {entry.name.casefold() for entry in self.classes}
+        if names and not any(name.casefold() in known for name in names):
+            self.classes = ()
+        for name in dict.fromkeys(names):
+            self._know(name)
 
     def _keep(self, at: int) -> None:
         """Write down what is said about an image by now."""

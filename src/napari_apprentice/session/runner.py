@@ -113,7 +113,8 @@ class JobRunner:
         if isinstance(event, Progress):
             self._set(progress=event)
         elif isinstance(event, Log):
-            self._set(log=(*self._status.log, event.message)[-_LOG_LINES:])
+            log = (*self._status.log, event.message)[-_LOG_LINES:]
+            self._set(log=log, warnings=self._status.warnings + (event.level == "warning"))
         self.event.emit(event)
 
     def _finish(self, result: Any) -> None:

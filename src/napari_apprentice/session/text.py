@@ -108,9 +108,11 @@ def describe_status(status: JobStatus) -> str:
         return f"{status.name}: cancelling …"
     if status.is_running:
         return _running_text(status)
+    several = "s" if status.warnings > 1 else ""
+    warned = f" · {status.warnings} warning{several}, see Log" if status.warnings else ""
     return {
         None: "",
-        FinishReason.COMPLETED: f"{status.name}: done",
+        FinishReason.COMPLETED: f"{status.name}: done{warned}",
         FinishReason.CANCELLED: f"{status.name}: cancelled",
         FinishReason.ERRORED: f"{status.name}: failed",
     }[status.reason]

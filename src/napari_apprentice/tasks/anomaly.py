@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -95,10 +96,7 @@ class Anomaly:
         text = f"anomaly score {score:.3g}"
         known = spec.task_args.get("normal_scores")
         if known:
-            below = [share for share in _SHARES if score > float(known[str(share)])]
-            text += (
-                f", above {below[-1]} % of normal images" if below else ", as most normal images"
-            )
+            text += f", {_among(score, known)}"
         return image_prediction(dense, grid, table={"anomaly": score}, summary=text, is_map=True)
 
     def score(self, prediction: Prediction, annotation: Annotation) -> Mapping[str, float]:
@@ -114,7 +112,9 @@ class Anomaly:
         if len(images) < _FEWEST_TO_COMPARE:
             return spec
         scores = [float(np.mean(image)) for image in images]
-        shares = {str(s): round(float(np.percentile(scores, s)), 5) for s in _SHARES}
+        told = [s for s in _SHARES if len(scores) * (100 - s) >= 100]
+        shares = {str(s): round(float(np.percentile(scores, s)), 5) for s in told}
+        shares |= {"count": len(scores), "highest": round(max(scores), 5)}
         return spec.model_copy(update={"task_args": {**spec.task_args, "normal_scores": shares}})
 
     def default_spec(
@@ -150,6 +150,14 @@ class Anomaly:
             tile=tuple(int(t) for t in tile),
             mirror_axes=(),
         )
+
+
+def _among(score: float, known: Mapping[str, float]) -> str:
+    """Where a score lies among those of held-out normal images; no finer than their number allows."""
+    if score > known.get("highest", math.inf):
+        return f"above all {known['count']:.0f} normal images that were held out"
+    below = [s for s in _SHARES if score > known.get(str(s), math.inf)]
+    return f"above {below[-1]} % of normal images" if below else "as most normal images"
 
 
 def _scale_of(volumes: Sequence[Volume]) -> Normalization:

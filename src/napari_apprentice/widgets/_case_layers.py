@@ -67,7 +67,7 @@ class CaseLayers:
             self._mark_errors(self._own[-1])
             self._go_to_worst(self._own[-1])
         if not beside and self._own:
-            self._viewer.reset_view()
+            self._viewer.reset_view(layers=self._own)
 
     def _add_both(self, case: Opened) -> None:
         """Prediction, hidden so that errors can be seen, and truth: contours, rings, or the clean image."""

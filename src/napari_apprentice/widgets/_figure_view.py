@@ -33,6 +33,7 @@ _SIGNS = ("━━━", "━ ━", "┅┅┅", "━ ·")
 _MOST_NUMBERS = 8
 _NAMED = 12
 _SHORT = 9
+_IN_ONE_LINE, _IN_TWO_LINES = 3, 6
 
 
 class FigureView(QWidget):
@@ -131,9 +132,11 @@ class FigureView(QWidget):
         self.plot.setLabel("left", "true")
         if size <= _MOST_NUMBERS:
             self._write_shares(shares)
-        ticks = [(n + 0.5, _shortened(name)) for n, name in enumerate(figure.names)]
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setTicks([ticks if size <= _NAMED else []])
+        names = [_shortened(name) for name in figure.names] if size <= _NAMED else []
+        for side, shown in (("left", names), ("bottom", _staggered(names))):
+            axis = self.plot.getAxis(side)
+            axis.setTicks([[(n + 0.5, name) for n, name in enumerate(shown)]])
+            axis.setStyle(hideOverlappingLabels=False)  # names that reach over the edge, too
         self.plot.setXRange(0, size, padding=0.01)
         self.plot.setYRange(0, size, padding=0.01)
         self.legend.setText("share of each true class, in percent; the report has the counts")
@@ -146,6 +149,12 @@ class FigureView(QWidget):
             item = pg.TextItem(f"{100 * share:.3g}", color, anchor=(0.5, 0.5))
             item.setPos(column + 0.5, row + 0.5)
             self.plot.addItem(item)
+
+
+def _staggered(names: Sequence[str]) -> list[str]:
+    """Names one below the other by turns, in as many lines as they need to pass each other in a dock's width."""
+    lines = 1 + (len(names) > _IN_ONE_LINE) + (len(names) > _IN_TWO_LINES)
+    return ["\n" * (n % lines) + name for n, name in enumerate(names)]
 
 
 def _rgb(color: str) -> list[int]:

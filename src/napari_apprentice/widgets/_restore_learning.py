@@ -96,11 +96,10 @@ class RestoreLearning(SessionWidget):
         self.button.setVisible(not session.is_learning)
         self.stop.setVisible(session.is_learning)
         self.card.set_candidate(session.candidate)
-        self.curves.setVisible(bool(session.curve))
+        self.curves.follow(session.curve)
 
-    def _on_session_metric(self, metric: Metric) -> None:
-        self.curves.setVisible(True)
-        self.curves.add(metric)
+    def _on_session_metric(self, _: Metric) -> None:
+        self.curves.follow(self.session.curve)
 
     def _on_button_clicked(self) -> None:
         self.refusal.set_sentence("")
@@ -110,8 +109,7 @@ class RestoreLearning(SessionWidget):
         )
         lesson = LESSONS[key]
         name = session.volume.name if session.volume and not lesson.folders else lesson.task
-        if session.learn_images(items, self.form.value(), None, name, lesson.task):
-            self.curves.set_metrics([])
+        session.learn_images(items, self.form.value(), None, name, lesson.task)
 
     def _on_use_clicked(self) -> None:
         candidate = self.session.candidate

@@ -207,7 +207,7 @@ class ClassifyDock(Dock):
         self.save.setEnabled(bool(gallery.said))
         self._render_buttons()
         self.card.set_candidate(session.candidate)
-        self.curves.setVisible(bool(session.curve))
+        self.curves.follow(session.curve)
 
     def _render_buttons(self) -> None:
         session = self.session
@@ -255,9 +255,8 @@ class ClassifyDock(Dock):
             keys = {k: lead + k if k.isdecimal() else k for k in self._actions}
             self._keys.bind(layer, {keys[k]: action for k, action in self._actions.items()})
 
-    def _on_session_metric(self, metric: Metric) -> None:
-        self.curves.setVisible(True)
-        self.curves.add(metric)
+    def _on_session_metric(self, _: Metric) -> None:
+        self.curves.follow(self.session.curve)
 
     def _on_viewer_layers(self, *_: object) -> None:
         """List what can be classified."""
@@ -330,8 +329,7 @@ class ClassifyDock(Dock):
     def _on_learn_clicked(self) -> None:
         self.refusal.set_sentence("")
         lesson = self.gallery.lesson()
-        if self.session.learn_images(lesson, self.form.value(), self._model, "my classes"):
-            self.curves.set_metrics([])
+        self.session.learn_images(lesson, self.form.value(), self._model, "my classes")
 
     def _keep(self, *, use: bool) -> None:
         if use and self.session.candidate is not None:

@@ -41,7 +41,7 @@ class CurvePlot(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._metrics: list[Metric] = []
+        self._metrics: Sequence[Metric] = []
         self._text = "gray"
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -67,15 +67,19 @@ class CurvePlot(QWidget):
         self._score_line = self.score.plot()
         self._style()
 
-    def set_metrics(self, metrics: Sequence[Metric]) -> None:
-        """Show these points; an empty list clears the plot."""
-        self._metrics = list(metrics)
-        self.draw()
+    def follow(self, curve: Sequence[Metric]) -> None:
+        """Show the session's curve, whichever dock it began in: another one at once, what it has gained soon; hide where there is none.
 
-    def add(self, metric: Metric) -> None:
-        """Show one more point soon."""
-        self._metrics.append(metric)
-        if not self._timer.isActive():
+        Parameters
+        ----------
+        curve
+            Grows, and is another one when another training begins.
+        """
+        self.setVisible(bool(curve))
+        if curve is not self._metrics:
+            self._metrics = curve
+            self.draw()
+        elif not self._timer.isActive():
             self._timer.start()
 
     def draw(self) -> None:

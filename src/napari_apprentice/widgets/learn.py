@@ -85,7 +85,6 @@ class LearnDock(Dock):
         self._lay_out()
         self._connect()
         self.follow_theme(self.curves)
-        self.curves.set_metrics(self.session.curve)
         self.follow_recipe(self.form)
         self.render()
         self._render_split()
@@ -169,7 +168,7 @@ class LearnDock(Dock):
         self._render_plan(material.describe())
         self._render_buttons()
         self.card.set_candidate(session.candidate)
-        self.curves.setVisible(bool(session.curve))
+        self.curves.follow(session.curve)
 
     def _render_tasks(self) -> None:
         """Ask what to learn only where that is open: from nothing, and with several tasks to choose from."""
@@ -224,9 +223,8 @@ class LearnDock(Dock):
     def _on_session_status(self, status: object) -> None:
         self._render_buttons()
 
-    def _on_session_metric(self, metric: Metric) -> None:
-        self.curves.setVisible(True)
-        self.curves.add(metric)
+    def _on_session_metric(self, _: Metric) -> None:
+        self.curves.follow(self.session.curve)
 
     # -- dock → session ---------------------------------------------------------------------
 
@@ -245,8 +243,7 @@ class LearnDock(Dock):
     def _on_button_clicked(self) -> None:
         self.refusal.set_sentence("")
         self.stop.setEnabled(True)
-        if self.session.learn(self.form.value(), self._start, self.tasks.currentData()):
-            self.curves.set_metrics([])
+        self.session.learn(self.form.value(), self._start, self.tasks.currentData())
 
     def _on_stop_clicked(self) -> None:
         self.stop.setEnabled(False)

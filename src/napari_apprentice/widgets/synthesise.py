@@ -175,7 +175,7 @@ class SynthesiseDock(Dock):
         self.learn.setVisible(not session.is_learning)
         self.stop.setVisible(session.is_learning)
         self.card.set_candidate(session.candidate)
-        self.curves.setVisible(bool(session.curve))
+        self.curves.follow(session.curve)
 
     def _render_makers(self) -> None:
         names = makers(self.session)
@@ -212,9 +212,8 @@ class SynthesiseDock(Dock):
             self.refusal.set_sentence(describe_error(error))
             return None, ()
 
-    def _on_session_metric(self, metric: Metric) -> None:
-        self.curves.setVisible(True)
-        self.curves.add(metric)
+    def _on_session_metric(self, _: Metric) -> None:
+        self.curves.follow(self.session.curve)
 
     # -- dock → session ---------------------------------------------------------------------
 
@@ -223,8 +222,7 @@ class SynthesiseDock(Dock):
         folder, samples = self._chosen()
         name = folder.name if folder is not None else "made-up images"
         config = self.form.value()
-        if self.session.learn_images(picture_items(folder, samples), config, None, name, TASK):
-            self.curves.set_metrics([])
+        self.session.learn_images(picture_items(folder, samples), config, None, name, TASK)
 
     def _keep(self, *, use: bool) -> None:
         if use and self.session.candidate is not None:

@@ -40,6 +40,19 @@ def unfold(slices: Tensor, like: Tensor, axis: int) -> Tensor:
     return stacked.movedim(1, 2 + axis)
 
 
+class _ReadsSlices(nn.Module):
+    """What networks that read a volume slice by slice have in common: `axis`, along which the slices lie."""
+
+    axis: int
+
+    def unfolded(self, features: Tensor, volume: Tensor) -> Tensor | None:
+        """Features of slices where they lie in the volume that they are from; None where they are none of all slices."""
+        slices = len(volume) if volume.ndim == 4 else len(volume) * volume.shape[2 + self.axis]
+        if features.ndim != 4 or len(features) != slices:
+            return None
+        return unfold(features, volume, self.axis)
+
+
 class ConvGRU(nn.Module):
     """Gated recurrent units whose products are convolutions, run up and down the slices at the same time.
 
@@ -95,15 +108,17 @@ class BothWays(nn.Module):
         hidden = max(4, features // 4)
         self.cells = ConvGRU(features, hidden)
         self.join = nn.Conv2d(2 * hidden, features, 1)
+        self.both = nn.Identity()  # a place to look at the sum: Grad-CAM hooks modules
 
     def forward(self, slices: Tensor, batch: int) -> Tensor:
         """Let slices ``(B * N, F, y, x)`` know of their neighbours; `batch` says how many volumes they are of."""
         states = self.cells(slices.unflatten(0, (batch, -1)))
         said: Tensor = self.join(states.flatten(0, 1))
-        return slices + said
+        result: Tensor = self.both(slices + said)
+        return result
 
 
-class RecurrentUNet(nn.Module):
+class RecurrentUNet(_ReadsSlices):
     """Levels down, `BothWays` at the deepest ones, and up again with skip connections; ``(B, C, *spatial)`` to ``(B, K, *spatial)``.
 
     Parameters
@@ -155,7 +170,7 @@ class RecurrentUNet(nn.Module):
         return unfold(self.last(slices), volume, self.axis)
 
 
-class CnnRnn(nn.Module):
+class CnnRnn(_ReadsSlices):
     """The CNN sees all slices at once; only the recurrent cell goes from slice to slice; ``(B, C, *spatial)`` to ``(B, K)``.
 
     Parameters
