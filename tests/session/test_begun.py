@@ -42,6 +42,16 @@ def test_labels_of_few_values_become_classes_of_one_byte():
     assert not np.shares_memory(made.state.labels, made.base.labels)
 
 
+def test_classes_of_large_values_keep_them():
+    atlas = (LabelClass(2, "white"), LabelClass(1007, "fusiform"))
+    labels = np.zeros((6, 6), np.int32)
+    labels[1, 1], labels[2, 2] = 2, 1007
+    made = begun(labels, classes=atlas)
+    assert not made.state.objects
+    assert np.array_equal(made.state.labels, labels)
+    assert blank("image", made.state.grid, atlas).state.labels.dtype == np.uint16
+
+
 def test_numbered_objects_come_with_where_they_lie(monkeypatch):
     labels = np.zeros((3, 130, 90), np.uint16)
     labels[1, 60:70, 3:80], labels[2, 5, 5] = 7, 300

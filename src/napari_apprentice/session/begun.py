@@ -109,11 +109,16 @@ def blank(
     places
         Points and boxes in voxels of `grid`, where those are annotated and not voxels.
     """
-    labels = np.zeros(grid.shape, np.uint32 if objects else np.uint8)
+    labels = np.zeros(grid.shape, _kind(classes, objects))
     state = AnnotationState(
         name, grid, labels, classes, _extent(objects, places), objects=objects, places=places
     )
     return Begun(state, state.annotation(np.broadcast_to(labels.dtype.type(0), labels.shape)))
+
+
+def _kind(classes: tuple[LabelClass, ...], objects: bool) -> np.dtype[Any]:
+    """As small as holds every number; values of classes may be large, as those of brain atlases are."""
+    return np.dtype(np.uint32) if objects else np.min_scalar_type(max(c.value for c in classes))
 
 
 def _extent(objects: bool, places: Detections | None = None) -> Extent:
@@ -132,7 +137,7 @@ def begin_job(source: Source) -> Job[Begun]:
     largest = yield from _largest_job(source)
     classes = source.explained(largest)
     objects = source.numbered or largest > max(c.value for c in classes)
-    labels = np.empty(source.grid.shape, np.uint32 if objects else np.uint8)
+    labels = np.empty(source.grid.shape, _kind(classes, objects))
     base = np.empty_like(labels)
     boxes: dict[int, Box] = {}
     parts = parts_of(labels)
