@@ -1,11 +1,12 @@
 """How fast it learns: Dice against minutes from nothing, and Dice against corrections.
 
-Three questions on hippocampus MRI (``hippocampus3d`` of the data folder, see CONTRIBUTING):
+Four questions on hippocampus MRI (``hippocampus3d`` of the data folder, see CONTRIBUTING):
 
 - ``nothing``: from nothing in a few minutes on the CPU, over seeds. Nothing is chosen on the validation split: the network is the
   one that the semantic task plans, the best check is taken on training subjects that were held out.
 - ``volumes``: start from the shipped model at another site (contrast, field and slice thickness changed), correct 1, 2, 4, 8 volumes.
-- ``slices``: the same with 8 volumes of which only 1, 2 or 4 slices each are corrected; the rest of a volume is ignored.
+- ``slices``: the same with 8 volumes of which only 1, 2 or 4 slices each are corrected, evenly spread; the rest of a volume is ignored.
+- ``doubtful``: the same with the slices that *Doubtful* of the Correct dock leads to.
 
 ::
 
@@ -19,7 +20,7 @@ import argparse
 import csv
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from napari_apprentice.engine.train import TrainItem, TrainResult, train
 from napari_apprentice.io import open_labels, open_volume
 from napari_apprentice.measure.overlap import overlap_scores
 from napari_apprentice.models.store import Model, ModelStore
+from napari_apprentice.session.navigate import next_doubtful_slice
 
 CLASSES = (LabelClass(1, "anterior"), LabelClass(2, "posterior"))
 Row = dict[str, object]
@@ -84,8 +86,20 @@ def at_another_site(item: TrainItem) -> TrainItem:
 def only_slices(item: TrainItem, count: int) -> TrainItem:
     """The same item with `count` finished coronal slices, spread over the labelled length."""
     used = np.flatnonzero((item.annotation.labels != 0).any(axis=(0, 2)))
-    chosen = used[np.linspace(0, len(used) - 1, count + 2).astype(int)[1:-1]]
-    extent = Extent(slices=tuple((1, int(y)) for y in chosen))
+    return _finished(item, used[np.linspace(0, len(used) - 1, count + 2).astype(int)[1:-1]])
+
+
+def doubtful_slices(item: TrainItem, count: int, start: Model) -> TrainItem:
+    """The same item with the `count` finished coronal slices that the start is least sure of, as the dock leads to them."""
+    doubts = run_to_end(predict(item.volume, start, PredictConfig(device="cpu"))).slice_doubts[1]
+    chosen: list[int] = []
+    while len(chosen) < count and (found := next_doubtful_slice(doubts, chosen)) is not None:
+        chosen.append(found)
+    return _finished(item, chosen)
+
+
+def _finished(item: TrainItem, slices: Iterable[int]) -> TrainItem:
+    extent = Extent(slices=tuple((1, int(y)) for y in sorted(slices)))
     return dataclasses.replace(item, annotation=dataclasses.replace(item.annotation, extent=extent))
 
 
@@ -165,6 +179,13 @@ def from_corrections(
             f"{n} slices in each of 8 volumes": lambda pool, n=n: [only_slices(i, n) for i in pool]  # type: ignore[misc]
             for n in (1, 2, 4)
         }
+    if "doubtful" in kinds:
+        plans |= {
+            f"{n} doubtful slices in each of 8 volumes": lambda pool, n=n: [  # type: ignore[misc]
+                doubtful_slices(i, n, start) for i in pool
+            ]
+            for n in (1, 2, 4)
+        }
     for title, choose in plans.items():
         scores = [
             corrected(choose(pools[8 * d : 8 * d + 8]), start, val, steps) for d in range(draws)
@@ -187,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("kinds", nargs="+", choices=["nothing", "volumes", "slices"])
+    parser.add_argument("kinds", nargs="+", choices=["nothing", "volumes", "slices", "doubtful"])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
