@@ -95,7 +95,19 @@ def test_normalisations_are_read_and_written(text: str, kind: Any, low: float, h
 
 
 @pytest.mark.parametrize(
-    "text", ["", "lungs", "window", "percentile:1", "window:a:b", "window:5:1"]
+    "text",
+    [
+        "",
+        "lungs",
+        "window",
+        "percentile:1",
+        "window:a:b",
+        "window:5:1",
+        "window:nan:1",
+        "window:0:inf",
+        "percentile:-1:99",
+        "percentile:1:101",
+    ],
 )
 def test_normalisations_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(BadInputError):

@@ -112,8 +112,10 @@ def test_the_dock_lists_the_chosen_keys_and_says_what_it_refused(chosen, monkeyp
     viewer, keys = chosen
     told = []
     monkeypatch.setattr("napari_apprentice.widgets._session.show_warning", told.append)
-    keys.lock, keys.learn_step = "nonsense", "Alt+9"
+    keys.lock, keys.learn_step, keys.go = "nonsense", "Alt+9", "F6"
+    viewer.add_image(np.zeros(FLAT.shape))
     dock = ApprenticeDock(viewer)
+    assert dock.predict.button.toolTip().endswith("(F6)")
     assert told == ["'nonsense' is no key: Shift+K stays."]
     assert re.search(r"^Alt\+9 +Learn$", dock.help.toolTip(), re.M)
     assert dock.tabs.tabToolTip(2) == "Learn (Alt+9)"

@@ -112,6 +112,7 @@ def test_stop_keeps_and_cancel_can_be_resumed(
     assert not dock.stop.isEnabled()
     idle(dock.session)
     assert dock.card.isVisible()
+    assert dock.stop.isEnabled(), "the next training can be stopped, too"
 
 
 def test_what_an_earlier_session_left_is_offered_with_two_buttons(

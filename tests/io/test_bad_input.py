@@ -64,6 +64,8 @@ CASES: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
     "no length": ("a.nii", lambda _: nifti({42: shorts(0)}), "positive lengths"),
     "nine dimensions": ("a.nii", lambda _: nifti({40: shorts(9)}), "1 to 7"),
     "unknown voxel type": ("a.nii", lambda _: nifti({70: shorts(999)}), "code 999"),
+    "no voxel type": ("a.nii", lambda _: nifti({70: shorts(0)}), "code 0"),
+    "voxels of one bit": ("a.nii", lambda _: nifti({70: shorts(1)}), "code 1"),
     "complex voxels": ("a.nii", lambda _: nifti({70: shorts(32, 64)}), "complex64"),
     "voxels before the header": (
         "a.nii",

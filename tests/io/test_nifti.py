@@ -226,6 +226,24 @@ def test_a_slope_without_sense_means_no_scaling(tmp_path: Path, slope: float) ->
     assert (volume.numpy() == 1).all()
 
 
+@pytest.mark.parametrize("signs", [(0, 1, 1), (2, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, 1)])
+def test_odd_voxel_sizes_are_read_as_nibabel_reads_them(
+    tmp_path: Path, signs: tuple[int, int, int]
+) -> None:
+    theirs = nibabel.Nifti1Image(np.zeros((2, 3, 4), np.uint8), None)
+    theirs.set_qform(np.diag([2.0, 3.0, 4.0, 1.0]), code=1)
+    nibabel.save(theirs, tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[76:92] = struct.pack("<4f", signs[0], 2 * signs[1], 3, 4 * signs[2])
+    (tmp_path / "a.nii").write_bytes(raw)
+
+    volume = io.open_volume(tmp_path / "a.nii")
+
+    assert_same_places(volume, nibabel.load(tmp_path / "a.nii"))
+    assert volume.metadata["warnings"] == ()
+    assert volume.grid.spacing == (4, 3, 2)
+
+
 @pytest.mark.parametrize("rows", [struct.pack("<f", float("nan")) + bytes(44), bytes(48)])
 def test_a_broken_affine_is_repaired_and_kept_in_the_file(tmp_path: Path, rows: bytes) -> None:
     image = nibabel.Nifti1Image(np.ones((2, 3, 4), np.uint8), np.diag([1.0, 2.0, 3.0, 1.0]))

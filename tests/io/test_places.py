@@ -83,6 +83,20 @@ def test_plain_columns_and_one_axis_more_for_frames(tmp_path: Path) -> None:
     assert (film.frames.tolist(), film.detections.centres.tolist()) == ([5], [[3.0, 4.0]])
 
 
+def test_a_comma_is_a_decimal_sign_where_semicolons_part_the_columns(tmp_path: Path) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_text(
+        "y;x;class;score\n3,25;,5;1,5 µm;5e-1\n4;-1,5e1;1,5 µm;0,25\n", encoding="utf-8"
+    )
+    table = read_places(path, 2)
+    assert table.detections.centres.tolist() == [[3.25, 0.5], [4.0, -15.0]]
+    assert table.detections.scores.tolist() == [0.5, 0.25]
+    assert table.names == ("1,5 µm",)
+    path.write_text('y,x\n"3,25",5\n')
+    with pytest.raises(FormatError, match="column y of row 1"):
+        read_places(path, 2)
+
+
 def test_no_object_at_all_is_a_table_too(tmp_path: Path) -> None:
     _, grid = some(2)
     for name in ("a.csv", "a.geojson"):
@@ -138,6 +152,7 @@ def test_outlines_count_as_the_boxes_around_them(tmp_path: Path) -> None:
         ("a.csv", "axis-0,axis-1,class\n1,1,a\n2,2,\n", "none in row 2"),
         ("a.csv", "axis-0,axis-1,axis-2,axis-3\n1,1,1,1\n", "with 2 axes"),
         ("a.geojson", "{", "cannot be read"),
+        ("a.geojson", "[" * 100_000, "cannot be read"),
         ("a.geojson", '{"type": "x"}', "feature collection"),
         ("a.geojson", '[{"type": "Feature"}]', "geometry in every feature"),
         (

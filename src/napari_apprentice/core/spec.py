@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -45,8 +46,10 @@ class Normalization(_Frozen):
 
     @model_validator(mode="after")
     def _ordered(self) -> Normalization:
-        if self.low >= self.high:
+        if not -inf < self.low < self.high < inf:
             raise ValueError(f"low must be below high, found {self.low} and {self.high}")
+        if self.kind == "percentile" and not 0 <= self.low < self.high <= 100:
+            raise ValueError(f"percentiles lie within 0..100, found {self.low} and {self.high}")
         return self
 
 
@@ -114,7 +117,7 @@ class ModelSpec(_Frozen):
         if len(self.tile) != self.ndim or any(t < 1 for t in self.tile):
             raise ValueError(f"tile must have {self.ndim} positive lengths, found {self.tile}")
         if self.spacing is not None and (
-            len(self.spacing) != self.ndim or any(s <= 0 for s in self.spacing)
+            len(self.spacing) != self.ndim or not all(0 < s < inf for s in self.spacing)
         ):
             raise ValueError(f"spacing must have {self.ndim} positive values, found {self.spacing}")
         values = [c.value for c in self.classes]

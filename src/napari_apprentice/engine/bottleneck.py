@@ -13,7 +13,7 @@ from .images import fitted
 from .prepare import preparing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
@@ -21,7 +21,24 @@ if TYPE_CHECKING:
     from napari_apprentice.core.spec import ModelSpec
     from napari_apprentice.core.volume import Volume
 
-__all__ = ["bottleneck_of", "flat_map"]
+__all__ = ["bottleneck_of", "encoder_of", "flat_map"]
+
+
+def encoder_of(network: torch.nn.Module, spec: ModelSpec) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What leads to the narrow middle of a network.
+
+    Raises
+    ------
+    BadInputError
+        It has none.
+    """
+    encode: Callable[[torch.Tensor], torch.Tensor] | None = getattr(network, "encode", None)
+    if encode is None:
+        raise BadInputError(
+            f"expected a network with a narrow middle, {spec.network} has none",
+            remedy="Learn what is normal first: such a model has one.",
+        )
+    return encode
 
 
 def bottleneck_of(
@@ -46,12 +63,7 @@ def bottleneck_of(
     BadInputError
         A network without a narrow middle, or an image that does not fit the model.
     """
-    encode = getattr(network, "encode", None)
-    if encode is None:
-        raise BadInputError(
-            f"expected a network with a narrow middle, {spec.network} has none",
-            remedy="Learn what is normal first: such a model has one.",
-        )
+    encode = encoder_of(network, spec)
     prepared = yield from preparing(volume, spec)
     parts = yield from fitted(prepared, spec)
     network.eval()

@@ -173,11 +173,19 @@ def read_header(path: Path) -> Header:
             f"expected {size} header bytes, found {len(start)}", path=path, remedy="Copy it again."
         )
     raw = kind(start[:size], check=False)
+    _mend(raw)
     _check_dims(path, raw)
     _check_size(path, raw, zipped)
     extensions = tuple(_extensions(path, raw, size))
     block = raw.as_byteswapped("<").binaryblock
     return Header(version, block, zipped, extensions, raw)
+
+
+def _mend(raw: Any) -> None:
+    """Make sense of voxel sizes as other programs do: nothing is mirrored by them but where -1 stands before them."""
+    raw["pixdim"][1:4] = np.abs(raw["pixdim"][1:4])
+    if raw["pixdim"][0] != -1:
+        raw["pixdim"][0] = 1
 
 
 def _start_is_zipped(path: Path) -> bool:
@@ -214,12 +222,14 @@ def _check_dims(path: Path, raw: Any) -> None:
         )
     try:
         dtype = raw.get_data_dtype()
-    except Exception as error:
+    except KeyError:
+        dtype = np.dtype(np.void)
+    if dtype.itemsize == 0:  # nothing, single bits, or wider than this machine knows
         raise FormatError(
             f"expected a known voxel type, found code {int(raw['datatype'])}",
             path=path,
             remedy="Export the image again with a common type, such as int16 or float32.",
-        ) from error
+        )
     if dtype.kind == "c" or dtype.itemsize > 8:
         raise FormatError(
             f"expected whole or real numbers, found {dtype}",

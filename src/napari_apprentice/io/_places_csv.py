@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from napari_apprentice.core.detections import Detections
 from napari_apprentice.core.errors import BadInputError, FormatError
 
 from ._atomic import writing
-from ._tables import heads_and_rows
+from ._tables import delimiter_of, heads_and_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ __all__ = ["axes_of_table", "read_table", "write_table"]
 
 _CLASSES = ("class", "class name", "label", "name")
 _SCORES = ("score", "confidence", "probability")
+_DECIMAL = re.compile(r"^(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)$")
 _Row = dict[str, str]
 _Table = tuple[
     Detections, tuple[str, ...], "NDArray[np.int32] | None", "tuple[float, ...] | None", str
@@ -135,6 +137,8 @@ def _heads_and_rows(path: Path) -> tuple[list[str], list[_Row]]:
     heads, rows = heads_and_rows(path)
     if not heads:
         raise FormatError("expected a table of points, found an empty file", path=path)
+    if delimiter_of(path) == ";":
+        rows = [{head: _DECIMAL.sub(r"\1.\2", text) for head, text in row.items()} for row in rows]
     return heads, rows
 
 

@@ -66,7 +66,7 @@ def read_features(path: Path, ndim: int) -> tuple[Detections, tuple[str, ...]]:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FormatError(f"the GeoJSON cannot be read ({error})", path=path) from error
     features = document.get("features") if isinstance(document, dict) else document
     if not isinstance(features, list):

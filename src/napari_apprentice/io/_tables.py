@@ -23,6 +23,7 @@ __all__ = [
     "TABLE_SUFFIXES",
     "check_table_path",
     "column_named",
+    "delimiter_of",
     "heads_and_rows",
     "read_rows",
     "save_json",
@@ -119,10 +120,9 @@ def heads_and_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     FormatError
         The file cannot be read.
     """
+    delimiter = delimiter_of(table)
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            delimiter = _delimiter(table, file.readline())
-            file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter)
             heads = [original(str(head).strip()) for head in reader.fieldnames or ()]
             reader.fieldnames = heads
@@ -132,10 +132,21 @@ def heads_and_rows(table: Path) -> tuple[list[str], list[dict[str, str]]]:
     return heads, rows
 
 
-def _delimiter(table: Path, heads: str) -> str:
-    """What parts the columns; spreadsheets write a semicolon where the comma is a decimal sign."""
+def delimiter_of(table: Path) -> str:
+    """What parts the columns; spreadsheets write a semicolon where the comma is a decimal sign.
+
+    Raises
+    ------
+    FormatError
+        The file cannot be read.
+    """
     if table.suffix.lower() == ".tsv":
         return "\t"
+    try:
+        with table.open(encoding="utf-8-sig") as file:
+            heads = file.readline()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"the table cannot be read ({error})", path=table) from error
     return ";" if ";" in heads and "," not in heads else ","
 
 

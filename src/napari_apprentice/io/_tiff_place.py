@@ -176,7 +176,7 @@ def _annotations(root: ElementTree.Element) -> Iterator[tuple[str, list[tuple[st
 
 
 def _class_names(pairs: Mapping[str, Any]) -> dict[int, str]:
-    return {int(k): str(v) for k, v in pairs.items() if str(k).isdigit()}
+    return {int(k): str(v) for k, v in pairs.items() if str(k).isdecimal()}
 
 
 def _stored_grid(

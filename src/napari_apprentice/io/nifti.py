@@ -93,8 +93,7 @@ FORMAT = NiftiFormat()
 def _axes(header: Header) -> str:
     """Axes of the file's array, fastest first, one letter per dimension."""
     axes = "XYZTC"[: max(len(header.shape), 2)]
-    fifth = header.shape[4] if len(header.shape) > 4 else 1
-    if len(header.shape) == 4 and fifth == 1 and header.intent in _VECTORS:
+    if len(header.shape) == 4 and header.intent in _VECTORS:
         return "XYZC"
     return axes
 

@@ -93,7 +93,7 @@ class NrrdFormat:
                 for part in stream(volume, order, dtype):
                     file.write(part.data)
                 return
-            with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed:
+            with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
                 for part in stream(volume, order, dtype):
                     packed.write(part.data)
 

@@ -183,10 +183,6 @@ def save_model(
     return Model(spec, kept, folder)
 
 
-def _starters() -> Path:
-    return Path(__file__).parent / "starter"
-
-
 class ModelStore:
     """The models at hand: the user's own, and the starters that come with the package (read-only).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels, Points, Shapes
+from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QWidget
 
@@ -249,10 +249,6 @@ class Sources(QWidget):
         known = () if are_numbered(facts_of(layer)) else classes_in(layer)
         classes = {c.value: c.name for c in known}
         return replace(adapt.volume_of(layer), is_labels=True, classes=classes, name=layer.name)
-
-    def has_images(self) -> bool:
-        """Whether the viewer shows an image at all."""
-        return any(isinstance(layer, Image) for layer in self._viewer.layers)
 
     # -- what is asked ------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from napari_apprentice.session.text import duration
 
 from ._card import ResultCard
 from ._dock import Dock
+from ._keys import key_for
 from ._leftover import LeftoverBar
 from ._parts import ElidedList, ErrorLine, ModelList, wrapped
 from .curves import CurvePlot
@@ -198,8 +199,10 @@ class LearnDock(Dock):
         is_learning = session.is_learning
         self.button.setVisible(not is_learning)
         self.button.setEnabled(problem is None)
-        self.button.setToolTip(problem or "Teach the model (Ctrl+Return)")
+        self.button.setToolTip(problem or f"Teach the model ({key_for('Ctrl+Return')})")
         self.stop.setVisible(is_learning)
+        if not is_learning:  # the next training, however it is begun, can be stopped again
+            self.stop.setEnabled(True)
         self.resume.setVisible(session.can_resume())
         self.leftover.render_state()
 

@@ -13,6 +13,7 @@ from ._coloring import Coloring
 from ._diameter import DiameterRow
 from ._dock import Dock
 from ._facts import objects_in
+from ._keys import key_for
 from ._parts import ErrorLine, ModelList, elided, wrapped
 from .form import ConfigForm
 
@@ -118,7 +119,8 @@ class PredictDock(Dock):
         problem, session = self.problem(), self.session
         self.button.setEnabled(problem is None)
         name = "" if session.volume is None else session.volume.name
-        self.button.setToolTip(problem or f"Apply {session.model} to {name} (Ctrl+Return)")
+        key = key_for("Ctrl+Return")
+        self.button.setToolTip(problem or f"Apply {session.model} to {name} ({key})")
 
     def problem(self) -> str | None:
         """Why the button cannot be pressed, or None where it can."""
