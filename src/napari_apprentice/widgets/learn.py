@@ -245,7 +245,6 @@ class LearnDock(Dock):
 
     def _on_button_clicked(self) -> None:
         self.refusal.set_sentence("")
-        self.stop.setEnabled(True)
         self.session.learn(self.form.value(), self._start, self.tasks.currentData())
 
     def _on_stop_clicked(self) -> None:
