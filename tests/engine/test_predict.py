@@ -208,6 +208,22 @@ def test_nan_constant_and_half_precision_weights() -> None:
     run_to_end(predict(volume(smooth((12, 14)), "YX"), model(half, tile=(8, 8)), CPU))
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_its_end_does_not_look_through_all_objects_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    # A full garbage collection holds the GIL: the window stood still for half a second at the end of each prediction.
+    full: list[Any] = []
+    monkeypatch.setattr("gc.collect", lambda *generation: full.append(generation) or 0)
+    job = predict(volume(smooth((24, 28)), "YX"), model(steps, tile=(8, 8)), CPU)
+    if cancelled:
+        with closing(job):
+            next(job)
+    else:
+        run_to_end(job)
+    assert full == []
+
+
 def test_lazy_input_is_read_one_time_point_at_a_time() -> None:
     import dask.array as da
 

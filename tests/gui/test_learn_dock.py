@@ -31,6 +31,23 @@ def test_nothing_to_learn_from_is_said(dock: LearnDock) -> None:
     assert "Nothing is finished yet" in dock.button.toolTip()
 
 
+def test_a_stroke_does_not_fill_the_list_of_models_anew(
+    dock: LearnDock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotate(dock.session)
+    filled: list[object] = []
+    fill = dock.models._fill
+    monkeypatch.setattr(dock.models, "_fill", lambda *a: filled.append(a) or fill(*a))
+    dock.session.annotations_changed.emit()
+    dock.session.annotations_changed.emit()
+    assert filled == []
+    dock.models.setCurrentIndex(0)
+    assert dock.models.currentData() is None
+    dock.session.refresh_models()
+    assert filled
+    assert dock.models.count() > 1
+
+
 def test_the_plan_in_one_line_and_the_split_before_starting(dock: LearnDock, qtbot: Any) -> None:
     annotate(dock.session)
     assert dock.button.isEnabled()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 
-from napari_apprentice.core.jobs import FinishReason
+from napari_apprentice.core.jobs import FinishReason, JobState, JobStatus, Progress
 from napari_apprentice.widgets._parts import JobLine
 from napari_apprentice.widgets.layers import METADATA
 from napari_apprentice.widgets.predict import PredictDock
@@ -109,6 +110,27 @@ def test_progress_and_cancel(
     assert line.text.text() == "Predicting nuclei: cancelled"
     assert len(viewer.layers) == 1
     assert dock.button.isEnabled()
+
+
+def test_progress_is_painted_with_the_window_not_at_once(dock: PredictDock, qtbot: Any) -> None:
+    class Painted(QObject):
+        times = 0
+
+        def eventFilter(self, _: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+            self.times += event.type() == QEvent.Type.Paint
+            return False
+
+    line, painted = dock.findChild(JobLine), Painted()
+    running = JobStatus("Predicting", JobState.RUNNING, progress=Progress("predicting", 1, 9))
+    line.set_status(running)
+    qtbot.waitExposed(dock)
+    line.bar.installEventFilter(painted)
+    qtbot.waitUntil(lambda: painted.times > 0)
+    painted.times = 0
+    line.set_status(replace(running, progress=Progress("predicting", 5, 9)))
+    assert painted.times == 0
+    assert line.bar.value() == round(1000 * 5 / 9)
+    qtbot.waitUntil(lambda: painted.times > 0)
 
 
 def test_an_error_is_a_sentence_with_details(

@@ -16,6 +16,7 @@ __all__ = [
     "describe_devices",
     "is_out_of_memory",
     "memory_free",
+    "release_cache",
     "release_memory",
 ]
 
@@ -194,10 +195,18 @@ def _describe_gpu(index: int) -> dict[str, Any]:
 
 
 def release_memory() -> None:
-    """Collect garbage and give cached memory of the GPU back."""
+    """Collect garbage, after memory ran out, and give cached memory of the GPU back.
+
+    To look through all objects of the program stops every thread, the window's too, for half a second.
+    """
+    gc.collect()
+    release_cache()
+
+
+def release_cache() -> None:
+    """Give cached memory of the GPU back to other programs."""
     import torch
 
-    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     elif torch.backends.mps.is_available():

@@ -161,9 +161,9 @@ class _Prediction:
         return self._finish(predictions, plan, clock.perf_counter() - began)
 
     def _release(self) -> None:
-        from .device import release_memory
+        from .device import release_cache
 
-        release_memory()
+        release_cache()
 
     def _plan(self) -> Plan:
         from ._sliding import Plan

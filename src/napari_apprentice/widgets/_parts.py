@@ -137,6 +137,7 @@ class ModelList(ElidedList):
     def __init__(self, empty: str) -> None:
         super().__init__()
         self._empty = empty
+        self._shown: tuple[Sequence[ModelChoice], str | None, str | None] | None = None
 
     def set_choices(
         self, choices: Sequence[ModelChoice], chosen: str | None, first: str | None = None
@@ -153,6 +154,14 @@ class ModelList(ElidedList):
             Text of an entry that is no model and always can be chosen.
         """
         was_blocked = self.blockSignals(True)
+        shown, self._shown = self._shown, (choices, chosen, first)
+        # Asked for after every stroke; nothing is new then, and a list of models takes as long as all the rest.
+        is_new = shown is None or shown[0] is not choices or shown[1:] != (chosen, first)
+        if is_new or self.currentData() != chosen:
+            self._fill(choices, chosen, first)
+        self.blockSignals(was_blocked)
+
+    def _fill(self, choices: Sequence[ModelChoice], chosen: str | None, first: str | None) -> None:
         self.clear()
         if first is not None:
             self.addItem(first, None)
@@ -166,7 +175,6 @@ class ModelList(ElidedList):
             self.setCurrentIndex(-1)
             self.setPlaceholderText("no model fits this image")
         self.setToolTip(self.currentData(Qt.ItemDataRole.ToolTipRole) or self._empty)
-        self.blockSignals(was_blocked)
 
     def _add(self, choice: ModelChoice) -> None:
         text = choice.name if choice.reason is None else f"{choice.name} — {choice.reason}"
@@ -293,8 +301,11 @@ class JobLine(QWidget):
         fraction = status.progress.fraction
         self.text.setText(describe_status(status))
         self.text.setToolTip(describe_status(status))
+        # Else Qt paints the bar at once, and with it the whole window, canvas included; so it is painted with the rest.
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, 0 if fraction is None else 1000)
         self.bar.setValue(round(1000 * (fraction or 0.0)))
+        self.bar.setUpdatesEnabled(True)
         self.bar.setVisible(status.is_running)
         self.cancel.setVisible(status.is_running)
         self.cancel.setEnabled(status.state is JobState.RUNNING)
