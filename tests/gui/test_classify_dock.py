@@ -126,6 +126,7 @@ def test_a_folder_is_shown_on_a_layer_that_comes_and_goes(
     dock.gallery.go(3)
     assert dock.refusal.isVisibleTo(dock)
     assert "bad.png" in dock.refusal.sentence.text().replace("\u200b", "")
+    assert not viewer.layers  # the picture before would be taken for this one
     dock.open_folder(tmp_path / "nowhere")
     assert "no such file or folder" in dock.refusal.sentence.text().replace("\u200b", "")
 
@@ -153,6 +154,21 @@ def test_the_picture_of_a_folder_goes_and_comes_with_the_dock(
     assert not viewer.layers[0].keymap
     dock.show()
     assert [layer.name for layer in viewer.layers] == ["mine", "b"]
+
+
+def test_keys_on_a_stack_come_back_with_the_dock(viewer: Any, qtbot: Any) -> None:
+    dock = ClassifyDock(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    layer = viewer.add_image(np.zeros((3, 8, 9), np.uint8))
+    dock.sources.setCurrentIndex(1)
+    dock.sources.activated.emit(1)
+    bound = set(layer.keymap)
+    assert bound
+    dock.hide()
+    assert not layer.keymap
+    dock.show()
+    assert set(layer.keymap) == bound
 
 
 def test_classes_come_back_and_are_saved_as_a_table(
@@ -204,6 +220,22 @@ def test_answers_are_shown_and_lead_to_the_doubtful_ones(viewer: Any, dock: Any)
     dock.unsure.click()
     assert viewer.dims.current_step[0] == 2
     assert [one.name for one in viewer.layers] == ["stack"]
+
+
+def test_the_map_of_a_volume_lies_on_the_volume(viewer: Any, dock: Any, tmp_path: Path) -> None:
+    """Slices that lie along X are shown upright, and so is the map; it lay beside the volume, unturned."""
+    affine = np.array([[0, 0, 3.0, 5], [0, 2.0, 0, 6], [1.0, 0, 0, 7], [0, 0, 0, 1]])
+    grid = Grid("ZYX", (4, 5, 6), Grid.freeze(affine), "mm", "LPS")
+    save(Volume(np.zeros(grid.shape, np.uint8), grid), tmp_path / "v.nii.gz")
+    dock.open_folder(tmp_path)
+    (own,) = viewer.layers
+    volume = dock.gallery.sample.open()
+    evidence = np.random.default_rng(0).random(volume.grid.shape).astype(np.float32)
+    dock.view.add_map(Prediction(volume.grid, image=evidence, summary="why"))
+    added = viewer.layers[-1]
+    assert added.data.shape == own.data.shape
+    np.testing.assert_allclose(added.extent.world, own.extent.world)
+    assert added.units == own.units
 
 
 def test_learning_gives_a_card_and_a_model(

@@ -95,6 +95,7 @@ def test_a_map_is_added_above_the_image(
     dock.button.click()
     idle(dock.session)
     assert len({layer.name for layer in viewer.layers}) == 3
+    assert [layer.visible for layer in viewer.layers] == [True, False, True]
 
 
 def test_the_class_is_asked_only_where_it_matters(

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_apprentice.core.errors import ApprenticeError
+from napari_apprentice.core.volume import Volume
 from napari_apprentice.session.identity import identity
 from napari_apprentice.session.samples import Sample, plane_samples
 
 from . import layers as adapt
+from ._upright import upright
 
 if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
+    from qtpy.QtGui import QHideEvent
 
     from napari_apprentice.core.prediction import Prediction
-    from napari_apprentice.core.volume import Volume
 
 __all__ = ["GalleryView", "layer_sources"]
 
@@ -100,12 +103,16 @@ class GalleryView:
         """Lay a map of evidence over the image that is shown; it goes when another image comes."""
         self._forget_map()
         layer = self.layer
-        if layer is None:
+        if layer is None or answer.image is None:
             return
-        same = adapt.layer_kwargs(layer, layer.ndim) if layer.ndim == 2 else {}
-        placed = same or {"scale": layer.scale[-2:], "translate": layer.translate[-2:]}
+        evidence = upright(Volume(answer.image, answer.grid))
+        if answer.grid.ndim == layer.ndim:
+            placed = adapt.layer_kwargs(layer, layer.ndim)
+        else:  # a slice of a stack
+            flat = ("scale", "translate", "units")
+            placed = {name: getattr(layer, name)[-2:] for name in flat}
         added: Any = self._viewer.add_image(
-            answer.image,
+            evidence.numpy(),
             name=answer.summary,
             metadata=_OWN,
             colormap="inferno",
@@ -130,9 +137,16 @@ class GalleryView:
             self._viewer.layers.remove(own)
         self.own, self._put = None, ("", None)
 
+    def leave_with(self, event: QHideEvent) -> bool:
+        """Go when the dock goes: the picture would lie under what other docks show. False where only the window is made small."""
+        if event.spontaneous():
+            return False
+        self.forget()
+        return True
+
     @property
     def is_missing(self) -> bool:
-        """Whether pictures come from files, and none of them is shown."""
+        """Whether pictures come from files, and none of them is shown: it left with the dock, which has come back."""
         return not self._source and self.own is None
 
     @property
@@ -149,11 +163,16 @@ class GalleryView:
         Raises
         ------
         ApprenticeError
-            The file cannot be read.
+            The file cannot be read; nothing is shown then, as the image before would be taken for this one.
         """
         self._forget_map()
         if not self._source:
-            self._show_file(sample.open())
+            try:
+                volume = sample.open()
+            except ApprenticeError:
+                self.forget()
+                raise
+            self._show_file(volume)
             return
         named = {one.unique_id: one for one in self._viewer.layers}
         if self._is_stack:
@@ -174,4 +193,4 @@ class GalleryView:
         added: Any = self._viewer.add_image(data, **kwargs)
         self.own, self._put = added, (added.name, added.data)
         if before != added.data.shape[:2]:
-            self._viewer.reset_view()
+            self._viewer.reset_view(layers=[added])

@@ -190,9 +190,8 @@ class ImageMapView(QWidget):
         self.mapped.emit()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
-        """The image goes with the map: it would lie under what other docks show."""
-        if not event.spontaneous():  # the window is not just made small
-            self.view.forget()
+        """The image goes with the map."""
+        self.view.leave_with(event)
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name

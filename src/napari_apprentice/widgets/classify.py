@@ -234,17 +234,18 @@ class ClassifyDock(Dock):
         self.render()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
-        """The picture goes with the dock: it would lie under what other docks show."""
-        if not event.spontaneous():  # the window is not just made small
+        """The picture goes with the dock, and its keys."""
+        if self.view.leave_with(event):
             self._keys.stop()
-            self.view.forget()
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """The picture comes back with the dock."""
+        """The picture comes back with the dock, and its keys."""
         super().showEvent(event)
         if self.gallery.sample is not None and self.view.is_missing:
             self._on_gallery_changed()
+        else:
+            self._bind_keys()
 
     def _bind_keys(self) -> None:
         """On a layer of our own the plain numbers; elsewhere they are napari's, and Ctrl goes with them."""

@@ -19,6 +19,7 @@ from .form import ConfigForm
 
 if TYPE_CHECKING:
     import napari
+    from napari.layers import Layer
 
     from napari_apprentice.core.prediction import Prediction
     from napari_apprentice.core.volume import Volume
@@ -43,6 +44,7 @@ class ExplainDock(Dock):
     def __init__(self, viewer: napari.viewer.Viewer, session: Session | None = None) -> None:
         super().__init__(viewer, session)
         self._ways = {way.key: way for way in jobs.ways()}
+        self._maps: list[Layer] = []
         self.models = ModelList("no model yet")
         self.channels = ChannelLists(self.session)
         self.ways, self.classes = ElidedList(), ElidedList()
@@ -167,9 +169,13 @@ class ExplainDock(Dock):
         active = self.viewer.layers.selection.active
         way = "uncertainty" if answer.image_class is None or answer.table else answer.image_class
         name = f"{volume.name} ▸ {model} ▸ {made.parameters['method'] if made else 'map'} {way}"
+        for before in self._maps:  # two maps over each other would read as one
+            before.visible = False
+        self._maps = []
         for data, kwargs, _ in adapt.prediction_layers(answer, volume, name, None, key):
             kwargs["name"] = adapt.unique_name([one.name for one in self.viewer.layers], name)
             look = {"colormap": "inferno", "opacity": 0.5, "contrast_limits": (0, 1)}
-            self.viewer.add_image(data, **{**kwargs, **look})
+            added: Any = self.viewer.add_image(data, **{**kwargs, **look})
+            self._maps.append(added)
         if active is not None and active in self.viewer.layers:
             self.viewer.layers.selection.active = active
