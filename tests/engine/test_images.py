@@ -226,6 +226,9 @@ def test_constant_images_are_learned_from_without_nan(tmp_path: Path) -> None:
     items = [TrainItem(f"c{n}", flat, item(n).annotation) for n in range(10)]
     result, events = learn(items, tmp_path, config={"steps": 3})
     assert all(np.isfinite(e.value) for e in events if isinstance(e, Metric))
+    said = warnings_of(events)
+    assert any("images have one value everywhere" in one and "c0, c1" in one for one in said)
+    assert not any("same picture" in one for one in said)  # they only look alike
     answer = run_to_end(
         predict(flat, Model(result.spec, result.state), PredictConfig(device="cpu"))
     )

@@ -142,6 +142,8 @@ def list_kinds(
 
 def _from_folders(images: Path) -> Generator[Event, None, list[ClassedFile]]:
     found = class_folders(images)
+    if not images.exists():
+        raise BadInputError("no such file or folder", path=images, remedy="Check the path.")
     if not found:
         raise BadInputError(
             "expected a folder with one folder of images per class, found none",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_apprentice.core.errors import BadInputError
 from napari_apprentice.core.jobs import Log
 
@@ -92,10 +94,10 @@ def _chosen(by_class: Mapping[str, Sequence[str]], config: TrainConfig) -> set[s
 def find_leaks(
     train: Sequence[ImageArray], held_out: Sequence[ImageArray]
 ) -> Generator[Log, None, None]:
-    """Warn of pictures with the same voxels on both sides of the split, or in two classes."""
+    """Warn of pictures with the same voxels on both sides of the split, or in two classes; empty ones are all alike and no leak."""
     known: dict[str, ImageArray] = {}
     doubles = []
-    for array in train:
+    for array in (a for a in train if not _is_flat(a)):
         first = known.setdefault(array.digest, array)
         if first.target != array.target:
             doubles.append(f"{first.name} and {array.name}")
@@ -108,6 +110,10 @@ def find_leaks(
             f"{_named(leaks)}",
             "warning",
         )
+
+
+def _is_flat(array: ImageArray) -> bool:
+    return bool(np.ptp(array.data) == 0)
 
 
 def _named(texts: Sequence[str]) -> str:

@@ -119,6 +119,7 @@ def prepare_images(
     arrays: list[ImageArray] = []
     digest = hashlib.sha256()
     faults: list[ApprenticeError] = []
+    flat: list[str] = []
     for number, item in enumerate(items):
         yield Progress("preparing", number, len(items), "image")
         with naming(item.name):
@@ -133,9 +134,17 @@ def prepare_images(
             own = hashlib.sha256(part.tobytes()).hexdigest()
             arrays.append(ImageArray(item.name, np.ascontiguousarray(part), target, own))
             digest.update(f"{own} {target}".encode())
+        if np.ptp(prepared.data) == 0:
+            flat.append(item.name)
         for note in prepared.notes:
             yield Log(f"{item.name}: {note}", "warning")
     yield from left_out(faults, len(items))
+    if flat:
+        some = ", ".join(flat[:_NAMED]) + (" …" if len(flat) > _NAMED else "")
+        yield Log(
+            f"{len(flat)} of {len(items)} images have one value everywhere, nothing can be learned from them: {some}",
+            "warning",
+        )
     return arrays, digest.hexdigest()
 
 

@@ -64,7 +64,8 @@ def list_images(path: _Path, *, series: str | None = None) -> list[Path]:
     if not found and _is_image_folder(folder):
         return several(format_of(folder), folder)
     if not found:
-        known = ", ".join(suffix for entry in formats() for suffix in entry.suffixes)
+        suffixes = dict.fromkeys(suffix for entry in formats() for suffix in entry.suffixes)
+        known = ", ".join(suffixes)
         raise BadInputError("no image in this folder", path=folder, remedy=f"Known: {known}.")
     return found
 

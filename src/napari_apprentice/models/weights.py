@@ -129,7 +129,8 @@ def shapes_of(path: Path) -> Shapes:
             file.seek(8)
             if length > min(size - 8, _MAX_HEADER):
                 raise ModelError(
-                    f"expected a header within the file's {size} bytes, found one that claims {length} bytes",
+                    f"expected safetensors, found another kind of file, or one cut short: its header would be {length} bytes "
+                    f"long, the file is {size}",
                     path=path,
                     remedy=_DAMAGED,
                 )
