@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,16 @@ def test_every_verb_explains_itself(call: Callable[..., Any], verb: str) -> None
 
 def test_version(call: Callable[..., Any]) -> None:
     assert call("--version").out == f"napari-apprentice {napari_apprentice.__version__}\n"
+
+
+def test_the_package_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["napari-apprentice", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("napari_apprentice", run_name="__main__")
+    assert caught.value.code == 0
+    assert napari_apprentice.__version__ in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

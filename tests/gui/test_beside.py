@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_apprentice.session import beside
+from napari_apprentice.session import begun, beside
 
 from ._correct_bench import DEEP, Bench
 
@@ -56,3 +58,31 @@ def test_labels_below_zero_are_refused_where_the_button_is(
     assert "found -1" in bench.dock.error.sentence.text()
     assert bench.state is None
     assert bench.dock.beginning.correct.isEnabled()
+
+
+def test_what_is_being_restored_cannot_be_discarded(
+    large: None, viewer: Any, idle: Any, qtbot: Any, monkeypatch: Any
+) -> None:
+    go, read = threading.Event(), begun.restore
+
+    def slowly(folder: Path) -> Any:
+        assert go.wait(20)
+        return read(folder)
+
+    monkeypatch.setattr(begun, "restore", slowly)
+    bench = Bench(viewer, DEEP, numbered()).begin()
+    qtbot.waitUntil(lambda: bench.state is not None, timeout=20_000)
+    idle(bench.session)
+    bench.stroke((3, 30, 30), value=11)
+    said = bench.state.labels.copy()
+    bench.state.autosave.close()
+    bench.session.annotations.clear()
+    annotator = bench.dock.annotator
+    annotator._asked = ("", None)  # as after a restart
+    annotator.restore()
+    annotator.discard()
+    assert "still at work" in bench.dock.error.sentence.text()
+    go.set()
+    qtbot.waitUntil(lambda: bench.state is not None, timeout=20_000)
+    idle(bench.session)
+    assert np.array_equal(bench.state.labels, said)

@@ -36,6 +36,7 @@ _LIBRARIES = (
     ),
 )
 _CODECS = ("zlib", "lzw", "zstd", "jpeg8", "jpeg2k", "jpegls", "jpegsof3", "jpegxl", "png")
+_AGAIN = "Install it again from where you have it, with pip install --force-reinstall."
 Status = Literal["ok", "warning", "problem"]
 
 
@@ -123,8 +124,7 @@ def _installed() -> Check:
     libraries = _libraries()
     missing = [name for name, found in libraries.items() if found is None]
     if missing:
-        fix = "Run: pip install --upgrade --force-reinstall napari-apprentice"
-        return Check("libraries", "problem", f"missing: {', '.join(missing)}", fix)
+        return Check("libraries", "problem", f"missing: {', '.join(missing)}", _AGAIN)
     shown = ("napari", "torch", "monai", "numpy")
     return Check("libraries", "ok", ", ".join(f"{name} {libraries[name]}" for name in shown))
 
@@ -133,9 +133,7 @@ def _plugin() -> Check:
     known = [point.name for point in entry_points(group="napari.manifest")]
     if "napari-apprentice" in known:
         return Check("plugin", "ok", "napari finds it")
-    fix = (
-        "Install the package (pip install napari-apprentice) instead of running it from its folder."
-    )
+    fix = "Install it into the environment of napari instead of running it from its folder."
     return Check("plugin", "problem", "napari does not find it", fix)
 
 
@@ -223,11 +221,10 @@ def _starters() -> Check:
     store = ModelStore()
     names = [name for name in {*store.specs(), *store.problems} if store.is_starter(name)]
     broken = {name: problems[0] for name in sorted(names) if (problems := store.verify(name))}
-    fix = "Run: pip install --force-reinstall --no-deps napari-apprentice"
     if broken:
-        return Check("starter models", "problem", "; ".join(broken.values()), fix)
+        return Check("starter models", "problem", "; ".join(broken.values()), _AGAIN)
     if not names:
-        return Check("starter models", "problem", "none found", fix)
+        return Check("starter models", "problem", "none found", _AGAIN)
     return Check("starter models", "ok", f"{', '.join(sorted(names))}: whole and genuine")
 
 

@@ -278,9 +278,11 @@ class Annotator:
         self.beside.start("Restoring corrections", job, done, prod(summary.grid.shape))
 
     def discard(self) -> None:
-        """Forget what an earlier session left."""
-        summary = self.found()
-        if summary is not None:
+        """Forget what an earlier session left; not while it is being read."""
+        summary, problem = self.found(), self.beside.problem
+        if summary is not None and problem is not None:
+            self.problem.emit(problem)
+        elif summary is not None:
             from napari_apprentice.project.journal import Journal
 
             Journal.remove(summary.folder)
