@@ -95,6 +95,22 @@ def test_scores_of_classes_are_told_where_objects_are_found() -> None:
         assert sorted(found.kinds.tolist()) == [1, 4]
 
 
+@pytest.mark.parametrize(("ndim", "told"), [(2, 0), (3, 1)])
+def test_less_is_enough_in_volumes(ndim: int, told: int) -> None:
+    """Scores of heat maps stay low there; below 0.1 nothing at all was found after minutes of learning."""
+    ball = Detections.of([(12.0,) * ndim], [(8.0,) * ndim])
+    said = annotated((24,) * ndim, (1.0,) * ndim, ball)
+    spec = planned(said, ndim=ndim)
+    output = answer(said, spec)
+    heat = output[TASK.output_channels(spec) - 1 :]
+    doubtful = np.log(0.08 / 0.92) + 2.2
+    heat[...] = -9.0
+    heat[(0, *(slice(10, 15),) * ndim)] = doubtful
+    found = TASK.decode(output, said.grid, spec).detections
+    assert found is not None
+    assert len(found) == told
+
+
 def test_points_alone_teach_no_sizes() -> None:
     said = annotated((32, 32), (1, 1), Detections.of([(8.0, 8.0), (8.0, 20.0), (22.0, 14.0)]))
     spec = planned(said)

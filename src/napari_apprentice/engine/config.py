@@ -69,7 +69,8 @@ class PredictConfig(_Config):
         gt=0.0,
         lt=1.0,
         title="Lowest score",
-        description="Points and boxes that are less sure are left out; none: the model's own, else 0.1",
+        description="Points and boxes that are less sure are left out; none: the model's own, else "
+        "0.1 for heat maps in planes, 0.05 in volumes, and 0.3 box by box",
     )
 
 
