@@ -22,7 +22,9 @@ _SECONDS_BETWEEN_UPDATES = 0.05
 
 
 class Launcher:
-    """One job at a time, in a thread; what it says arrives through `post`, or not at all once it is late.
+    """One job at a time, in a thread; what it says arrives through `post`.
+
+    How a job stands is not told any more once another has begun; its result is never lost.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ class Launcher:
 
     def _on_runner_returned(self, result: Any) -> None:
         done = self._done
-        self._hop(lambda: done(result))
+        self._post(lambda: None if self.is_closed else done(result))
 
     def _hop(self, action: Action) -> None:
         """Run on the docks' thread, unless by then all is closed or another job has begun."""
