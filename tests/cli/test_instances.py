@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tifffile import imwrite
 
 from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.volume import Volume
@@ -108,3 +109,20 @@ def test_labels_of_another_voxel_size_are_refused(call: Callable[..., Any], fold
     answer = train(call)
     assert answer.code == 2
     assert "spacing" in answer.error
+
+
+def test_masks_of_true_and_false_are_refused_with_their_file(
+    call: Callable[..., Any], folder: Path
+) -> None:
+    numbered, mask = folder / "labels" / "0.tif", folder / "labels" / "1.tif"
+    imwrite(mask, objects(1) > 0)
+    answer = train(call)
+    assert answer.code == 2
+    assert "1.tif: expected objects with a number each" in answer.error
+    assert "Number the connected areas" in answer.error
+    for truth, prediction in ((mask, numbered), (numbered, mask)):
+        answer = call(
+            "evaluate", "--task", "instance", "--truth", truth, "--prediction", prediction
+        )
+        assert answer.code == 2
+        assert "1.tif: expected objects with a number each" in answer.error

@@ -211,6 +211,16 @@ def test_train_refuses_empty_labels(call: Callable[..., Any], data: Path) -> Non
     assert "background" in answer.error
 
 
+def test_train_refuses_class_values_below_zero(call: Callable[..., Any], data: Path) -> None:
+    for path in (data / "labels").iterdir():
+        path.unlink()
+        write(path, np.full((24, 24), -3, np.int16), spacing=(0.5, 0.5), unit="um")
+    answer = train(call)
+    assert answer.code == 2
+    assert ".tif: expected class values from 0 (background) up, found -3" in answer.error
+    assert "background 0" in answer.error
+
+
 def test_train_refuses_a_folder_in_use_before_any_work(
     call: Callable[..., Any], data: Path
 ) -> None:

@@ -391,8 +391,10 @@ def test_descriptions_must_name_what_is_here(
 def test_broken_descriptions_are_refused(saved: Model, content: bytes) -> None:
     assert saved.folder is not None
     (saved.folder / "model.json").write_bytes(content)
-    with pytest.raises(ModelError, match="expected"):
+    with pytest.raises(ModelError, match="expected") as caught:
         load_spec(saved.folder)
+    assert "model.json" in str(caught.value)
+    assert caught.value.remedy
 
 
 def test_other_places_are_no_models(tmp_path: Path) -> None:

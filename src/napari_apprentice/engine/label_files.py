@@ -32,12 +32,18 @@ def find_classes(
     Raises
     ------
     BadInputError
-        More values than classes can be told apart: most likely object numbers.
+        Negative values, or more than classes can be told apart: most likely object numbers.
     """
     names: dict[int, str] = {}
     colors: dict[int, str] = {}
     for volume in volumes:
         found = {int(value) for value in np.unique(volume.numpy()) if value != 0}
+        if found and min(found) < 0:
+            raise BadInputError(
+                f"expected class values from 0 (background) up, found {min(found)}",
+                path=volume.source,
+                remedy="Give every class a positive value, and the background 0.",
+            )
         for value in sorted(found | set(volume.classes)):
             name = volume.classes.get(value, "")
             names[value] = names.get(value) or name

@@ -218,7 +218,9 @@ def open_labels(path: _Path, *, series: str | None = None) -> Volume:
             path=file,
             remedy="Labels have one value per voxel: no colours, no time points.",
         )
-    return replace(volume, data=_whole(volume), is_labels=True)
+    is_mask = {"mask": True} if volume.dtype.kind == "b" else {}
+    metadata = {**volume.metadata, **is_mask}
+    return replace(volume, data=_whole(volume), is_labels=True, metadata=metadata)
 
 
 def labels_in(path: _Path) -> tuple[Path, ...]:

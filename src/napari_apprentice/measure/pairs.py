@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_apprentice.core.errors import BadInputError
+from napari_apprentice.core.errors import BadInputError, naming
 
 from ._arrays import blocks, check_shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Overlaps", "check_instances", "object_sizes"]
+    from napari_apprentice.core.volume import Volume
+
+__all__ = ["Overlaps", "check_instances", "no_mask", "object_sizes"]
 
 
 def check_instances(labels: Any, whose: str) -> None:
@@ -27,15 +29,32 @@ def check_instances(labels: Any, whose: str) -> None:
     """
     kind = np.dtype(labels.dtype).kind
     if kind == "b":
-        raise BadInputError(
-            f"expected objects with a number each in the {whose}, found a mask of true and false",
-            remedy="Number the connected areas first, with scipy.ndimage.label.",
-        )
+        raise _is_mask(whose)
     if kind not in "iu":
         raise BadInputError(
             f"expected whole numbers as object numbers in the {whose}, found {labels.dtype}",
             remedy="Convert the labels to an integer type.",
         )
+
+
+def no_mask(labels: Volume) -> None:
+    """Refuse labels that were true and false in their file, which tells no object from another.
+
+    Raises
+    ------
+    BadInputError
+        With the file.
+    """
+    if labels.metadata.get("mask"):
+        with naming(labels.source):
+            raise _is_mask("labels")
+
+
+def _is_mask(whose: str) -> BadInputError:
+    return BadInputError(
+        f"expected objects with a number each in the {whose}, found a mask of true and false",
+        remedy="Number the connected areas first, with scipy.ndimage.label.",
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ WEIGHTS = "weights.safetensors"
 CARD = "README.md"
 _OURS = (SPEC, WEIGHTS, CARD)
 _MAX_SPEC = 4 * 1024**2
+_ANOTHER = "Copy the folder of the model again, or take another model."
 _PICKLES = {".pt", ".pth", ".ckpt", ".pkl", ".bin", ".joblib", ".pickle", ".torch"}
 
 
@@ -65,17 +66,25 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_SPEC:
             raise ModelError(
-                f"expected at most {_MAX_SPEC} bytes, found {path.stat().st_size}", path=path
+                f"expected at most {_MAX_SPEC} bytes, found {path.stat().st_size}",
+                path=path,
+                remedy=_ANOTHER,
             )
         data = json.loads(path.read_bytes())
     except OSError as error:
-        raise ModelError(f"the description cannot be read ({error.strerror})", path=path) from error
+        raise ModelError(
+            f"the description cannot be read ({error.strerror})", path=path, remedy=_ANOTHER
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ModelError(
-            f"expected JSON, found something else ({error})"[:300], path=path
+            f"expected JSON, found something else ({error})"[:300],
+            path=path,
+            remedy=_ANOTHER,
         ) from error
     if not isinstance(data, dict):
-        raise ModelError(f"expected a JSON object, found {type(data).__name__}", path=path)
+        raise ModelError(
+            f"expected a JSON object, found {type(data).__name__}", path=path, remedy=_ANOTHER
+        )
     return data
 
 

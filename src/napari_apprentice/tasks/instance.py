@@ -12,7 +12,7 @@ from napari_apprentice.core.prediction import Prediction
 from napari_apprentice.core.spec import Normalization
 from napari_apprentice.measure.diameter import equivalent_diameter
 from napari_apprentice.measure.instances import score_instances
-from napari_apprentice.measure.pairs import check_instances, object_sizes
+from napari_apprentice.measure.pairs import check_instances, no_mask, object_sizes
 
 from ._borders import TOUCHING, border_kinds
 from ._class_scores import class_scores
@@ -247,6 +247,7 @@ class Instance:
         BadInputError
             Labels that cannot be object numbers; several classes, and objects that name none of them.
         """
+        no_mask(labels)
         array = labels.numpy()
         _check_numbers(array, labels.source)
         said = tuple(classes)

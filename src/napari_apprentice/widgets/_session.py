@@ -226,7 +226,10 @@ class ViewerLink(QObject):
         for data, kwargs, kind in made:
             kwargs["name"] = adapt.unique_name([one.name for one in viewer.layers], kwargs["name"])
             if kind == "labels":
-                viewer.add_labels(data, **kwargs).contour = adapt.contour_width(data.shape)
+                # As outlines from the start: changed afterwards, napari would cut and draw the slice twice.
+                layer = Labels(data, **kwargs)
+                layer.contour = adapt.contour_width(data.shape)
+                viewer.add_layer(layer)
             else:
                 is_picture = kind == "image" and not done.prediction.is_map and len(made) == 1
                 kept = _look_of(source) if is_picture else {}

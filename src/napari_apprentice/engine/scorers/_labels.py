@@ -14,28 +14,46 @@ from napari_apprentice.measure.figures import worst_first
 from ._scorer import Case, Compared, Judged, Pooled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napari_apprentice.core.annotation import LabelClass
     from napari_apprentice.core.jobs import Job
+    from napari_apprentice.core.volume import Volume
     from napari_apprentice.measure.figures import Figure
     from napari_apprentice.tasks import Task
 
 __all__ = ["LabelScorer", "cases_of_pairs"]
 
 
-def cases_of_pairs(pairs: Sequence[tuple[Path, Path]], classes: Sequence[LabelClass]) -> list[Case]:
-    """Cases of label files ``(truth, prediction)``."""
+def cases_of_pairs(
+    pairs: Sequence[tuple[Path, Path]],
+    classes: Sequence[LabelClass],
+    check: Callable[[Volume], None] = lambda _: None,
+) -> list[Case]:
+    """Cases of label files ``(truth, prediction)``.
+
+    Parameters
+    ----------
+    check
+        Refuses labels that cannot be scored.
+    """
     said = tuple(classes)
     return [
-        Case(str(prediction), truth.name, partial(_open, truth, prediction, said))
+        Case(str(prediction), truth.name, partial(_open, truth, prediction, said, check))
         for truth, prediction in pairs
     ]
 
 
-def _open(truth: Path, prediction: Path, classes: tuple[LabelClass, ...]) -> Compared:
+def _open(
+    truth: Path,
+    prediction: Path,
+    classes: tuple[LabelClass, ...],
+    check: Callable[[Volume], None],
+) -> Compared:
     opened = LabelPair.open(truth, prediction)
+    check(opened.truth)
+    check(opened.prediction)
     annotation = Annotation(opened.grid, opened.truth.numpy(), classes)
     said = Prediction(grid=opened.grid, labels=opened.prediction.numpy(), classes=classes)
     return Compared(said, annotation, opened.note)

@@ -16,6 +16,7 @@ from napari_apprentice.measure.instances import (
     error_image,
     score_instances,
 )
+from napari_apprentice.measure.pairs import no_mask
 from napari_apprentice.tasks import TASKS
 
 from ._labels import LabelScorer, cases_of_pairs
@@ -49,7 +50,7 @@ class InstanceScorer(LabelScorer):
                 remedy="Leave out the classes, or score classes instead of objects.",
             )
         yield from ()
-        return cases_of_pairs(pairs, ())
+        return cases_of_pairs(pairs, (), no_mask)
 
     def judge(self, prediction: Prediction, annotation: Annotation) -> Judged:
         """Scores of one image, whatever made its objects; see `score_instances`."""
