@@ -94,6 +94,19 @@ def test_what_is_proposed_as_small_needs_no_look_at_every_object(monkeypatch):
     assert sum(looked) <= 2 * 1200
 
 
+def test_undo_of_many_small_blocks_follows_none_of_them(monkeypatch):
+    labels = np.zeros((640, 640), np.uint32)
+    labels[::32, ::32] = np.arange(1, 401).reshape(20, 20)
+    labels[5:9, 5:9] = 500
+    state = made(labels)
+    assert len(removed(state, 1.0)) == 400
+    monkeypatch.setattr(_index, "_numbers_in", lambda _: pytest.fail("looked at every block"))
+    state.undo()
+    assert state.index.numbers().size == 401
+    state.redo()
+    assert state.index.numbers().tolist() == [500]
+
+
 def test_undo_takes_no_memory_of_the_size_of_the_volume():
     labels = np.zeros((16, 256, 256), np.uint32)
     labels[3, 5, 5], labels[:, 50:200, 50:200] = 1, 2

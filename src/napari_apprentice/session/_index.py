@@ -22,6 +22,7 @@ __all__ = ["Box", "Layout", "Layouts", "ObjectIndex"]
 
 Box = tuple[slice, ...]
 _LARGE = 2**22
+_MANY = 256  # blocks: more than a stroke in a slice can have, and each costs a call of its own
 _SHARE = (
     4  # of more than a quarter of all voxels it costs no more to look through all of them again
 )
@@ -107,7 +108,8 @@ class ObjectIndex:
         if self._boxes is None:
             return
         blocks = tuple(blocks)
-        if sum(b.after.size for b in blocks) > max(_LARGE, self._labels.size // _SHARE):
+        most = max(_LARGE, self._labels.size // _SHARE)
+        if len(blocks) > _MANY or sum(b.after.size for b in blocks) > most:
             self._dropped = Layout(self._boxes, frozenset(self._loose))
             self._boxes, self._loose = None, set()
             return
