@@ -154,7 +154,7 @@ def validate(given: argparse.Namespace) -> None:
     model = ModelStore().load(given.model)
     held_out = fields(given.data, ["val"])
     rows = []
-    for knows, mirror in itertools.product((False, True)[: 1 + given.sized], passes(given)):
+    for knows, mirror in itertools.product(also(given.sized), also(given.mirror)):
         found = scored(finder(model, given=knows, mirror=mirror), held_out)
         rows += rows_of(found, diameter="given" if knows else "found", mirrored=mirror)
     report(
@@ -169,7 +169,7 @@ def cross(given: argparse.Namespace) -> None:
     spec = ModelStore().load(given.model).spec
     every = fields(given.data, ["train", "val"])
     fold_of = folds_of(every, given.folds)
-    found: dict[bool, dict[str, list[Any]]] = {m: defaultdict(list) for m in passes(given)}
+    found: dict[bool, dict[str, list[Any]]] = {m: defaultdict(list) for m in also(given.mirror)}
     for fold in range(given.folds):
         inside = [f.item for f in every if fold_of[str(f.item.group)] != fold]
         model = fold_model(inside, spec, given, fold)
@@ -184,9 +184,9 @@ def cross(given: argparse.Namespace) -> None:
     )
 
 
-def passes(given: argparse.Namespace) -> tuple[bool, ...]:
-    """Without and, on request, with mirrored copies."""
-    return (False, True)[: 1 + given.mirror]
+def also(wanted: bool) -> tuple[bool, ...]:
+    """Without something and, on request, with it, too."""
+    return (False, True) if wanted else (False,)
 
 
 def fold_model(

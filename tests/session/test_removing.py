@@ -6,31 +6,21 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from tests._small import make_cells, three_cells
 
-from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import run_to_end
 from napari_apprentice.core.notes import Note
 from napari_apprentice.measure.boxes import object_boxes
 from napari_apprentice.session import _index, bulk
 from napari_apprentice.session.bulk import write
-from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.object_sets import lock_object
 from napari_apprentice.session.removing import remove_small_job, small_size
 
 
-def made(labels, **more):
-    grid = Grid.regular("ZYX"[-labels.ndim :], labels.shape, (0.5,) * labels.ndim, unit="um")
-    return AnnotationState("cells", grid, labels, (LabelClass(1, "cell"),), objects=True, **more)
-
-
 @pytest.fixture
 def state():
-    """Objects 3 (4 voxels), 70 000 (12) and 70 005 (1), of 0.25 µm² each."""
-    labels = np.zeros((8, 12), np.uint32)
-    labels[1:3, 1:3], labels[4:7, 1:5], labels[1, 10] = 3, 70_000, 70_005
-    return made(labels, notes={70_005: Note(score=0.3), 3: Note("person", 0.4)})
+    return three_cells(notes={70_005: Note(score=0.3), 3: Note("person", 0.4)})
 
 
 def removed(state, smallest):
@@ -72,7 +62,7 @@ def test_an_object_that_a_stroke_cut_counts_as_it_is_now(state):
 def test_only_blocks_with_small_objects_are_looked_at():
     labels = np.zeros((64, 64 * 20), np.int32).reshape(1, 64, -1).repeat(2, axis=0)
     labels[0, 3, 5], labels[:, 10:50, 700:740] = 1, 2
-    state = made(labels)
+    state = make_cells(labels)
     job = remove_small_job(state, 1.0)
     stages = []
     found = run_to_end(job, lambda event: stages.append((event.stage, event.total)))
@@ -84,7 +74,7 @@ def test_what_is_proposed_as_small_needs_no_look_at_every_object(monkeypatch):
     labels = np.zeros((1, 200, 200), np.uint32)
     for k in range(100):
         labels[0, 20 * (k // 10) : 20 * (k // 10) + 12, 20 * (k % 10) : 20 * (k % 10) + 10] = k + 1
-    state = made(labels)
+    state = make_cells(labels)
     state.index.numbers()
     monkeypatch.setattr("napari_apprentice.session.removing._LOOKED_AT", 1200)
     looked = []
@@ -98,7 +88,7 @@ def test_undo_of_many_small_blocks_follows_none_of_them(monkeypatch):
     labels = np.zeros((640, 640), np.uint32)
     labels[::32, ::32] = np.arange(1, 401).reshape(20, 20)
     labels[5:9, 5:9] = 500
-    state = made(labels)
+    state = make_cells(labels)
     assert len(removed(state, 1.0)) == 400
     monkeypatch.setattr(_index, "_numbers_in", lambda _: pytest.fail("looked at every block"))
     state.undo()
@@ -110,7 +100,7 @@ def test_undo_of_many_small_blocks_follows_none_of_them(monkeypatch):
 def test_undo_takes_no_memory_of_the_size_of_the_volume():
     labels = np.zeros((16, 256, 256), np.uint32)
     labels[3, 5, 5], labels[:, 50:200, 50:200] = 1, 2
-    state = made(labels)
+    state = make_cells(labels)
     removed(state, 1.0)
     assert _index.object_boxes(labels).keys() == {2}
     tracemalloc.start()

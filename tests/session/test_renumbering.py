@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests._small import FakeStore
+from tests._small import FakeStore, make_cells, three_cells
 
-from napari_apprentice.core.annotation import LabelClass
 from napari_apprentice.core.errors import BadInputError
-from napari_apprentice.core.grid import Grid
 from napari_apprentice.core.jobs import Progress, run_to_end
 from napari_apprentice.core.notes import Note
 from napari_apprentice.session import _index, beside
 from napari_apprentice.session.beside import Beside
 from napari_apprentice.session.bulk import Bulk, write
-from napari_apprentice.session.edits import AnnotationState
 from napari_apprentice.session.object_sets import lock_object
 from napari_apprentice.session.renumbering import renumber_job
 from napari_apprentice.session.session import Session
@@ -22,17 +19,9 @@ from napari_apprentice.session.session import Session
 NOTES = {3: Note(score=0.2), 70_000: Note("person", 0.4), 70_005: Note(score=0.8)}
 
 
-def made(labels, **more):
-    grid = Grid.regular("ZYX"[-labels.ndim :], labels.shape, (0.5,) * labels.ndim, unit="um")
-    return AnnotationState("cells", grid, labels, (LabelClass(1, "cell"),), objects=True, **more)
-
-
 @pytest.fixture
 def state():
-    """Objects 3, 70 000 and 70 005."""
-    labels = np.zeros((8, 12), np.uint32)
-    labels[1:3, 1:3], labels[4:7, 1:5], labels[1, 10] = 3, 70_000, 70_005
-    return made(labels, notes=NOTES)
+    return three_cells(notes=NOTES)
 
 
 def renumbered(state):
@@ -99,7 +88,7 @@ def test_numbers_too_large_for_a_table_are_renumbered_too(state):
 def test_a_volume_is_looked_through_in_blocks_and_stays_as_it_is_until_the_end():
     labels = np.zeros((3, 70, 130), np.int32)
     labels[1, 60:68, 60:130], labels[2, 3, 3] = 7, 9
-    state, before = made(labels), labels.copy()
+    state, before = make_cells(labels), labels.copy()
     job = renumber_job(state)
     assert [next(job) for _ in range(6)] == [
         Progress("renumbering", done, 6, "block") for done in range(6)

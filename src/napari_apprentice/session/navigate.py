@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from .edits import AnnotationState
 
-__all__ = ["next_doubtful_slice", "next_unfinished"]
+__all__ = ["next_doubtful_slice", "next_open_frame", "next_unfinished"]
 
 _ALIKE = 16
 """Slices nearer than this part of all of them show much the same."""
@@ -71,3 +71,26 @@ def next_doubtful_slice(doubts: NDArray[Any], known: Iterable[int]) -> int | Non
     for index in known:
         left[max(0, index - reach) : index + reach + 1] = 0
     return int(left.argmax()) if left.max(initial=0) > 0 else None
+
+
+def next_open_frame(states: Sequence[AnnotationState | None], frame: int) -> int | None:
+    """Return the next frame of a film that is not finished, after `frame` and round the end.
+
+    Parameters
+    ----------
+    states
+        The annotation of each frame; None where nobody began one.
+    frame
+        Where to begin; this frame itself does not count.
+
+    Returns
+    -------
+    int or None
+        None where every other frame is finished.
+    """
+    after = ((frame + step) % len(states) for step in range(1, len(states)))
+    for index in after:
+        state = states[index]
+        if state is None or not state.extent.whole:
+            return index
+    return None

@@ -15,10 +15,11 @@ from napari_apprentice.session.begun import Begun, Source, begin_job, blank, res
 from napari_apprentice.session.beside import Beside
 from napari_apprentice.session.bulk import Bulk
 from napari_apprentice.session.identity import frame_key, frame_name, identity
+from napari_apprentice.session.navigate import next_open_frame
 from napari_apprentice.session.taking import take_over_classes_job, take_over_objects_job
 
 from . import layers as adapt
-from ._facts import classes_in, objects_in
+from ._facts import classes_in, facts_of, is_result, objects_in
 from ._object_table import notes_from
 from ._place_layer import PlacesLayer
 from ._pointing import Pointing
@@ -148,11 +149,6 @@ class Annotator:
         is_film = frame is not None and grid is not None and layer.ndim > grid.ndim
         return layer.data[frame] if is_film else layer.data
 
-    @staticmethod
-    def is_prediction(layer: Labels) -> bool:
-        """Whether a model made these labels."""
-        return bool((layer.metadata.get(adapt.METADATA) or {}).get("result"))
-
     def found(self) -> Summary | None:
         """Journal that an earlier session left for this image, if there is one and nothing is annotated yet."""
         grid = self.grid
@@ -187,8 +183,8 @@ class Annotator:
                 return
             source.visible = False
             if frame is not None:
-                facts = dict(source.metadata.get(adapt.METADATA) or {})
-                source.metadata[adapt.METADATA] = {"of": self.session.key, **facts, "covered": True}
+                facts = {"of": self.session.key, **facts_of(source), "covered": True}
+                source.metadata[adapt.METADATA] = facts
 
         self.beside.start("Copying the labels", begin_job(given), done, prod(grid.shape))
 
@@ -204,7 +200,7 @@ class Annotator:
         known = {(c.value, c.name) for c in state.classes}
         for one in self.predictions():
             classes = {(c.value, c.name) for c in classes_in(one)}
-            if self.is_prediction(one) and layers.index(one) > layers.index(layer):
+            if is_result(one) and layers.index(one) > layers.index(layer):
                 is_alike = bool(objects_in(one)) == state.objects
                 return one if is_alike and classes and classes <= known else None
         return None
@@ -322,7 +318,7 @@ class Annotator:
 
     def _facts(self, source: Layer | None) -> dict[str, Any]:
         volume = self.session.volume
-        facts = {} if source is None else dict(source.metadata.get(adapt.METADATA) or {})
+        facts = {} if source is None else facts_of(source)
         kept = {name: facts[name] for name in _HANDED_ON if name in facts}
         if volume is not None and "header" not in kept:
             kept |= {"format": volume.format, "header": dict(volume.metadata)}
@@ -355,17 +351,18 @@ class Annotator:
         session, image = self.session, self.image_layer()
         if session.key is None or session.frame is None or image is None or session.volume is None:
             return False
-        count = session.volume.grid.length("T")
-        states = session.annotations
-        for frame in ((session.frame + step) % count for step in range(1, count)):
-            state = states.get(frame_key(session.key, frame))
-            if state is None or not state.extent.whole:
-                dims = self.viewer.dims
-                point = image.world_to_data(dims.point[-image.ndim :])
-                world = image.data_to_world([frame, *point[1:]])
-                dims.set_point(dims.ndim - image.ndim, float(world[0]))
-                return True
-        return False
+        states = [
+            session.annotations.get(frame_key(session.key, frame))
+            for frame in range(session.volume.grid.length("T"))
+        ]
+        frame = next_open_frame(states, session.frame)
+        if frame is None:
+            return False
+        dims = self.viewer.dims
+        point = image.world_to_data(dims.point[-image.ndim :])
+        world = image.data_to_world([frame, *point[1:]])
+        dims.set_point(dims.ndim - image.ndim, float(world[0]))
+        return True
 
     # -- following ------------------------------------------------------------------------
 
@@ -375,7 +372,7 @@ class Annotator:
         active = self.viewer.layers.selection.active
         was_annotating = isinstance(active, AnnotationLabels | PlacesLayer)
         for layer in self.viewer.layers:
-            facts = layer.metadata.get(adapt.METADATA) or {}
+            facts = facts_of(layer)
             if facts.get("of") == key and facts.get("frame") not in (None, frame):
                 layer.visible = False
             elif facts.get("of") == key and facts.get("covered"):

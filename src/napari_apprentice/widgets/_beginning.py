@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 from napari_apprentice.session.text import moment
 
 from ._buttons import ElidedButton
+from ._facts import is_result
 from ._parts import elided, wrapped
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Beginning(QWidget):
         candidates = [] if blocked else self._candidates()
         name = candidates[0].name if candidates else ""
         first = candidates[0] if candidates else None
-        is_own = isinstance(first, Labels) and not annotator.is_prediction(first)
+        is_own = isinstance(first, Labels) and not is_result(first)
         self.source.setText(name)
         self.source.setVisible(bool(name) and not is_hidden)
         self.correct.setVisible(not is_hidden)

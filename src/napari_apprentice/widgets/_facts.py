@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-__all__ = ["METADATA", "are_numbered", "classes_in", "doubts_in", "facts_of", "objects_in"]
+__all__ = [
+    "METADATA",
+    "are_numbered",
+    "classes_in",
+    "doubts_in",
+    "facts_of",
+    "is_result",
+    "objects_in",
+]
 
 METADATA = "napari-apprentice"
 """Key of `layer.metadata`. The readers write ``grid``, ``group``, ``channel``, ``channels``, ``format``, ``source`` and
@@ -25,6 +33,11 @@ METADATA = "napari-apprentice"
 def facts_of(layer: Layer) -> dict[str, Any]:
     """All that a layer says; empty for layers that are not ours."""
     return dict(layer.metadata.get(METADATA) or {})
+
+
+def is_result(layer: Layer) -> bool:
+    """Whether a model made it."""
+    return bool(facts_of(layer).get("result"))
 
 
 def classes_in(layer: Layer) -> tuple[LabelClass, ...]:
